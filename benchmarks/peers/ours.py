@@ -1,0 +1,44 @@
+"""This project's client, with its defaults: every guarantee on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from peer import INPUT, TOKEN, Peer as Base
+from replicate_home import Client
+
+
+class Peer(Base):
+    """This project."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self.client = Client(api_token=TOKEN, base_url=origin)
+
+    def close(self) -> None:
+        """Close the client."""
+        self.client.close()
+
+    def run(self, model: str) -> str:
+        """``client.run``."""
+        return str(self.client.run(model, INPUT))
+
+    def tokens(self, model: str) -> Iterator[str]:
+        """``client.stream``."""
+        return iter(self.client.stream(model, INPUT))
+
+    def decode(self, pieces: list[bytes]) -> int:
+        """The decoder of every event stream, on its own."""
+        from replicate_home.rules.sse import Decoder
+
+        decoder = Decoder()
+        return sum(event.event == "output" for piece in pieces for event in decoder.feed(piece))
+
+    def download(self, model: str) -> Callable[[], int]:
+        """Iterate over a file output."""
+        file = self.client.run(model, INPUT).file
+        return lambda: sum(map(len, file))
+
+    def upload(self, path: str) -> None:
+        """``client.files.create``."""
+        self.client.files.create(path)

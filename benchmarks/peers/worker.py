@@ -1,0 +1,184 @@
+"""One peer at work: reads commands from standard input and writes what they cost, one JSON document a line.
+
+Run as ``python worker.py NAME ORIGIN`` inside the peer's own environment; ends when its standard input does. Costs
+are of this process alone: CPU is user and system time of all its threads.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import pathlib
+import resource
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from peer import Peer
+
+Figures = dict[str, Any]
+
+
+def cpu() -> float:
+    """Seconds of CPU that this process has used."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def cost(act: Callable[[], int]) -> tuple[float, float]:
+    """CPU and wall time, in seconds, for each of the things that ``act`` says it did."""
+    begun, used = time.perf_counter(), cpu()
+    done = act()
+    return (cpu() - used) / done, (time.perf_counter() - begun) / done
+
+
+def memory(field: str) -> float:
+    """MiB this process holds (``VmRSS``) or has held at most (``VmHWM``); elsewhere than on Linux always the latter."""
+    try:
+        status = pathlib.Path("/proc/self/status").read_text()
+        return int(status.partition(field + ":")[2].split()[0]) / 1024
+    except OSError:
+        unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def added(act: Callable[[], Any]) -> tuple[float, Any]:
+    """The MiB by which ``act`` raised this process above what it held before, at its highest, and what it returned."""
+    gc.collect()
+    try:
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass  # not Linux: the highest so far is then the start
+    before = memory("VmRSS")
+    result = act()
+    return max(0.0, memory("VmHWM") - before), result
+
+
+class Threads:
+    """The greatest number of threads seen while it is entered, this watcher not counted."""
+
+    def __enter__(self) -> Threads:
+        self.most = 1
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
+        self.watcher.start()
+        return self
+
+    def watch(self) -> None:
+        """Count every few milliseconds."""
+        while not self.over.wait(0.01):
+            self.most = max(self.most, threading.active_count() - 1)
+
+    def __exit__(self, *exc: object) -> None:
+        self.over.set()
+        self.watcher.join()
+
+
+def runs(peer: Peer, model: str, count: int) -> Figures:
+    """What one finished prediction costs on a warm connection."""
+    peer.runs(model, max(5, count // 10))
+    used, wall = cost(lambda: peer.runs(model, count) or count)
+    return {"cpu_us": used * 1e6, "wall_us": wall * 1e6}
+
+
+def tokens(peer: Peer, model: str) -> Figures:
+    """What one token of a long stream costs."""
+    used, wall = cost(lambda: peer.drain(model)[0])
+    return {"cpu_us": used * 1e6, "wall_us": wall * 1e6}
+
+
+def decode(peer: Peer, path: str, size: int) -> Figures:
+    """What decoding one event costs, all bytes being there."""
+    data = pathlib.Path(path).read_bytes()
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    used, wall = cost(lambda: peer.decode(pieces))
+    return {"cpu_us": used * 1e6, "wall_us": wall * 1e6}
+
+
+def first_token(peer: Peer, model: str, count: int) -> Figures:
+    """The median time from the call to the first token."""
+    peer.drain(model)
+    return {"ms": 1e3 * statistics.median(peer.drain(model)[1] for _ in range(count))}
+
+
+def lag(peer: Peer, models: list[str]) -> Figures:
+    """The median time from completion at the server to our having it."""
+    return {"ms": 1e3 * statistics.median(peer.lag(model) for model in models)}
+
+
+def at_once(peer: Peer, model: str, count: int) -> Figures:
+    """Many predictions waiting at the same time."""
+    peer.run("bench/finished")
+    begun = time.perf_counter()
+    with Threads() as threads:
+        mib, failures = added(lambda: peer.at_once(model, count))
+    seconds = time.perf_counter() - begun
+    kinds = sorted(set(failures))
+    return {"s": seconds, "failed": len(failures), "threads": threads.most, "mib": mib, "kinds": kinds}
+
+
+def download(peer: Peer, model: str) -> Figures:
+    """What one MB of a download costs."""
+    used, wall = cost(lambda act=peer.download(model): act())
+    return {"cpu_ms": used * 1e9, "wall_ms": wall * 1e9}
+
+
+def upload(peer: Peer, warm: str, path: str) -> Figures:
+    """How far a large upload raises the memory, and what it costs."""
+    peer.upload(warm)
+    used = cpu()
+    mib, _ = added(lambda: peer.upload(path))
+    return {"mib": mib, "cpu_s": cpu() - used}
+
+
+def streaming_memory(peer: Peer, warm: str, model: str) -> Figures:
+    """How far a long stream raises the memory, its tokens not being kept."""
+    peer.drain(warm)
+    return {"mib": added(lambda: peer.drain(model))[0]}
+
+
+def leftovers(peer: Peer, model: str, count: int) -> Figures:
+    """What many predictions leave behind in Python's own memory."""
+    import tracemalloc
+
+    peer.runs(model, 300)
+    tracemalloc.start()
+    peer.runs(model, 300)
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    peer.runs(model, count)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {"kib": (after - before) / 1024}
+
+
+def polling(peer: Peer, durations: list[float]) -> Figures:
+    """Lag and requests of the peer's polling schedule, in virtual time."""
+    return {"points": peer.polling(durations)}
+
+
+def work(peer: Peer) -> None:
+    """Obey until standard input ends."""
+    known = [runs, tokens, decode, first_token, lag, at_once, download, upload, streaming_memory, leftovers, polling]
+    commands = {one.__name__: one for one in known}
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            reply = commands[command.pop("do")](peer, **command)
+        except NotImplementedError:
+            reply = {"missing": "this peer has no such thing"}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"[:300]}
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    peer = importlib.import_module(sys.argv[1]).Peer(sys.argv[2])
+    print("{}", flush=True)
+    work(peer)
+    peer.close()

@@ -1,0 +1,19 @@
+"""The libraries of the extra ``local``: imported when a model first needs one, never before."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def borrow(module: str) -> Any:
+    """Import ``module``, or say which command installs it."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        library = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != library:
+            raise  # the library is there; what it needs itself is not, and its own message says so
+        raise ModuleNotFoundError(
+            f'the demo models need {library}: python -m pip install "replicate_home[local]"', name=error.name
+        ) from error

@@ -1,0 +1,1 @@
+"""Layer 2, the edges: everything that touches a socket, a file or a clock."""

@@ -1,0 +1,462 @@
+"""A function's signature as a Cog-style schema, and the check of an input against it.
+
+A :class:`Kind` is one type as both see it: its JSON schema, the check of a JSON value when a prediction is created,
+and the value the function is given when it runs. Nothing here runs a model or opens a file itself.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import io
+import math
+import pathlib
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol
+
+import attrs
+
+from .problems import InvalidField
+
+FILE = {"type": "string", "format": "uri"}
+_MISSING = inspect.Parameter.empty
+_LIMITS = frozenset({"minimum", "maximum", "minLength", "maxLength"})
+_WORDS = frozenset({"description", "title"})
+
+
+class Opener(Protocol):
+    """What gives a running model its input files."""
+
+    def content(self, uri: str) -> bytes:
+        """The bytes behind a data URI or one of the server's own URLs."""
+        ...
+
+    def path(self, uri: str) -> pathlib.Path:
+        """The same as a file that lasts as long as the run."""
+        ...
+
+
+class Kind:
+    """Any JSON value; the kinds below are narrower."""
+
+    def schema(self) -> dict[str, Any]:
+        """What the openapi schema says of it."""
+        return {}
+
+    def check(self, value: Any) -> None:
+        """Raise :class:`InvalidField` where ``value`` is not one."""
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """The checked JSON ``value`` as the function wants it."""
+        return value
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file and nothing else."""
+        return False
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a string and nothing else."""
+        return False
+
+
+@attrs.frozen
+class Scalar(Kind):
+    """A string, number or boolean."""
+
+    type: type
+
+    def schema(self) -> dict[str, Any]:
+        """The type by its JSON name."""
+        return {"type": _JSON_NAMES[self.type]}
+
+    def check(self, value: Any) -> None:
+        """True is not an integer, 1 is a number, 1.0 is an integer."""
+        if self.type is bool or self.type is str:
+            fits = isinstance(value, self.type)
+        else:
+            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
+            fits = fits and (self.type is float or isinstance(value, int) or value.is_integer())
+        if not fits:
+            raise InvalidField(f"must be of type {_JSON_NAMES[self.type]}, not {_name_of(value)}", "type")
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """1 is given as 1.0 to a float, 1.0 as 1 to an int."""
+        return self.type(value)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a string and nothing else."""
+        return self.type is str
+
+
+@attrs.frozen
+class Choice(Kind):
+    """One of a few values: a ``Literal``, or an ``Enum`` by value."""
+
+    choices: tuple[Any, ...]
+    wrap: Callable[[Any], Any] | None = None
+
+    def schema(self) -> dict[str, Any]:
+        """The values, and their type where they share one."""
+        kinds = {_JSON_NAMES.get(type(choice)) for choice in self.choices}
+        named = kinds.pop() if len(kinds) == 1 else None
+        return ({"type": named} if named else {}) | {"enum": list(self.choices)}
+
+    def check(self, value: Any) -> None:
+        """Equal and of the same type: True is not 1."""
+        if not any(value == choice and type(value) is type(choice) for choice in self.choices):
+            raise InvalidField("must be one of " + ", ".join(repr(choice) for choice in self.choices), "enum")
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """The value, or the member of the enum."""
+        return self.wrap(value) if self.wrap else value
+
+
+@attrs.frozen
+class File(Kind):
+    """A file: a URI on the wire, a ``Path``, ``bytes`` or an open binary file for the function."""
+
+    wanted: Any
+
+    def schema(self) -> dict[str, Any]:
+        """A string that is a URI."""
+        return dict(FILE)
+
+    def check(self, value: Any) -> None:
+        """A URI by its looks; what is behind it is seen when the model runs."""
+        if not isinstance(value, str) or ":" not in value[:32]:
+            raise InvalidField(f"must be a file: a data URI or a URL, not {_name_of(value)}", "format")
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """The file as the function annotates it."""
+        if self.wanted is pathlib.Path:
+            return opener.path(value)
+        content = opener.content(value)
+        return content if self.wanted is bytes else io.BytesIO(content)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file and nothing else."""
+        return True
+
+
+@attrs.frozen
+class Items(Kind):
+    """A list."""
+
+    item: Kind
+
+    def schema(self) -> dict[str, Any]:
+        """An array of the item's schema."""
+        return {"type": "array", "items": self.item.schema()}
+
+    def check(self, value: Any) -> None:
+        """Every item is checked."""
+        if not isinstance(value, list):
+            raise InvalidField(f"must be of type array, not {_name_of(value)}", "type")
+        for index, item in enumerate(value):
+            with InvalidField.at(f"[{index}]"):
+                self.item.check(item)
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """A new list."""
+        return [self.item.give(item, opener) for item in value]
+
+
+@attrs.frozen
+class Table(Kind):
+    """A dictionary by string."""
+
+    value: Kind
+
+    def schema(self) -> dict[str, Any]:
+        """An object."""
+        inner = self.value.schema()
+        return {"type": "object"} | ({"additionalProperties": inner} if inner else {})
+
+    def check(self, value: Any) -> None:
+        """Every value is checked."""
+        if not isinstance(value, dict):
+            raise InvalidField(f"must be of type object, not {_name_of(value)}", "type")
+        for key, item in value.items():
+            with InvalidField.at(f".{key}"):
+                self.value.check(item)
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """A new dictionary."""
+        return {key: self.value.give(item, opener) for key, item in value.items()}
+
+
+@attrs.frozen
+class Nullable(Kind):
+    """Another kind, or null."""
+
+    inner: Kind
+
+    def schema(self) -> dict[str, Any]:
+        """OpenAPI 3.0 has a word for it."""
+        return {**self.inner.schema(), "nullable": True}
+
+    def check(self, value: Any) -> None:
+        """Null passes."""
+        if value is not None:
+            self.inner.check(value)
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """Null is None."""
+        return None if value is None else self.inner.give(value, opener)
+
+
+@attrs.frozen
+class Described(Kind):
+    """Another kind with limits and words of its own, from ``Annotated[int, {"minimum": 1}]``."""
+
+    inner: Kind
+    keywords: Mapping[str, Any]
+
+    def schema(self) -> dict[str, Any]:
+        """The keywords are the schema's own."""
+        return {**self.inner.schema(), **self.keywords}
+
+    def check(self, value: Any) -> None:
+        """The type first, then the limits."""
+        self.inner.check(value)
+        if value is None:
+            return
+        minimum, maximum = self.keywords.get("minimum", -math.inf), self.keywords.get("maximum", math.inf)
+        if isinstance(value, (int, float)) and not minimum <= value <= maximum:
+            limit = f"at least {minimum}" if value < minimum else f"at most {maximum}"
+            raise InvalidField(f"must be {limit}, got {value}", "range")
+        shortest, longest = self.keywords.get("minLength", 0), self.keywords.get("maxLength", math.inf)
+        if isinstance(value, str) and not shortest <= len(value) <= longest:
+            raise InvalidField(f"must have {shortest} to {longest} characters, got {len(value)}", "length")
+
+    def give(self, value: Any, opener: Opener) -> Any:
+        """As the inner kind."""
+        return self.inner.give(value, opener)
+
+
+_JSON_NAMES: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def _name_of(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def kind_of(annotation: Any) -> Kind:
+    """The kind for a parameter's annotation; one that is not understood takes any JSON value."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _described(kind_of(arguments[0]), arguments[1:])
+    if origin is Literal:
+        return Choice(arguments)
+    if origin in (typing.Union, types.UnionType):
+        return _union(arguments)
+    if annotation in _JSON_NAMES:
+        return Scalar(annotation)
+    if is_file_type(annotation):
+        return File(pathlib.Path if _is_path(annotation) else annotation)
+    if annotation is list or origin is list:
+        return Items(kind_of(arguments[0]) if arguments else Kind())
+    if annotation is dict or origin is dict:
+        return Table(kind_of(arguments[1]) if len(arguments) == 2 else Kind())
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return Choice(tuple(member.value for member in annotation), wrap=annotation)
+    return Kind()
+
+
+def _union(arguments: tuple[Any, ...]) -> Kind:
+    real = [argument for argument in arguments if argument is not type(None)]
+    inner = kind_of(real[0]) if len(real) == 1 else Kind()
+    return Nullable(inner) if len(real) < len(arguments) else inner
+
+
+def _described(inner: Kind, notes: tuple[Any, ...]) -> Kind:
+    keywords: dict[str, Any] = {}
+    for note in notes:
+        if isinstance(note, str):
+            keywords["description"] = note
+        elif isinstance(note, Mapping):
+            if unknown := set(note) - _LIMITS - _WORDS:
+                raise TypeError(f"an input may be described by {sorted(_LIMITS | _WORDS)}, not by {sorted(unknown)}")
+            keywords.update(note)
+    return Described(inner, keywords) if keywords else inner
+
+
+def _is_path(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, pathlib.PurePath)
+
+
+def is_file_type(annotation: Any) -> bool:
+    """Whether values of this type are files on the wire; Pillow's images are known without importing Pillow."""
+    if annotation in (bytes, typing.BinaryIO) or _is_path(annotation):
+        return True
+    is_class = isinstance(annotation, type)
+    return is_class and annotation.__module__.partition(".")[0] == "PIL" and annotation.__name__ == "Image"
+
+
+@attrs.frozen
+class Field:
+    """One input of a model."""
+
+    name: str
+    kind: Kind
+    default: Any = _MISSING
+    positional: bool = False
+
+    def schema(self, order: int) -> dict[str, Any]:
+        """The property of the Input schema."""
+        schema = {"title": self.name.replace("_", " ").title(), **self.kind.schema(), "x-order": order}
+        default = self.default.value if isinstance(self.default, enum.Enum) else self.default
+        if default is not None and isinstance(default, (str, int, float, list, dict)):
+            schema["default"] = default
+        return schema
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is _MISSING
+
+
+@attrs.frozen
+class Signature:
+    """What a function takes and gives: its fields, where it wants its run, and its output."""
+
+    fields: tuple[Field, ...]
+    run_parameter: inspect.Parameter | None
+    takes_any: bool
+    output: Mapping[str, Any]
+    streams: str
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raise :class:`~.problems.Problem` naming every field that is missing or wrong; unknown fields are fine."""
+        with InvalidField.collected() as wrong:
+            for field in self.fields:
+                with wrong.of(field.name):
+                    if field.name in given:
+                        field.kind.check(given[field.name])
+                    elif field.required:
+                        raise InvalidField("is required", "required")
+
+    def bind(self, given: Mapping[str, Any], run: Any, opener: Opener) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments to call the function with."""
+        arguments: list[Any] = []
+        keywords: dict[str, Any] = {}
+        if self.takes_any:
+            keywords.update(given)
+        for field in self.fields:
+            if field.name in given:
+                value = field.kind.give(given[field.name], opener)
+            elif field.positional and not field.required:
+                value = field.default
+            else:
+                continue
+            if field.positional:
+                arguments.append(value)
+            else:
+                keywords[field.name] = value
+        self._add_run(arguments, keywords, run)
+        return arguments, keywords
+
+    def _add_run(self, arguments: list[Any], keywords: dict[str, Any], run: Any) -> None:
+        if self.run_parameter is None:
+            return
+        if self.run_parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            arguments.insert(0, run)
+        else:
+            keywords[self.run_parameter.name] = run
+
+    def openapi(self) -> dict[str, Any]:
+        """The document a version is served with, as Cog writes it."""
+        properties = {field.name: field.schema(order) for order, field in enumerate(self.fields)}
+        inputs: dict[str, Any] = {"title": "Input", "type": "object", "properties": properties}
+        if required := [field.name for field in self.fields if field.required]:
+            inputs["required"] = required
+        post = {"operationId": "predict_predictions_post", "summary": "Predict"}
+        return {
+            "openapi": "3.0.2",
+            "info": {"title": "Cog", "version": "0.1.0"},
+            "paths": {"/predictions": {"post": post}},
+            "components": {"schemas": {"Input": inputs, "Output": {"title": "Output", **self.output}}},
+        }
+
+
+def read_signature(function: Callable[..., Any], run_type: type) -> Signature:
+    """What ``function`` takes and gives, by its annotations; ``run_type`` marks the parameter that is no input."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"a local model is a plain function or generator; {_called(function)} is async")
+    fields: list[Field] = []
+    run_parameter = None
+    takes_any = False
+    hints = _Hints(function, run_type)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            takes_any = True
+        elif hints.of(parameter.name) is run_type:
+            run_parameter = parameter
+        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            positional = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+            kind = kind_of(hints.of(parameter.name))
+            if parameter.default is None and not isinstance(kind, Nullable) and type(kind) is not Kind:
+                kind = Nullable(kind)
+            fields.append(Field(parameter.name, kind, parameter.default, positional))
+    output, streams = _output(hints.of("return"), inspect.isgeneratorfunction(hints.function))
+    return Signature(tuple(fields), run_parameter, takes_any, output, streams)
+
+
+def _called(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", function))
+
+
+class _Hints:
+    """A function's annotations, resolved one by one, so that one that cannot be does not spoil the others."""
+
+    def __init__(self, function: Callable[..., Any], run_type: type) -> None:
+        function = inspect.unwrap(function)
+        while hasattr(function, "func") and callable(function.func):  # functools.partial
+            function = inspect.unwrap(function.func)
+        if not hasattr(function, "__code__") and not inspect.isroutine(function):
+            function = type(function).__call__
+        self.function = function
+        self._run_type = run_type
+
+    def of(self, name: str) -> Any:
+        annotation = getattr(self.function, "__annotations__", {}).get(name, Any)
+        if not isinstance(annotation, str):
+            return annotation
+        holder = types.SimpleNamespace(__annotations__={name: annotation})
+        space = {**vars(typing), **getattr(self.function, "__globals__", {})}
+        names = {self._run_type.__name__: self._run_type}
+        try:
+            return typing.get_type_hints(holder, space, names, include_extras=True)[name]
+        except Exception:  # whatever evaluating somebody's annotation raises: names under TYPE_CHECKING, mostly
+            return self._run_type if annotation.rpartition(".")[2] == self._run_type.__name__ else Any
+
+
+def _output(annotation: Any, is_generator: bool) -> tuple[dict[str, Any], str]:
+    """The Output schema, and what may be streamed: ``text``, ``files``, ``no``, or ``maybe`` until it is seen."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    iterates = origin if isinstance(origin, type) else annotation
+    if iterates in _ITERATORS:
+        item = kind_of(arguments[0]) if arguments else Kind()
+        schema = {"type": "array", "items": item.schema(), "x-cog-array-type": "iterator"}
+        if item.is_text:
+            return {**schema, "x-cog-array-display": "concatenate"}, "text"
+        if item.is_file:
+            return schema, "files"
+        return schema, "maybe" if type(item) is Kind else "no"
+    if is_generator:
+        return {"type": "array", "items": {}, "x-cog-array-type": "iterator"}, "maybe"
+    return (_output_kind(annotation).schema() if annotation is not type(None) else {}), "no"
+
+
+def _output_kind(annotation: Any) -> Kind:
+    return Kind() if annotation is Any else kind_of(annotation)
+
+
+_ITERATORS = (Iterator, Iterable, types.GeneratorType, typing.get_origin(typing.Generator[int, None, None]))

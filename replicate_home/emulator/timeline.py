@@ -1,0 +1,352 @@
+"""A run is a timeline: what changed, and when on the emulator's clock; everything shown of it is a prefix of that.
+
+In real time a thread runs the model and appends. In virtual time whoever looks steps the model on to the moment he
+looks at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
+same history. A model is never stepped further than one change beyond what somebody asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from threading import Condition
+from typing import Any
+
+import attrs
+
+from ..edges.clock import Clock, FakeClock
+from ..words.errors import Disconnected
+
+ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
+LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere if nobody really waits
+LARGEST_OUTPUT = 64 * 2**20
+
+
+class Stopped(BaseException):
+    """Ends a model's function from within ``run.sleep``; no ``except Exception`` of the model catches it."""
+
+
+@attrs.frozen
+class Change:
+    """Something that happened: ``started``, ``item`` (of a list), ``value`` (the whole), ``logs`` or an end."""
+
+    at: float
+    kind: str
+    value: Any = None
+
+
+@attrs.frozen
+class Plan:
+    """What a run does: ``call`` is given the run and returns the output, or an iterator of its items.
+
+    ``streams`` is what may be streamed: ``text``, ``files``, ``maybe`` (the first item tells) or ``no``;
+    ``starts_after`` are the seconds before it starts. ``store`` makes any output value JSON, its files kept.
+    """
+
+    call: Callable[[LocalRun], Any]
+    streams: str = "no"
+    starts_after: float = 0.0
+
+
+class Line:
+    """The other end of one exchange: whoever waits for it can be called off from another thread.
+
+    ``moves_time`` is set where the caller waits by a clock of his own, as across a socket: when he looks at a
+    prediction that runs, virtual time passes until there is something new to see.
+    """
+
+    def __init__(self, *, moves_time: bool = False) -> None:
+        self.moves_time = moves_time
+        self.closed = False
+        self._waiting: Condition | None = None
+
+    def check(self) -> None:
+        """Raise :class:`Disconnected` if nobody listens any more."""
+        if self.closed:
+            raise Disconnected("closed while waiting", phase="wait", may_have_been_processed=True)
+
+    def wait(self, changed: Condition, seconds: float) -> None:
+        """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or the line is closed."""
+        self._waiting = changed
+        self.check()  # after the line above: close() either sees the condition or is seen here
+        changed.wait(None if seconds == math.inf else max(0.0, seconds))
+
+    def close(self) -> None:
+        """End every wait on this line, now and later."""
+        self.closed = True
+        if (changed := self._waiting) is not None:
+            with changed:
+                changed.notify_all()
+
+
+class LocalRun:
+    """The run of a model, as its function sees it: annotate a parameter with this class to be given it.
+
+    >>> def countdown(run: LocalRun, start: int = 3) -> Iterator[str]:
+    ...     for number in range(start, 0, -1):
+    ...         run.log(f"at {number}")
+    ...         yield f"{number} "
+    ...         run.sleep(1)
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def id(self) -> str:
+        """The prediction's id."""
+        return self._run.id
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass on the server's clock; does not return if the prediction was cancelled."""
+        self._run.sleep(seconds)
+
+    def log(self, text: str) -> None:
+        """Add a line to the prediction's logs."""
+        self._run.log(text)
+
+
+class Run:
+    """One run of a plan. ``changed`` guards the timeline and is notified of every change."""
+
+    def __init__(
+        self,
+        id: str,  # the server's own word for it
+        plan: Plan,
+        clock: Clock,
+        changed: Condition,
+        *,
+        store: Callable[[Any], Any],
+        deadline: float | None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.id = id
+        self.created = clock.now()
+        self.starts = self.created + plan.starts_after
+        self.deadline = math.inf if deadline is None else deadline
+        self.ended = False  # the end is in the timeline, perhaps at a moment that is not yet
+        self._plan, self._clock, self._changed = plan, clock, changed
+        self._store, self._on_end = store, on_end
+        self._changes: list[Change] = []
+        self._size = 0
+        self._steps = self._life()
+
+    # -- what is seen from outside
+
+    def seen(self, start: int = 0) -> list[Change]:
+        """The changes up to now, without the first ``start``."""
+        with self._changed:
+            return self._changes[start : self._seen_by(self._clock.now())]
+
+    def wait(self, count: float, until: float, line: Line) -> None:
+        """Return when at least ``count`` changes can be seen, or the end, or at ``until``."""
+        with self._changed:
+            while True:
+                now = self._clock.now()
+                number = self._seen_by(now)
+                over = number and self._changes[number - 1].kind in ENDS
+                if number >= count or over or now >= until:
+                    return
+                self._let_pass(now, until, line)
+
+    def look(self, line: Line) -> None:
+        """Somebody looks who waits by a clock of his own; real time passes by itself."""
+
+    def cancel(self, kind: str = "canceled") -> None:
+        """End it now, unless it has ended; what it would have done later never happens."""
+        with self._changed:
+            now = self._clock.now()
+            number = self._seen_by(now)
+            if number and self._changes[number - 1].kind in ENDS:
+                return
+            del self._changes[number:]
+            self._end(Change(now, kind))
+
+    def close(self) -> None:
+        """Cancel it and let go of the model's function."""
+        self.cancel()
+
+    # -- what the model does
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass for the model."""
+        raise NotImplementedError
+
+    def log(self, text: str) -> None:
+        """Add a line to the logs."""
+        text = str(text)
+        self._add("logs", self._store(text if text.endswith("\n") else text + "\n"))
+
+    # -- the life
+
+    def _life(self) -> Iterator[None]:
+        """The model's run, one step at a time; a step ends when there is something new to see."""
+        self._add("started")
+        yield
+        result = None
+        try:
+            result = self._plan.call(LocalRun(self))
+            if isinstance(result, Iterator) and not hasattr(result, "read"):
+                for item in result:
+                    self._add("item", self._store(item))
+                    yield
+            else:
+                self._add("value", self._store(result))
+            self._add("succeeded")
+        except Stopped:
+            self._add("canceled")  # ignored where the end is known; else the limit of virtual time was reached
+        except Exception as error:
+            self._add("failed", self._store(str(error) or type(error).__name__))
+        except SystemExit as error:
+            self._add("failed", f"the model called exit({error.code})")
+        finally:
+            if hasattr(result, "close") and isinstance(result, Iterator):
+                result.close()
+
+    def _add(self, kind: str, value: Any = None) -> None:
+        """Append to the timeline; what comes after the end or the deadline does not happen."""
+        with self._changed:
+            moment = self._moment()
+            if self.ended:
+                return
+            if moment >= self.deadline:
+                self._expire()
+                return
+            self._size += 64 + _size_of(value)
+            if self._size > LARGEST_OUTPUT and kind not in ENDS:
+                self._end(Change(moment, "failed", f"the output and logs are larger than {LARGEST_OUTPUT} bytes"))
+                return
+            change = Change(moment, kind, value)
+            if kind in ENDS:
+                self._end(change)
+            else:
+                self._changes.append(change)
+                self._changed.notify_all()
+
+    def _end(self, change: Change) -> None:
+        self._changes.append(change)
+        if not self.ended:
+            self.ended = True
+            self._on_end()
+        self._changed.notify_all()
+
+    def _expire(self) -> None:
+        """The deadline has passed: before the start it is ``aborted``, after it ``canceled``."""
+        self._end(Change(self.deadline, "canceled" if self.deadline > self.starts else "aborted"))
+
+    def _seen_by(self, now: float) -> int:
+        """The number of changes up to ``now``, all of them known."""
+        self._catch_up(now)
+        if not self.ended and now >= self.deadline:
+            self._expire()
+        return bisect_right(self._changes, now, key=attrgetter("at"))
+
+    def _moment(self) -> float:
+        """The model's own now."""
+        raise NotImplementedError
+
+    def _catch_up(self, now: float) -> None:
+        """Make every change up to ``now`` known."""
+
+    def _let_pass(self, now: float, until: float, line: Line) -> None:
+        """Wait for the next change, not beyond ``until``."""
+        raise NotImplementedError
+
+
+def _size_of(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(64 + len(key) + _size_of(item) for key, item in value.items())
+    if isinstance(value, list):
+        return sum(64 + _size_of(item) for item in value)
+    return 0
+
+
+class RealRun(Run):
+    """A run on the machine's clock; :meth:`work` is called in a thread."""
+
+    def work(self) -> None:
+        """Wait for the start, then run the model to its end."""
+        with self._changed:
+            while not self.ended and (rest := min(self.starts, self.deadline) - self._clock.now()) > 0:
+                self._changed.wait(rest)
+        steps = self._steps
+        try:
+            while not self.ended:
+                next(steps, None)
+        finally:
+            steps.close()  # type: ignore[attr-defined]  # it is a generator
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; the end, the deadline or a cancel stops the model."""
+        with self._changed:
+            wakes = self._clock.now() + max(0.0, seconds)
+            while not self.ended and (rest := min(wakes, self.deadline) - self._clock.now()) > 0:
+                self._changed.wait(rest)
+            self._seen_by(self._clock.now())
+            if self.ended:
+                raise Stopped
+
+    def _moment(self) -> float:
+        return self._clock.now()
+
+    def _let_pass(self, now: float, until: float, line: Line) -> None:
+        line.wait(self._changed, min(until, self.deadline) - now)
+
+
+class VirtualRun(Run):
+    """A run on a :class:`FakeClock`, stepped by whoever looks; ``changed`` is one lock for the whole emulator."""
+
+    _clock: FakeClock
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._own = self.starts
+        self._stepping = False
+
+    def sleep(self, seconds: float) -> None:
+        """Move the run's own time on."""
+        self._own += max(0.0, seconds)
+        if self.ended or self._own >= min(self.deadline, self.starts + LONGEST_VIRTUAL_RUN):
+            raise Stopped
+
+    def look(self, line: Line) -> None:
+        """Virtual time passes until there is something new."""
+        if line.moves_time:
+            self.wait(len(self.seen()) + 1, math.inf, line)
+
+    def cancel(self, kind: str = "canceled") -> None:
+        """End it now, and let go of the model."""
+        super().cancel(kind)
+        with self._changed:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self.ended and not self._stepping:
+            self._steps.close()  # type: ignore[attr-defined]  # it is a generator
+
+    def _moment(self) -> float:
+        return self._own
+
+    def _step(self) -> None:
+        self._stepping = True
+        try:
+            next(self._steps, None)
+        finally:
+            self._stepping = False
+            self._let_go()
+
+    def _catch_up(self, now: float) -> None:
+        while not self.ended and not self._stepping and self._own <= min(now, self.deadline):
+            self._step()
+
+    def _let_pass(self, now: float, until: float, line: Line) -> None:
+        line.check()
+        while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:
+            self._step()
+        following = bisect_right(self._changes, now, key=attrgetter("at"))
+        moment = self._changes[following].at if following < len(self._changes) else self.starts
+        self._clock.advance_to(min(moment, until))

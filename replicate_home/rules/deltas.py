@@ -1,0 +1,102 @@
+"""What is new in an output that grows, and whether it still agrees with what was delivered.
+
+Text is compared by its characters, however it was cut into pieces, with CR, CRLF and LF alike (an event
+stream cannot tell them apart); other JSON item by item.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..words.errors import ProtocolError
+from .json_text import parse_json
+
+_SIGNED = re.compile(r"https://(\w[\w.-]*\.)?replicate\.delivery/\S*")
+
+
+def new_items(delivered: Sequence[Any], output: Any, *, final: bool) -> list[Any] | None:
+    """The items of ``output`` that come after ``delivered``; None where the two contradict each other.
+
+    An output that is not ``final`` may still be behind what was delivered: then nothing is new. One that is
+    neither text nor a list is an item of its own, once it is final.
+    """
+    if output is None:
+        return [] if not (final and delivered) else None
+    if isinstance(output, str):
+        return _after_text(delivered, [output], final)
+    if isinstance(output, list):
+        return _after_items(delivered, output, final)
+    if not delivered:
+        return [output] if final else []
+    return [] if len(delivered) == 1 and _same(delivered[0], output) else None
+
+
+def _after_items(delivered: Sequence[Any], output: list[Any], final: bool) -> list[Any] | None:
+    agreeing = all(map(_same, delivered, output))
+    if agreeing and len(output) >= len(delivered):
+        return output[len(delivered) :]
+    if agreeing and not final:
+        return []
+    return _after_text(delivered, output, final)
+
+
+def _after_text(delivered: Sequence[Any], output: list[Any], final: bool) -> list[Any] | None:
+    if not all(isinstance(item, str) for item in delivered) or not all(isinstance(item, str) for item in output):
+        return None
+    for form in _FORMS:
+        have, seen = form(delivered), form(output)
+        if seen.startswith(have):
+            return _rest(form, output, len(have))
+        if have.startswith(seen) and not final:
+            return []
+    return None
+
+
+def _rest(form: Any, output: list[str], length: int) -> list[str]:
+    """``output`` without its first ``length`` characters as ``form`` counts them, empty pieces left out."""
+    rest: list[str] = []
+    position = 0
+    for item in output if form is not _joined_lines else [_joined_lines(output)]:
+        text = form([item])
+        if position >= length:
+            rest.append(item)
+        elif position + len(text) > length:
+            rest.append(text[length - position :])
+        position += len(text)
+    return [item for item in rest if item]
+
+
+def _as_sent(items: Sequence[str]) -> str:
+    return "".join(items)
+
+
+def _with_plain_lines(items: Sequence[str]) -> str:
+    return "".join(_plain_lines(item) for item in items)
+
+
+def _joined_lines(items: Sequence[str]) -> str:
+    return _plain_lines("".join(items))
+
+
+def _plain_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+# A CR and an LF in neighbouring pieces are one line break or two, depending on who cut the text.
+_FORMS = (_as_sent, _with_plain_lines, _joined_lines)
+
+
+def _same(delivered: Any, item: Any) -> bool:
+    """Whether a delivered item is this one: a stream writes JSON as text, and file URLs are signed anew."""
+    if delivered == item:
+        return True
+    if not isinstance(delivered, str):
+        return False
+    if isinstance(item, str):
+        return bool(_SIGNED.match(item)) and delivered.partition("?")[0] == item.partition("?")[0]
+    try:
+        return bool(parse_json(delivered.encode()) == item)
+    except (ProtocolError, UnicodeEncodeError):
+        return False

@@ -1,0 +1,81 @@
+"""Which URL belongs to whom: origins, what may be requested, and where the token may go.
+
+The token goes to the API's own origin only, over https, or to a loopback address. A URL from a server's
+answer is requested only where :func:`is_safe` says so.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin, urlsplit
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+_INTERNAL = re.compile(
+    r"0\..*|10\..*|127\..*|169\.254\..*|172\.(1[6-9]|2\d|3[01])\..*|192\.168\..*|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\..*"
+    r"|(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+)){0,2}|.*\.?0x[0-9a-f]+(\..*)?|0\d+\..*"
+    r"|::.*|f[cde][0-9a-f]{2}:.*|.*\.internal|.*\.local|.*\.localhost|localhost"
+)
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
+_PORTS = {"https": 443, "http": 80}
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an http(s) URL; None for anything that is not plainly one.
+
+    User names, spaces, backslashes and hosts outside ASCII are not plain: clients disagree on their meaning.
+    """
+    if _FORBIDDEN.search(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.hostname
+    if parts.scheme not in _PORTS or not host or not host.isascii() or "@" in parts.netloc:
+        return None
+    return parts.scheme, host, port or _PORTS[parts.scheme]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL is for this machine itself."""
+    found = origin(url)
+    return found is not None and _LOOPBACK.fullmatch(found[1]) is not None
+
+
+def carries_token(base_url: str, url: str) -> bool:
+    """Whether a request for ``url`` may carry the token for the API at ``base_url``."""
+    found = origin(url)
+    return found is not None and found == origin(base_url) and (found[0] == "https" or is_loopback(url))
+
+
+def is_safe(base_url: str, url: str) -> bool:
+    """Whether a URL that came in an answer from ``base_url`` may be requested at all.
+
+    Either it is at the API's own origin, or it is https to a host that does not look internal; an API on this
+    machine may also name other ports of this machine.
+    """
+    found = origin(url)
+    if found is None:
+        return False
+    if found == origin(base_url) or (is_loopback(base_url) and is_loopback(url)):
+        return True
+    return found[0] == "https" and _INTERNAL.fullmatch(found[1]) is None
+
+
+def resolve(base_url: str, location: str) -> str:
+    """The absolute form of ``location``, which may be relative to ``base_url``."""
+    return urljoin(base_url, location)
+
+
+def normalized(base_url: str) -> str:
+    """The API's base URL with its ``/v1``, whether it was given with or without; raises ValueError."""
+    if origin(base_url) is None:
+        raise ValueError(
+            f"base_url must be an http or https URL without credentials, such as https://host/v1; got {base_url!r}"
+        )
+    parts = urlsplit(base_url)
+    if parts.query or parts.fragment:
+        raise ValueError(f"base_url must not have a query or fragment; got {base_url!r}")
+    bare = base_url.rstrip("/")
+    return bare if bare.endswith("/v1") else bare + "/v1"

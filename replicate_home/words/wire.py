@@ -1,0 +1,121 @@
+"""What goes over a transport, as values: requests, responses, secrets and time budgets.
+
+A request never holds the token in the clear: it holds a :class:`Secret`, which only a transport opens,
+and which is lost when it is pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import attrs
+
+
+class Secret:
+    """A string that is shown by its first three and last two characters only, and not pickled."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself; for transports only."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{self._value[:3]}***{self._value[-2:]}" if len(self._value) >= 12 else "***"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Secret:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Secret, ("",)
+
+
+class Upload(Protocol):
+    """A request body that is read from its source while it is sent, not held in memory."""
+
+    length: int
+
+    def open(self) -> Iterator[bytes]:
+        """The body from its beginning, in pieces; may be called again for another attempt."""
+        ...
+
+
+@attrs.frozen
+class Request:
+    """One HTTP request. ``url`` is absolute; ``token`` is sent as ``Authorization: Bearer``.
+
+    ``streams`` asks for the body of a 200 answer piece by piece: an event stream, or a download.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes | Upload | None = attrs.field(default=None, repr=False)
+    token: Secret | None = None
+    streams: bool = False
+
+
+@attrs.frozen
+class Response:
+    """A complete answer: ``headers`` by lower-case name, ``body`` whole and decoded.
+
+    Where the body is read piece by piece, ``body`` is empty and a :class:`Body` comes with the response.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = attrs.field(default=b"", repr=False)
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case without its parameters, or an empty string."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether this is the beginning of a server-sent event stream."""
+        return self.status == 200 and self.content_type == "text/event-stream"
+
+
+class Body(Protocol):
+    """The body of an answer that is still arriving."""
+
+    def read(self, deadline: float | None) -> bytes:
+        """The bytes that have arrived, waiting for the first of them until ``deadline``; ``b""`` at the end.
+
+        Raises a :class:`~replicate_home.TransportError` where the body is cut or nothing came in time.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up the rest; may be called from another thread, and more than once."""
+        ...
+
+
+@attrs.frozen
+class Timeout:
+    """Time budgets in seconds; None means no limit.
+
+    ``total`` is for the whole call with its retries, ``connect`` for reaching the server, ``read`` for the
+    wait for an answer, ``idle`` for the silence allowed within a stream or a download.
+    """
+
+    total: float | None = 600.0
+    connect: float | None = 5.0
+    read: float | None = 30.0
+    idle: float | None = 60.0
