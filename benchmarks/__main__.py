@@ -18,6 +18,7 @@ import sys
 import tempfile
 
 from . import report
+from .curve import curves
 from .environments import COLUMNS, ROOT
 from .measures import FULL, MEASURES, QUICK, Bench, take_all
 from .processes import allow_many_sockets
@@ -49,14 +50,14 @@ def main() -> None:
         )
         try:
             results = take_all(bench, [name for name in names if name != "curve"])
-            points = curve(bench) if "curve" in names else {}
+            polling = curves(bench) if "curve" in names else {}
         finally:
             bench.close()
-    text = report.page(results, points, options.quick, plots=output is not None)
+    finished = report.Report(results, polling, bench.scale, bench.columns)
     if output is None:
-        print(text)
+        print(finished.tables())
     else:
-        report.write(output, text, results, points)
+        finished.write(output)
 
 
 if __name__ == "__main__":

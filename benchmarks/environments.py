@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -48,7 +50,7 @@ COLUMNS = {
 }
 
 
-def cache() -> pathlib.Path:
+def kept() -> pathlib.Path:
     """Where environments are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(base) / "replicate-home-benchmarks"
@@ -85,24 +87,25 @@ def fingerprint(packages: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def python_of(packages: Sequence[str]) -> pathlib.Path:
-    """The interpreter of an environment with ``packages``, made now where there is none yet."""
+@cache
+def python_of(packages: tuple[str, ...]) -> pathlib.Path:
+    """The interpreter of an environment with ``packages``, made where there is none yet; the same one all run long."""
     name = packages[0].partition("[")[0].replace("==", "-") if packages else "nothing"
-    folder = cache() / f"{name}-{fingerprint(packages)}"
+    folder = kept() / f"{name}-{fingerprint(packages)}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    forget_older(name)
     if not (folder / "complete").exists():
-        forget_older(name)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, env=clean_environ())
         install(python, packages)
-        (folder / "complete").touch()
+    (folder / "complete").touch()
     return python
 
 
 def forget_older(name: str) -> None:
-    """Remove the environments that earlier versions of these packages left in the cache."""
-    if cache().is_dir():
-        for old in cache().glob(f"{name}-{'[0-9a-f]' * 16}"):
-            shutil.rmtree(old)
+    """Remove the environments of earlier versions of these packages that no run has used for a day."""
+    for complete in kept().glob(f"{name}-{'[0-9a-f]' * 16}/complete"):
+        if time.time() - complete.stat().st_mtime > 86_400:
+            shutil.rmtree(complete.parent)
 
 
 def install(python: pathlib.Path, packages: Sequence[str]) -> None:
@@ -118,4 +121,6 @@ def install(python: pathlib.Path, packages: Sequence[str]) -> None:
         if wanted:
             # pip's own settings, its proxy among them, hold here
             command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
-            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SystemExit(f"pip could not install {', '.join(packages)}:\n{done.stderr[-2000:]}")

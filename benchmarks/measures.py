@@ -37,8 +37,12 @@ class Scale(NamedTuple):
     lasting: int
 
 
-FULL = Scale(rounds=9, starts=21, waits=8, heavy=3, runs=1000, tokens=20_000, calls=100, crowd=1000, file_mib=64, lasting=10_000)
-QUICK = Scale(rounds=3, starts=5, waits=2, heavy=1, runs=200, tokens=5_000, calls=20, crowd=200, file_mib=16, lasting=500)
+FULL = Scale(
+    rounds=9, starts=21, waits=8, heavy=3, runs=1000, tokens=20_000, calls=100, crowd=1000, file_mib=64, lasting=10_000
+)
+QUICK = Scale(
+    rounds=3, starts=5, waits=2, heavy=1, runs=200, tokens=5_000, calls=20, crowd=200, file_mib=16, lasting=200
+)
 
 
 class Bench:
@@ -219,7 +223,7 @@ MEASURES: Mapping[str, Measure] = {
     "download": Measure(download, lambda scale: scale.rounds, not_for=ASYNC),
     "upload": Measure(upload, lambda scale: scale.heavy, not_for=ASYNC),
     "streaming_memory": Measure(streaming_memory, lambda scale: scale.heavy),
-    "leftovers": Measure(leftovers, lambda scale: 1),
+    "leftovers": Measure(leftovers, lambda _: 1),
 }
 
 
@@ -229,6 +233,7 @@ class Results:
     def __init__(self) -> None:
         self.figures: dict[tuple[str, str], list[Figures]] = {}
         self.blanks: dict[tuple[str, str], str] = {}
+        self.versions: dict[str, str] = {}
 
     def values(self, measure: str, column: str, figure: str) -> list[float]:
         """One figure over all rounds; empty where it was not measured."""
@@ -253,6 +258,7 @@ def turns(columns: list[str], rounds: int) -> Iterator[tuple[int, str]]:
 def take_all(bench: Bench, names: list[str]) -> Results:
     """Take the named measures, interleaved, and return what came of them."""
     results = Results()
+    results.versions = {column: version(bench, column) for column in bench.columns}
     for name in names:
         measure = MEASURES[name]
         begun = time.monotonic()
@@ -262,6 +268,14 @@ def take_all(bench: Bench, names: list[str]) -> Results:
                 results.add(name, column, take(bench, measure, column, turn))
         bench.say(f"{name}: {time.monotonic() - begun:.0f} s")
     return results
+
+
+def version(bench: Bench, column: str) -> str:
+    """What a column's environment holds."""
+    name = COLUMNS[column].imports
+    if name == "socket":
+        return "Python"
+    return bench.start(column, f"from importlib.metadata import version; print('{name}', version('{name}'))")[1].strip()
 
 
 def take(bench: Bench, measure: Measure, column: str, turn: int) -> Figures:

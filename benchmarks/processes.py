@@ -23,7 +23,8 @@ class Process:
 
     def __init__(self, *command: str | pathlib.Path) -> None:
         pipe = subprocess.PIPE
-        self.errors = tempfile.TemporaryFile()  # a file never fills up and stops its writer, as a pipe would
+        # a file never fills up and stops its writer, as a pipe would; it is closed with the child
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.child = subprocess.Popen(
             [str(word) for word in command], stdin=pipe, stdout=pipe, stderr=self.errors, env=clean_environ(), bufsize=0
         )
@@ -81,7 +82,8 @@ class Server(Process):
 
     def requests(self) -> int:
         """How many requests it has had."""
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.origin}/bench/requests") as reply:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"{self.origin}/bench/requests") as reply:
             return int(json.load(reply)["requests"])
 
 

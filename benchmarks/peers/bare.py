@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
-from peer import INPUT, TOKEN, Peer as Base
+from peer import INPUT, TOKEN
+from peer import Peer as Base
 
 BODY = json.dumps({"input": INPUT}).encode()
 
@@ -47,7 +47,7 @@ class Peer(Base):
         path = url.removeprefix(self.origin)
         return f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
 
-    def exchange(self, request: bytes) -> Any:
+    def exchange(self, request: bytes) -> dict:
         """Send one request and return the JSON of its answer."""
         self.sock.sendall(request)
         data = self.sock.recv(65536)
@@ -160,7 +160,7 @@ def dechunk(data: bytes) -> tuple[bytes, bytes, bool]:
     return b"".join(content), data[start:], False
 
 
-def cut(pieces: Any) -> Iterator[str]:
+def cut(pieces: Iterable[bytes]) -> Iterator[str]:
     """The data of each event but the last, by position alone: one line of data, which comes last."""
     rest = b""
     for piece in pieces:

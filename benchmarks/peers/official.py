@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from peer import INPUT, TOKEN, Peer as Base
+from peer import INPUT, TOKEN
+from peer import Peer as Base
 from replicate.client import Client
 
 
@@ -20,7 +20,7 @@ class Peer(Base):
         """``replicate.run``."""
         return self.client.run(model, input=INPUT)
 
-    def tokens(self, model: str) -> Iterator[Any]:
+    def tokens(self, model: str) -> Iterator[str]:
         """``replicate.stream``; each event is made text, as when it is printed."""
         for event in self.client.stream(model, input=INPUT):
             if event.event.value == "output":

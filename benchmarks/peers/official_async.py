@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from peer import INPUT, TOKEN, AsyncPeer
+from async_peer import AsyncPeer
+from peer import INPUT, TOKEN
 from replicate.client import Client
 
 

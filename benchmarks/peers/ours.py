@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from peer import INPUT, TOKEN, Peer as Base
+from peer import INPUT, TOKEN
+from peer import Peer as Base
+
 from replicate_home import Client
 
 
@@ -38,6 +40,12 @@ class Peer(Base):
         """Iterate over a file output."""
         file = self.client.run(model, INPUT).file
         return lambda: sum(map(len, file))
+
+    def polling(self, durations: list[float]) -> list[tuple[float, int]]:
+        """``client.run`` in virtual time against a server that neither holds nor streams."""
+        from virtual import lag_and_requests
+
+        return [lag_and_requests(seconds) for seconds in durations]
 
     def upload(self, path: str) -> None:
         """``client.files.create``."""

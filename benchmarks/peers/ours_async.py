@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from peer import INPUT, TOKEN, AsyncPeer
+from async_peer import AsyncPeer
+from peer import INPUT, TOKEN
+
 from replicate_home import AsyncClient
 
 

@@ -6,7 +6,8 @@ import io
 from collections.abc import Callable, Iterator
 
 import requests
-from peer import INPUT, TOKEN, Peer as Base
+from peer import INPUT, TOKEN
+from peer import Peer as Base
 
 
 class Peer(Base):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import urllib3
 from bare import cut
-from peer import INPUT, TOKEN, Peer as Base
+from peer import INPUT, TOKEN
+from peer import Peer as Base
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 

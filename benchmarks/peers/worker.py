@@ -6,6 +6,7 @@ are of this process alone: CPU is user and system time of all its threads.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -49,10 +50,8 @@ def memory(field: str) -> float:
 def added(act: Callable[[], Any]) -> tuple[float, Any]:
     """The MiB by which ``act`` raised this process above what it held before, at its highest, and what it returned."""
     gc.collect()
-    try:
+    with contextlib.suppress(OSError):  # elsewhere than on Linux the highest so far stays the start
         pathlib.Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # not Linux: the highest so far is then the start
     before = memory("VmRSS")
     result = act()
     return max(0.0, memory("VmHWM") - before), result
@@ -123,7 +122,7 @@ def at_once(peer: Peer, model: str, count: int) -> Figures:
 
 def download(peer: Peer, model: str) -> Figures:
     """What one MB of a download costs."""
-    used, wall = cost(lambda act=peer.download(model): act())
+    used, wall = cost(peer.download(model))
     return {"cpu_ms": used * 1e9, "wall_ms": wall * 1e9}
 
 
@@ -145,9 +144,10 @@ def leftovers(peer: Peer, model: str, count: int) -> Figures:
     """What many predictions leave behind in Python's own memory."""
     import tracemalloc
 
-    peer.runs(model, 300)
+    warm = max(100, count // 20)
+    peer.runs(model, warm)
     tracemalloc.start()
-    peer.runs(model, 300)
+    peer.runs(model, warm)
     gc.collect()
     before, _ = tracemalloc.get_traced_memory()
     peer.runs(model, count)

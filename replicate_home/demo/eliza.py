@@ -52,7 +52,8 @@ def _last_said(messages: list[dict[str, Any]]) -> str:
 
 def _heard(said: str) -> str:
     """What the rules can work on: one line, no closing punctuation, nothing that nltk stumbles over."""
-    line = " ".join(said.split())[:_HEARD].translate(_SPELLED)
+    sound = said[: 2 * _HEARD].encode("utf-8", "replace").decode()  # it is said again, so it must be writable
+    line = " ".join(sound.split())[:_HEARD].translate(_SPELLED)
     return line.rstrip("!. ") or line
 
 

@@ -1,8 +1,9 @@
-"""The libraries of the extra ``local``: imported when a model first needs one, never before."""
+"""Libraries of the extra ``local``, imported when a model first needs one, never before."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from io import BytesIO
 from typing import Any
 
 
@@ -17,3 +18,10 @@ def borrow(module: str) -> Any:
         raise ModuleNotFoundError(
             f'the demo models need {library}: python -m pip install "replicate_home[local]"', name=error.name
         ) from error
+
+
+def as_png(picture: Any) -> bytes:
+    """A Pillow image as a PNG file; models return this, because their annotations must be readable without Pillow."""
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..emulator.registry import LocalRun
-from .extra import borrow
+from .extra import as_png, borrow
 
 NAME = "local/plasma"
 SMALLEST, LARGEST = 16, 2048  # pixels
@@ -87,7 +87,7 @@ _SAME = {"gray": "grey", "golden": "gold", "azure": "sky", "scarlet": "red", "em
 Colour = tuple[int, int, int]
 
 
-def plasma(run: LocalRun, prompt: str, width: int = 512, height: int = 512, seed: int | None = None) -> Any:
+def plasma(run: LocalRun, prompt: str, width: int = 512, height: int = 512, seed: int | None = None) -> bytes:
     """Render a PNG of clouds in the colours that the prompt names: a toy, no neural network.
 
     Words such as sunset, sea, forest, gold or blue choose the colours, in their order from the top; without one the
@@ -106,8 +106,8 @@ def plasma(run: LocalRun, prompt: str, width: int = 512, height: int = 512, seed
     picture = borrow("PIL.Image").new("RGB", (width, height))
     picture.paste(_clouds(width, height - strip.height, colours, dice))
     picture.paste(strip, (0, height - strip.height))
-    run.log(f"{NAME}: {width}x{height}\n")
-    return picture
+    run.log(f"{NAME}: {width}x{height}")
+    return as_png(picture)
 
 
 def stops(prompt: str, dice: random.Random) -> list[Colour]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..emulator.registry import LocalRun
-from .extra import borrow
+from .extra import as_png, borrow
 
 STEPS = 10
 
 
-def posterize(run: LocalRun, image: Path, levels: int = 4, seconds: float = 0) -> Any:
+def posterize(run: LocalRun, image: Path, levels: int = 4, seconds: float = 0) -> bytes:
     """Reduce a picture to ``levels`` shades of red, green and blue and return it as PNG: a toy, no neural network.
 
     It works in ten steps that take ``seconds`` together and logs each as a progress line. What is no picture fails.
@@ -26,8 +26,8 @@ def posterize(run: LocalRun, image: Path, levels: int = 4, seconds: float = 0) -
         run.sleep(seconds / STEPS)
         band = (0, picture.height * (step - 1) // STEPS, picture.width, picture.height * step // STEPS)
         picture.paste(picture.crop(band).point(_shades(levels, picture.getbands())), band)
-        run.log(_progress(step, seconds) + "\n")
-    return picture
+        run.log(_progress(step, seconds))
+    return as_png(picture)
 
 
 def _read(path: Path) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import assert_never
 
 from ..edges.clock import Clock
 from ..edges.transport import Transport
-from ..rules.lifecycle import Came, Lost, News, Pausing, Reading, Sending, Settled, State
+from ..rules.life import News
+from ..rules.lifecycle import Came, Lost, Pausing, Reading, Sending, Settled, State
 from ..rules.sse import Decoder, ServerSentEvent
 from ..words.errors import ProtocolError, TransportError
 from ..words.wire import Body
@@ -17,14 +19,17 @@ class Drive:
     """One life under way: iterate for its news; afterwards ``state`` is :class:`Settled`.
 
     Not a generator, so that whoever drops it decides how it ends: nothing is sent by the garbage collector.
+    Another thread may call :meth:`leave` while one waits in it.
     """
 
     def __init__(self, state: State, transport: Transport, clock: Clock) -> None:
         self.state = state
+        self.left = False
         self.body: Body | None = None
         self._decoder = Decoder()
         self._transport = transport
         self._clock = clock
+        self._lock = threading.Lock()
         self._news: Iterator[News] = iter(state.news)
 
     def __iter__(self) -> Drive:
@@ -34,33 +39,9 @@ class Drive:
         while True:
             for news in self._news:
                 return news
-            if isinstance(self.state, Settled):
+            if self.left or isinstance(self.state, Settled):
                 raise StopIteration
             self._news = iter(self.step().news)
-
-    def step(self) -> State:
-        """Do what the state says, once; on any exception leave and let it pass."""
-        try:
-            match self.state:
-                case Sending() as sending:
-                    came = self._send(sending)
-                    self.state = sending.next(came, self._clock.now())
-                case Pausing() as pausing:
-                    self._clock.sleep(pausing.until - self._clock.now())
-                    self.state = pausing.next(self._clock.now())
-                case Reading() as reading:
-                    arrived = self._take(reading)
-                    self.state = reading.next(arrived, self._clock.now(), self._decoder.retry)
-                case Settled():
-                    pass
-                case _:
-                    assert_never(self.state)
-            if self.body is not None and not isinstance(self.state, Reading):
-                self.close_body()
-        except BaseException:
-            self.leave()
-            raise
-        return self.state
 
     def settle(self) -> Settled:
         """Go on to the end, whatever the news."""
@@ -68,19 +49,62 @@ class Drive:
             self.step()
         return self.state
 
+    def step(self) -> State:
+        """Do what the state says, once; on any exception leave, and let it pass."""
+        try:
+            return self._become(self.state, self._advance(self.state))
+        except BaseException as error:
+            self.leave()
+            if self.state.life.snapshot is not None:
+                error.add_note(f"while waiting for prediction {self.state.life.snapshot.id}")
+            raise
+
     def leave(self) -> None:
         """The caller goes: close the stream and cancel what is ours. Leaving while leaving is over at once."""
+        self.left = True
+        with self._lock:
+            self.state = self.state.leave(self._clock.now())
         self.close_body()
-        self.state = self.state.leave(self._clock.now())
-        self._news = iter(())
         while not isinstance(self.state, Settled):
             self.step()
 
+    def read(self, until: float | None) -> bytes:
+        """What has arrived of the open body; ``b""`` at its end, or where there is none."""
+        body = self.body
+        return b"" if body is None else body.read(self._moment(until))
+
+    def has_to_cancel(self) -> bool:
+        """Whether leaving now would send a cancel."""
+        return isinstance(self.state.leave(self._clock.now()), Sending)
+
     def close_body(self) -> None:
-        """Give up the open stream, if any; may be called from another thread."""
+        """Give up the open body, if any; may be called from another thread."""
         body, self.body = self.body, None
         if body is not None:
             body.close()
+
+    def _advance(self, state: State) -> State:
+        match state:
+            case Sending():
+                return state.next(self._send(state), self._clock.now())
+            case Pausing():
+                self._clock.sleep(state.until - self._clock.now())
+                return state.next(self._clock.now())
+            case Reading():
+                arrived = self._take(state)
+                return state.next(arrived, self._clock.now(), self._decoder.retry)
+            case Settled():
+                return state
+        assert_never(state)
+
+    def _become(self, before: State, after: State) -> State:
+        """Take on the next state, unless another thread has left meanwhile."""
+        with self._lock:
+            if self.state is before:
+                self.state = after
+        if self.body is not None and not _holds_body(self.state):
+            self.close_body()
+        return self.state
 
     def _send(self, sending: Sending) -> Came:
         self.close_body()
@@ -92,10 +116,8 @@ class Drive:
         return response
 
     def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
-        if self.body is None:
-            return None
         try:
-            data = self.body.read(self._moment(reading.until))
+            data = self.read(reading.until)
             return self._decoder.feed(data) if data else None
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
@@ -104,3 +126,8 @@ class Drive:
         """``until`` on the transport's own clock, which need not be the caller's."""
         clock = self._transport.clock
         return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
+
+
+def _holds_body(state: State) -> bool:
+    """A stream that is being read, or the answer to a download."""
+    return isinstance(state, Reading) or (isinstance(state, Settled) and state.answer is not None)

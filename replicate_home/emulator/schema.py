@@ -48,7 +48,7 @@ class Kind:
     def check(self, value: Any) -> None:
         """Raise :class:`InvalidField` where ``value`` is not one."""
 
-    def give(self, value: Any, opener: Opener) -> Any:
+    def give(self, value: Any, opener: Opener) -> Any:  # noqa: ARG002  # files are what it is for
         """The checked JSON ``value`` as the function wants it."""
         return value
 
@@ -83,7 +83,7 @@ class Scalar(Kind):
         if not fits:
             raise InvalidField(f"must be of type {_JSON_NAMES[self.type]}, not {_name_of(value)}", "type")
 
-    def give(self, value: Any, opener: Opener) -> Any:
+    def give(self, value: Any, opener: Opener) -> Any:  # noqa: ARG002  # as above
         """1 is given as 1.0 to a float, 1.0 as 1 to an int."""
         return self.type(value)
 
@@ -111,7 +111,7 @@ class Choice(Kind):
         if not any(value == choice and type(value) is type(choice) for choice in self.choices):
             raise InvalidField("must be one of " + ", ".join(repr(choice) for choice in self.choices), "enum")
 
-    def give(self, value: Any, opener: Opener) -> Any:
+    def give(self, value: Any, opener: Opener) -> Any:  # noqa: ARG002  # as above
         """The value, or the member of the enum."""
         return self.wrap(value) if self.wrap else value
 

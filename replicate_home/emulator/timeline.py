@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from operator import attrgetter
 from threading import Condition
 from typing import Any
@@ -42,7 +43,7 @@ class Plan:
     """What a run does: ``call`` is given the run and returns the output, or an iterator of its items.
 
     ``streams`` is what may be streamed: ``text``, ``files``, ``maybe`` (the first item tells) or ``no``;
-    ``starts_after`` are the seconds before it starts. ``store`` makes any output value JSON, its files kept.
+    ``starts_after`` are the seconds before it starts.
     """
 
     call: Callable[[LocalRun], Any]
@@ -109,7 +110,11 @@ class LocalRun:
 
 
 class Run:
-    """One run of a plan. ``changed`` guards the timeline and is notified of every change."""
+    """One run of a plan.
+
+    ``changed`` guards the timeline and is notified of every change; ``store`` makes an output value JSON and keeps
+    the files in it.
+    """
 
     def __init__(
         self,
@@ -120,7 +125,6 @@ class Run:
         *,
         store: Callable[[Any], Any],
         deadline: float | None,
-        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = id
         self.created = clock.now()
@@ -128,7 +132,7 @@ class Run:
         self.deadline = math.inf if deadline is None else deadline
         self.ended = False  # the end is in the timeline, perhaps at a moment that is not yet
         self._plan, self._clock, self._changed = plan, clock, changed
-        self._store, self._on_end = store, on_end
+        self._store = store
         self._changes: list[Change] = []
         self._size = 0
         self._steps = self._life()
@@ -140,33 +144,39 @@ class Run:
         with self._changed:
             return self._changes[start : self._seen_by(self._clock.now())]
 
-    def wait(self, count: float, until: float, line: Line) -> None:
-        """Return when at least ``count`` changes can be seen, or the end, or at ``until``."""
+    def is_over(self) -> bool:
+        """Whether the end can be seen."""
+        with self._changed:
+            return self._is_over(self._seen_by(self._clock.now()))
+
+    def first_item(self) -> Change | None:
+        """The first item of a list as output, if it can be seen."""
+        return next((change for change in self.seen() if change.kind == "item"), None)
+
+    def wait(self, count: float, until: float, line: Line) -> bool:
+        """Wait until at least ``count`` changes can be seen, or the end; False if ``until`` came first."""
         with self._changed:
             while True:
                 now = self._clock.now()
                 number = self._seen_by(now)
-                over = number and self._changes[number - 1].kind in ENDS
-                if number >= count or over or now >= until:
-                    return
+                if number >= count or self._is_over(number):
+                    return True
+                if now >= until:
+                    return False
                 self._let_pass(now, until, line)
 
     def look(self, line: Line) -> None:
         """Somebody looks who waits by a clock of his own; real time passes by itself."""
 
-    def cancel(self, kind: str = "canceled") -> None:
+    def cancel(self) -> None:
         """End it now, unless it has ended; what it would have done later never happens."""
         with self._changed:
             now = self._clock.now()
             number = self._seen_by(now)
-            if number and self._changes[number - 1].kind in ENDS:
+            if self._is_over(number):
                 return
             del self._changes[number:]
-            self._end(Change(now, kind))
-
-    def close(self) -> None:
-        """Cancel it and let go of the model's function."""
-        self.cancel()
+            self._end(Change(now, "canceled"))
 
     # -- what the model does
 
@@ -181,7 +191,7 @@ class Run:
 
     # -- the life
 
-    def _life(self) -> Iterator[None]:
+    def _life(self) -> Generator[None, None, None]:
         """The model's run, one step at a time; a step ends when there is something new to see."""
         self._add("started")
         yield
@@ -199,11 +209,17 @@ class Run:
             self._add("canceled")  # ignored where the end is known; else the limit of virtual time was reached
         except Exception as error:
             self._add("failed", self._store(str(error) or type(error).__name__))
-        except SystemExit as error:
-            self._add("failed", f"the model called exit({error.code})")
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # Ctrl-C belongs to the caller, and yet this run must have an end
+            self._add("failed", f"the model was interrupted: {type(error).__name__}")
+            if not isinstance(error, SystemExit):
+                raise
         finally:
-            if hasattr(result, "close") and isinstance(result, Iterator):
-                result.close()
+            if isinstance(result, Generator):
+                with suppress(Exception):
+                    result.close()
+            del self._plan  # with it go the input files
 
     def _add(self, kind: str, value: Any = None) -> None:
         """Append to the timeline; what comes after the end or the deadline does not happen."""
@@ -227,14 +243,15 @@ class Run:
 
     def _end(self, change: Change) -> None:
         self._changes.append(change)
-        if not self.ended:
-            self.ended = True
-            self._on_end()
+        self.ended = True
         self._changed.notify_all()
 
     def _expire(self) -> None:
         """The deadline has passed: before the start it is ``aborted``, after it ``canceled``."""
-        self._end(Change(self.deadline, "canceled" if self.deadline > self.starts else "aborted"))
+        self._end(Change(self.deadline, "canceled" if self._changes else "aborted"))
+
+    def _is_over(self, number: int) -> bool:
+        return number > 0 and self._changes[number - 1].kind in ENDS
 
     def _seen_by(self, now: float) -> int:
         """The number of changes up to ``now``, all of them known."""
@@ -273,12 +290,10 @@ class RealRun(Run):
         with self._changed:
             while not self.ended and (rest := min(self.starts, self.deadline) - self._clock.now()) > 0:
                 self._changed.wait(rest)
-        steps = self._steps
-        try:
+        with suppress(BaseException):  # the timeline has it; a thread has nobody to tell
             while not self.ended:
-                next(steps, None)
-        finally:
-            steps.close()  # type: ignore[attr-defined]  # it is a generator
+                next(self._steps, None)
+        self._steps.close()
 
     def sleep(self, seconds: float) -> None:
         """Wait; the end, the deadline or a cancel stops the model."""
@@ -318,15 +333,15 @@ class VirtualRun(Run):
         if line.moves_time:
             self.wait(len(self.seen()) + 1, math.inf, line)
 
-    def cancel(self, kind: str = "canceled") -> None:
+    def cancel(self) -> None:
         """End it now, and let go of the model."""
-        super().cancel(kind)
+        super().cancel()
         with self._changed:
             self._let_go()
 
     def _let_go(self) -> None:
         if self.ended and not self._stepping:
-            self._steps.close()  # type: ignore[attr-defined]  # it is a generator
+            self._steps.close()
 
     def _moment(self) -> float:
         return self._own
@@ -345,8 +360,10 @@ class VirtualRun(Run):
 
     def _let_pass(self, now: float, until: float, line: Line) -> None:
         line.check()
+        if self._stepping:
+            raise Disconnected("a model waits for its own prediction", phase="wait", may_have_been_processed=True)
         while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:
             self._step()
         following = bisect_right(self._changes, now, key=attrgetter("at"))
         moment = self._changes[following].at if following < len(self._changes) else self.starts
-        self._clock.advance_to(min(moment, until))
+        self._clock.advance_to(min(moment, until, self.deadline))

@@ -15,6 +15,7 @@ from ..words.errors import (
     PredictionTimeout,
     ReplicateHomeError,
     StreamInterrupted,
+    UnsafeURL,
 )
 from ..words.records import Snapshot, Status
 from .json_text import excerpt
@@ -39,7 +40,7 @@ def timed_out(snapshot: Snapshot, seconds: float | None, canceled: bool) -> Pred
         if canceled
         else f"it was not canceled and may still be running: client.predictions.get({snapshot.id!r}).wait() resumes it"
     )
-    message = f"prediction {snapshot.id} was {snapshot.status} and not finished{after}; {what}"
+    message = f"prediction {snapshot.id} was not finished{after}; {what}"
     return PredictionTimeout(message, prediction=snapshot, canceled=canceled)
 
 
@@ -90,3 +91,16 @@ def interrupted(snapshot: Snapshot | None, delivered: Sequence[Any], cause: Repl
 def text_of(delivered: Sequence[Any]) -> str:
     """The delivered pieces of text, joined."""
     return "".join(item for item in delivered if isinstance(item, str))
+
+
+def file_expired(url: str, status: int) -> FileExpired:
+    """The file cannot be had any more; its URL is named without the signature in its query."""
+    return FileExpired(
+        f"the file {url.partition('?')[0]} is not there ({status}): output files are kept for an hour, and their URLs "
+        "expire; run the model again"
+    )
+
+
+def unsafe(url: str) -> UnsafeURL:
+    """A URL from an answer that must not be requested."""
+    return UnsafeURL(f"{excerpt(url.partition('?')[0])!r} is not requested: only https to a public host is")

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     LAST = "last"
     CANCEL = "cancel"
     PLAIN = "plain"
+    FILE = "file"
 
 
 @attrs.frozen
@@ -154,6 +155,11 @@ def following(terms: Terms, snapshot: Snapshot, now: float) -> State:
 def plain(terms: Terms, request: Request, now: float, *, repeatable: bool = False) -> State:
     """A life of one call of the API; ``repeatable`` marks a POST that does no harm twice."""
     return attrs.evolve(_send(Life(terms, now), Kind.PLAIN, request, now), repeatable=repeatable)
+
+
+def downloading(terms: Terms, request: Request, now: float) -> State:
+    """A life of one download; its body is open when it is settled with an answer."""
+    return _send(Life(terms, now), Kind.FILE, request, now)
 
 
 # ---- the rules, one per kind of request ---------------------------------------------------------------------
@@ -261,6 +267,20 @@ def _answered(sending: Sending, came: Came, now: float) -> State:
     return Settled(sending.life, _refusal(sending, came, now))
 
 
+def _downloaded(sending: Sending, came: Came, now: float) -> State:
+    """A file: other hosts may be named, and it may be gone; its body is the driver's to hand on."""
+    if isinstance(came, Response) and came.status in _REDIRECTS:
+        target = urls.resolve(sending.request.url, came.headers.get("location", ""))
+        base_url = sending.life.terms.dialect.base_url
+        if sending.hops >= _MOST_HOPS or not came.headers.get("location") or not urls.is_safe(base_url, target):
+            return Settled(sending.life, endings.unsafe(target))
+        request = attrs.evolve(sending.request, url=target, token=None)
+        return attrs.evolve(sending, request=request, hops=sending.hops + 1)
+    if isinstance(came, Response) and came.status in (403, 404, 410):
+        return Settled(sending.life, endings.file_expired(sending.request.url, came.status))
+    return _answered(sending, came, now)
+
+
 _RULES: dict[Kind, Callable[[Sending, Came, float], State]] = {
     Kind.CREATE: _created,
     Kind.STREAM: _opened,
@@ -268,7 +288,10 @@ _RULES: dict[Kind, Callable[[Sending, Came, float], State]] = {
     Kind.LAST: _looked,
     Kind.CANCEL: _left,
     Kind.PLAIN: _answered,
+    Kind.FILE: _downloaded,
 }
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_HOPS = 5
 _LATE = frozenset({Kind.LAST, Kind.CANCEL})
 
 
@@ -484,7 +507,7 @@ def _snapshot_or_none(life: Life, came: Came) -> Snapshot | None:
 
 def _may_redirect(sending: Sending, response: Response) -> bool:
     """Only a GET, only within the origin, at most three times."""
-    if response.status not in (301, 302, 303, 307, 308) or sending.request.method != "GET" or sending.hops >= 3:
+    if response.status not in _REDIRECTS or sending.request.method != "GET" or sending.hops >= 3:
         return False
     location = response.headers.get("location", "")
     here = urls.origin(sending.request.url)

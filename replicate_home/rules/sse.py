@@ -81,7 +81,7 @@ class Decoder:
         if self._beginning is None:
             return data
         data = self._beginning + data
-        undecided = len(data) < len(_BOM) and _BOM.startswith(data)
+        undecided = _BOM.startswith(data)
         self._beginning = data if undecided else None
         return b"" if undecided else data.removeprefix(_BOM)
 

@@ -64,7 +64,7 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
     body: bytes | Upload | None = attrs.field(default=None, repr=False)
     token: Secret | None = None
     streams: bool = False

@@ -4,7 +4,7 @@
 list of steps; the latest one whose poll number or time has come is the answer. ::
 
     with HomeServer() as server:
-        server.add("google-deepmind/gemma-2b-it", job(Step("processing", ["Hel"]), Step("succeeded", ["Hel", "lo"], poll=2)))
+        server.add("google-deepmind/gemma-2b-it", job(Step("processing", ["Hel"]), Step("succeeded", "Hello", poll=2)))
         ...
         assert server.creates == 1
 """
@@ -31,6 +31,10 @@ class Raw:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+
+
+HANG_UP = Raw(0)
+"""No answer at all: the connection is closed."""
 
 
 def html_403() -> Raw:
@@ -61,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
-    """A prediction's life as its polls see it; before the first step has come it is ``starting``."""
+    """A prediction's life as its polls see it; before the first step has come they see what the create saw."""
 
     steps: tuple[Step, ...]
     created: Step = Step("starting")
@@ -91,7 +95,7 @@ def fails(error: str) -> Job:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request as it arrived; ``json`` is None where there was no JSON body."""
+    """A request as it arrived, header names in small letters; ``json`` is None where there was no JSON body."""
 
     method: str
     path: str
@@ -114,7 +118,7 @@ class _Running:
         broken = [step.raw for step in due if step.raw and step.poll == self.polls]
         if broken:
             return broken[-1]
-        return self.snapshot(([Step("starting")] + [step for step in due if not step.raw])[-1])
+        return self.snapshot([self.job.created, *(step for step in due if not step.raw)][-1])
 
     def snapshot(self, step: Step) -> dict[str, Any]:
         return {
@@ -132,7 +136,7 @@ class HomeServer:
 
     Jobs added for a model are handed to its creates in order, the last of them again and again; jobs added for None
     serve any model that has none. A create for which there is no job is a 422. ``refusals`` are the answers to the next
-    creates, which then make nothing.
+    creates, which then make nothing. Every answer comes ``delay`` seconds late.
     """
 
     def __init__(self) -> None:
@@ -214,17 +218,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(None)
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        try:
-            self._serve(json.loads(body))
-        except ValueError:
-            self._serve(None)
+        sent = None
+        with suppress(ValueError):
+            sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        self._serve(sent)
 
     def _serve(self, sent: Any) -> None:
         home = self.server.home
         if home.delay:
             time.sleep(home.delay)
-        said, status, content_type = home.answer(Recorded(self.command, self.path, dict(self.headers), sent))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        said, status, content_type = home.answer(Recorded(self.command, self.path, headers, sent))
+        if said is HANG_UP:
+            self.close_connection = True
+            return
         if not isinstance(said, Raw):
             said = Raw(status, json.dumps(said).encode(), {"Content-Type": content_type})
         self.send_response(said.status)

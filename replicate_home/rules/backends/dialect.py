@@ -34,8 +34,15 @@ class Create:
 class Dialect(Protocol):
     """One kind of server. A request that it cannot make is None."""
 
-    name: str
-    base_url: str
+    @property
+    def name(self) -> str:
+        """What the client calls it."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """The address its paths are relative to."""
+        ...
 
     def create(self, wanted: Create) -> Request:
         """Ask for a prediction."""

@@ -1,0 +1,76 @@
+"""The loops of an asynchronous library, inside one event loop, so that starting it is not counted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from peer import Peer
+
+
+class AsyncPeer(Peer):
+    """An asynchronous library over the server at ``origin``."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self.runner = asyncio.Runner()
+
+    async def arun(self, model: str) -> str:
+        """Run one prediction to its end and return its output."""
+        raise NotImplementedError
+
+    def atokens(self, model: str) -> AsyncIterator[Any]:
+        """Stream one prediction's tokens."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+    def close(self) -> None:
+        """Close every connection and the loop."""
+        self.runner.run(self.aclose())
+        self.runner.close()
+
+    def run(self, model: str) -> str:
+        """Run one prediction to its end and return its output."""
+        return self.runner.run(self.arun(model))
+
+    def runs(self, model: str, count: int) -> None:
+        """Run ``count`` predictions one after the other."""
+
+        async def all_of_them() -> None:
+            for _ in range(count):
+                await self.arun(model)
+
+        self.runner.run(all_of_them())
+
+    def lag(self, model: str) -> float:
+        """Seconds from the server's moment of completion to our having it."""
+
+        async def once() -> float:
+            return -float(await self.arun(model)) + time.monotonic()
+
+        return self.runner.run(once())
+
+    def drain(self, model: str) -> tuple[int, float]:
+        """Stream to the end: the number of tokens, and the seconds from the call to the first of them."""
+
+        async def once() -> tuple[int, float]:
+            begun, first, count = time.perf_counter(), 0.0, 0
+            async for _ in self.atokens(model):
+                if not count:
+                    first = time.perf_counter() - begun
+                count += 1
+            return count, first
+
+        return self.runner.run(once())
+
+    def at_once(self, model: str, count: int) -> list[str]:
+        """Run ``count`` predictions as tasks of one loop; the names of the errors of those that failed."""
+
+        async def all_of_them() -> list[Any]:
+            return await asyncio.gather(*(self.arun(model) for _ in range(count)), return_exceptions=True)
+
+        return [type(one).__name__ for one in self.runner.run(all_of_them()) if isinstance(one, BaseException)]

@@ -1,0 +1,148 @@
+"""Turns results into a page: the tables as Markdown, and the files in ``docs/``."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import platform
+from typing import NamedTuple
+
+from . import plots
+from .curve import Curve
+from .environments import COLUMNS
+from .measures import Results, Scale
+from .targets import ROWS, TARGETS, Median, Row, Target, reached
+
+PAGE = """# Benchmarks
+
+This page is written by `python -m benchmarks`, whole, from one run; nothing in it is edited by hand. Every peer works
+in a virtual environment of its own, in its own process, against one server on the loopback interface that answers with
+prepared bytes. Rounds are interleaved: each asks every peer in turn. A figure is the median over the rounds, ± half of
+the range that holds the middle half of them; CPU is user and system time of the peer's process with all its threads.
+Compare figures within this page only: another machine gives other figures and, nearly, the same ratios.
+
+This run: {machine}; {versions}.
+
+{tables}
+## In pictures
+
+![CPU time of one finished prediction, of streamed tokens and of the decoder](_static/benchmarks/cpu.svg)
+
+![Import, and process start to first result](_static/benchmarks/start.svg)
+
+![Lag behind the server](_static/benchmarks/lag.svg)
+
+Where a prediction has no stream to wait on, it is polled: 5 % of its age, from 0.1 s to 5 s. In virtual time, against
+fixed intervals:
+
+![Lag and requests of polling](_static/benchmarks/polling.svg)
+
+## What is measured
+
+* *CPU per `run()`*: one client, one warm connection, a prediction that the server answers as finished at once.
+* *Streamed token*: the create, the stream to its end and whatever the client does to confirm that it is complete,
+  divided by the number of tokens.
+* *Decoder alone*: the bytes of a stream are there; the bare socket's is a cutter that knows no grammar.
+* *Done-lag*: the server writes the moment of completion into the output; the client subtracts it from the moment at
+  which it has the output. *Past the hold* the server answers the create after 0.2 s with a prediction that runs on for
+  two seconds more, and has a stream.
+* *At once*: every prediction lasts one second and the server holds its create; blocking clients have a thread for
+  each, the bare socket and asynchronous clients one thread for all.
+* *Added MiB*: the highest resident memory within the measured part, over what the process held before it.
+* *Left behind*: Python's own allocations after a collection, against those after a warm-up.
+"""
+
+
+class Report(NamedTuple):
+    """Everything that one run found."""
+
+    results: Results
+    polling: dict[str, Curve]
+    scale: Scale
+    columns: list[str]
+
+    def tables(self) -> str:
+        """The figures, the targets, and why there are blanks."""
+        return "\n".join(part for part in (self.figures(), self.targets(), self.curve(), self.blanks()) if part)
+
+    def figures(self) -> str:
+        """The table of medians."""
+        lines = [
+            self.line("", [COLUMNS[column].title for column in self.columns]),
+            self.line("---", ["---:"] * len(self.columns)),
+        ]
+        for row in ROWS:
+            cells = [self.cell(row, column) for column in self.columns]
+            if any(cells):
+                lines.append(self.line(self.titled(row.title), cells))
+        return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+    def targets(self) -> str:
+        """The table of what was wanted and what was reached."""
+        lines = ["| target | reached | |", "| --- | ---: | --- |"]
+        for target in TARGETS:
+            found = reached(target, self.results)
+            if found:
+                lines.append(
+                    self.line(
+                        self.titled(target.text), [measured(target, found[0]), "met" if found[1] else "**missed**"]
+                    )
+                )
+        return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+    def curve(self) -> str:
+        """A few points of the polling curves."""
+        if not self.polling:
+            return ""
+        names = list(self.polling)
+        lines = [self.line("polling: lag, s / requests", names), self.line("---:", ["---:"] * len(names))]
+        lasting = self.polling[names[0]].durations
+        for index in range(0, len(lasting), 6):
+            points = [f"{curve.lags[index]:.2f} / {curve.requests[index]:.0f}" for curve in self.polling.values()]
+            lines.append(self.line(f"{lasting[index]:.3g} s", points))
+        return "\n".join(lines) + "\n"
+
+    def blanks(self) -> str:
+        """Why something was not measured that should have been, and how predictions at once failed."""
+        notes = [
+            f"* {measure}, {COLUMNS[column].title}: {reason.replace(str(pathlib.Path.home()), '~')}"
+            for (measure, column), reason in self.results.blanks.items()
+        ]
+        for column in self.columns:
+            rounds = self.results.figures.get(("crowd", column), ())
+            kinds = sorted({kind for one in rounds for kind in one["kinds"]})
+            if kinds:
+                notes.append(f"* the failures at once, {COLUMNS[column].title}: {', '.join(kinds)}")
+        return "\n".join(notes) + "\n" if notes else ""
+
+    def cell(self, row: Row, column: str) -> str:
+        """One figure with its spread."""
+        median = Median.of(self.results.values(row.measure, column, row.figure))
+        if median is None:
+            return ""
+        spread = f"{median.spread:,.{row.digits}f}"
+        return f"{median.value:,.{row.digits}f}" + (f" ± {spread}" if float(spread.replace(",", "")) else "")
+
+    def titled(self, title: str) -> str:
+        """A title with the numbers of this run."""
+        scale = self.scale
+        return title.format(crowd=f"{scale.crowd:,}", lasting=f"{scale.lasting:,}", long=f"{10 * scale.tokens:,}")
+
+    def line(self, first: str, cells: list[str]) -> str:
+        """One line of a table."""
+        return f"| {first} | {' | '.join(cells)} |"
+
+    def write(self, folder: pathlib.Path) -> None:
+        """Write the page and its plots into ``folder``."""
+        pictures = folder / "_static" / "benchmarks"
+        pictures.mkdir(parents=True, exist_ok=True)
+        machine = f"Python {platform.python_version()} on {platform.system()}, {os.cpu_count()} processors"
+        versions = ", ".join(dict.fromkeys(one for one in self.results.versions.values() if one != "Python"))
+        page = PAGE.format(machine=machine, versions=versions, tables=self.tables())
+        (folder / "benchmarks.md").write_text(page, encoding="utf-8")
+        plots.draw(pictures, self.results, self.polling, self.columns)
+
+
+def measured(target: Target, value: float) -> str:
+    """What was reached, as a figure or a ratio."""
+    return f"{value:.2f} x" if target.against else f"{value:,.3g}"

@@ -1,0 +1,1 @@
+"""Layer 5, the doors: other ways in to the same clients."""

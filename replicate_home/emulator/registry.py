@@ -1,0 +1,139 @@
+"""Which callables are models: under which name, with which signature, and how one is found."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import attrs
+
+from .schema import Opener, Signature, read_signature
+from .timeline import LocalRun, Plan
+
+__all__ = ["LocalModel", "LocalRun", "Model", "Models", "local_model"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def checked_name(name: str) -> str:
+    """``name``, or a ``ValueError`` that says what a model's name looks like."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(f"a model's name looks like 'owner/name', not {name!r}")
+    return name
+
+
+def version_of(name: str) -> str:
+    """The id of a model's only version: 64 hexadecimal digits, always the same for the name."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+class Model(Protocol):
+    """What a server needs of a model."""
+
+    @property
+    def name(self) -> str:
+        """``owner/name``."""
+        ...
+
+    @property
+    def description(self) -> str | None:
+        """What it does, for people."""
+        ...
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The ids of its versions, the latest first."""
+        ...
+
+    def openapi(self) -> dict[str, Any]:
+        """The schema of its input and output."""
+        ...
+
+    def plan(self, given: Mapping[str, Any], opener: Opener) -> Plan:
+        """The run for one input; raises :class:`~.problems.Problem` where the input does not fit."""
+        ...
+
+
+@attrs.frozen
+class LocalModel:
+    """A callable as a model: its parameters are the input schema, what it returns or yields is the output."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    description: str | None = None
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any]) -> LocalModel:
+        """Read ``function``'s signature and docstring."""
+        if not callable(function):
+            raise TypeError(f"the model {name} must be a callable, not {type(function).__name__}")
+        is_plain = hasattr(function, "__code__") or inspect.ismethod(function)
+        about = inspect.getdoc(function) if is_plain else inspect.getdoc(type(function))
+        return cls(checked_name(name), function, read_signature(function, LocalRun), about)
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The ids of its versions, the latest first."""
+        return (version_of(self.name),)
+
+    def openapi(self) -> dict[str, Any]:
+        """The schema of its input and output."""
+        return self.signature.openapi()
+
+    def plan(self, given: Mapping[str, Any], opener: Opener) -> Plan:
+        """The run for one input; raises :class:`~.problems.Problem` naming each field that does not fit."""
+        self.signature.check(given)
+
+        def call(run: LocalRun) -> Any:
+            arguments, keywords = self.signature.bind(given, run, opener)
+            return self.function(*arguments, **keywords)
+
+        return Plan(call, self.signature.streams)
+
+
+_shared: dict[str, LocalModel] = {}
+_lock = threading.Lock()
+
+
+def local_model(name: str) -> Callable[[F], F]:
+    """Register a function as the model ``name`` ("local/name") for every local client of this process.
+
+    Its parameters are the model's inputs, by their annotations and defaults; a generator streams; a returned or
+    yielded ``Path``, ``bytes`` or Pillow image is a file; an exception fails the prediction. The function itself
+    is returned unchanged.
+    """
+    checked_name(name)
+
+    def register(function: F) -> F:
+        model = LocalModel.of(name, function)
+        with _lock:
+            _shared[name] = model
+        return function
+
+    return register
+
+
+class Models:
+    """The models of one server: its own, and those registered for the whole process."""
+
+    def __init__(self, own: Mapping[str, Callable[..., Any]] | None = None) -> None:
+        self._own = {name: LocalModel.of(name, function) for name, function in (own or {}).items()}
+
+    def all(self) -> Mapping[str, Model]:
+        """Every model by name."""
+        with _lock:
+            return {**_shared, **self._own}
+
+    def find(self, name: str) -> Model | None:
+        """The model of that name."""
+        return self.all().get(name)
+
+    def find_version(self, version: str) -> Model | None:
+        """The model that has this version."""
+        return next((model for model in self.all().values() if version in model.versions), None)

@@ -1,0 +1,127 @@
+"""From what the caller asked for to the state that a life begins with; shared by both clients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from random import random
+from typing import Any
+
+import attrs
+
+from ..edges.clock import Clock, SystemClock
+from ..rules.backends import Create
+from ..rules.life import Terms
+from ..rules.lifecycle import State, creating
+from ..rules.refs import ModelRef
+from ..words.records import Snapshot
+from ..words.wire import Timeout
+from . import chores, prompting
+from .settings import DEFAULT, Route, Settings, TimeoutOption
+
+LONGEST_HOLD = 5.0
+_STRATEGIES = (None, "base64", "url")
+
+
+@attrs.frozen
+class Call:
+    """One ``run``, ``stream`` or ``create`` with its options, as the caller gave them."""
+
+    model: str
+    input: Mapping[str, Any] | None = None
+    prompt: str | None = None
+    messages: Any = None
+    timeout: TimeoutOption = DEFAULT
+    wait: bool | float | None = None
+    webhook: str | None = None
+    webhook_events_filter: list[str] | None = None
+    on_update: Callable[[Snapshot], Any] | None = None
+    progress: Any = False
+    cancel_on_exit: bool = True
+    use_file_output: bool = True
+    file_encoding_strategy: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.file_encoding_strategy not in _STRATEGIES:
+            raise ValueError(
+                f"file_encoding_strategy must be 'base64', 'url' or None; got {self.file_encoding_strategy!r}"
+            )
+        if self.on_update is not None and not callable(self.on_update):
+            raise TypeError(f"on_update must be callable, got {type(self.on_update).__name__}")
+
+
+def terms(given: Settings, route: Route, clock: Clock, timeout: Timeout, **more: Any) -> Terms:
+    """What holds for a life that begins now."""
+    now = clock.now()
+    return Terms(
+        dialect=route.dialect,
+        deadline=None if timeout.total is None else now + timeout.total,
+        timeout=timeout,
+        max_retries=given.max_retries,
+        # With a clock of the caller's own, such as a test's, every run is to be the same.
+        seed=random() if isinstance(clock, SystemClock) else 0.5,  # noqa: S311 - jitter is no secret
+        epoch=clock.time() - now,
+        **more,
+    )
+
+
+def begin(
+    given: Settings,
+    route: Route,
+    clock: Clock,
+    call: Call,
+    schema_of: Any,
+    *,
+    follows: bool = True,
+    delivers: bool = True,
+) -> chores.Chore[State]:
+    """Prepare the input, with requests where it needs them, and return the state that creates the prediction."""
+    ref = ModelRef.parse(call.model, aliases=route.dialect.name == "home")
+    inputs = prompting.checked_input(call.input, call.prompt, call.messages)
+    messages = None if call.messages is None else prompting.checked_messages(call.messages)
+    timeout = given.budget(call.timeout)
+    hold = _hold(call.wait, timeout, default=follows and not delivers)
+    life_terms = terms(
+        given,
+        route,
+        clock,
+        timeout,
+        hold=float(hold or 0),
+        follows=follows,
+        delivers=delivers,
+        cancels=follows and call.cancel_on_exit,
+    )
+    if messages is not None:
+        schema = yield from schema_of(life_terms, ref, clock.now())
+        inputs = prompting.with_messages(inputs, messages, schema)
+    made = yield from chores.encoded(life_terms, inputs, clock.now(), call.file_encoding_strategy)
+    asked = call.timeout if call.timeout is not DEFAULT else given.timeout
+    wanted = Create(
+        ref,
+        made,
+        wait=hold,
+        cancel_after=timeout.total if life_terms.cancels and asked is not None else None,
+        webhook=call.webhook,
+        webhook_events_filter=call.webhook_events_filter,
+    )
+    try:
+        request = route.dialect.create(wanted)
+    except ValueError as error:
+        raise ValueError(f"the input is not JSON: {error}") from None
+    return creating(life_terms, request, clock.now())
+
+
+def _hold(wait: Any, timeout: Timeout, *, default: bool) -> int | None:
+    """How many seconds the server may hold the create: as asked, or long enough for a quick model."""
+    if wait is None:
+        longest = LONGEST_HOLD if timeout.total is None else min(LONGEST_HOLD, timeout.total / 4)
+        return int(longest) or None if default else None
+    if wait is True or wait is False:
+        return 60 if wait else None
+    if not isinstance(wait, (int, float)):
+        raise TypeError(f"wait must be a number of seconds or a boolean, got {type(wait).__name__}")
+    if wait == 0:
+        return None
+    if not 0 < wait <= 60:
+        raise ValueError(f"wait is how long the server may hold the request: 1 to 60 seconds, got {wait}")
+    return math.ceil(wait)

@@ -1,0 +1,83 @@
+"""What a client's calls go over: the transport it was given, one it makes, or the emulator in this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..edges.clock import SYSTEM_CLOCK, Clock
+from ..edges.transport import Transport
+from .settings import LOCAL_URL
+
+if TYPE_CHECKING:
+    from ..emulator.in_process import InProcessTransport
+
+Models = Mapping[str, Callable[..., Any]]
+
+
+class Connections:
+    """Shared by a client and those made from it with other options. Made when first used, by any thread."""
+
+    def __init__(self, given: Transport | None, clock: Clock | None, models: Models | None) -> None:
+        self.given = given
+        self.models = models
+        self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
+        self._lock = threading.Lock()
+        self._network: Transport | None = None
+        self._local: InProcessTransport | None = None
+
+    @property
+    def declared(self) -> tuple[str, str | None] | None:
+        """The backend and base URL that the given transport speaks for."""
+        if self.given is None:
+            return None
+        return getattr(self.given, "backend", None) or "replicate", getattr(self.given, "base_url", None)
+
+    def transport(self, connections: str) -> Transport:
+        """The transport for a route."""
+        if self.given is not None:
+            return self.given
+        if connections == "local":
+            return self.local()
+        return self._made_network()
+
+    def local(self) -> InProcessTransport:
+        """The emulator in this process, with the models of this client and of the process."""
+        with self._lock:
+            if self._local is None:
+                self._local = _local_transport(self.models, self.clock)
+            return self._local
+
+    def knows_locally(self, prediction_id: str) -> bool:
+        """Whether a prediction was made by this client's emulator."""
+        return self._local is not None and any(
+            call.prediction_id == prediction_id for call in self._local.emulator.calls
+        )
+
+    def close(self) -> None:
+        """Close what was made here; a transport that was given stays open."""
+        with self._lock:
+            network, self._network = self._network, None
+            local, self._local = self._local, None
+        if network is not None:
+            network.close()
+        if local is not None:
+            local.emulator.close()
+
+    def _made_network(self) -> Transport:
+        network = self._network
+        if network is None:
+            from ..edges.requests_transport import RequestsTransport  # requests: only when it is needed
+
+            with self._lock:
+                network = self._network = self._network or RequestsTransport()
+        return network
+
+
+def _local_transport(models: Models | None, clock: Clock) -> InProcessTransport:
+    from ..demo import MODELS
+    from ..emulator.in_process import InProcessTransport
+    from ..emulator.server import Emulator
+
+    return InProcessTransport(Emulator({**MODELS, **(models or {})}, clock=clock, base_url=LOCAL_URL))

@@ -1,0 +1,90 @@
+"""How ``input``, ``prompt`` and ``messages`` become one input. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Messages = Sequence[Mapping[str, Any]]
+
+
+def checked_input(value: Any, prompt: str | None, messages: Messages | None) -> dict[str, Any]:
+    """The input without its messages; raises TypeError for two sources of one thing, ValueError for empty ones."""
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"input must be a mapping such as {{'prompt': '...'}}, got {type(value).__name__}")
+    inputs = dict(value or {})
+    for name in inputs:
+        if not isinstance(name, str):
+            raise TypeError(f"input names must be strings, got {name!r}")
+    if prompt is not None and messages is not None:
+        raise TypeError("give prompt= or messages=, not both")
+    for name, given in (("prompt", prompt), ("messages", messages)):
+        if given is not None and name in inputs:
+            raise TypeError(f"{name} is given twice: as {name}= and in the input")
+    if prompt is not None:
+        if not isinstance(prompt, str):
+            raise TypeError(f"prompt must be a string, got {type(prompt).__name__}")
+        inputs["prompt"] = prompt
+    if isinstance(inputs.get("prompt"), str) and not inputs["prompt"].strip():
+        raise ValueError("prompt is empty: say what the model is to answer")
+    return inputs
+
+
+def checked_messages(messages: Messages) -> list[dict[str, str]]:
+    """Role and text of each message; raises ValueError for an empty list or a part that is no text."""
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
+        raise TypeError("messages must be a list such as [{'role': 'user', 'content': 'Hi'}]")
+    if not messages:
+        raise ValueError("messages is empty: it needs at least one message")
+    return [{"role": _role(message), "content": _text(message)} for message in messages]
+
+
+def _role(message: Any) -> str:
+    if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or "content" not in message:
+        raise ValueError(f"a message is {{'role': ..., 'content': ...}}, got {str(message)[:100]!r}")
+    return str(message["role"])
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, (list, tuple)):
+        raise ValueError(f"a message's content is a string or a list of text parts, got {type(content).__name__}")
+    return "".join(_part(part) for part in content)
+
+
+def _part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str):
+        return str(part["text"])
+    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+    raise ValueError(f"only text can stand in messages, got a part of type {kind!r}: pass files as inputs of the model")
+
+
+def one_prompt(messages: list[dict[str, str]]) -> str:
+    """Messages as one prompt: a single one is its text, several are ``Role: text`` lines and ``Assistant:``."""
+    if len(messages) == 1:
+        text = messages[0]["content"]
+    else:
+        said = [f"{m['role'].capitalize()}: {m['content']}" for m in messages if m["content"].strip()]
+        text = "\n".join([*said, "Assistant:"]) if said else ""
+    if not text.strip():
+        raise ValueError("messages is empty: no message has any text")
+    return text
+
+
+def with_messages(inputs: dict[str, Any], messages: list[dict[str, str]], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The input with the messages in it, in the way that the model's input ``schema`` allows."""
+    if "messages" in schema:
+        one_prompt(messages)  # raises where there is no text at all
+        return {**inputs, "messages": messages}
+    if "prompt" in inputs:
+        raise TypeError("prompt is given twice: in the input, and as messages=")
+    field = next((name for name in ("system_prompt", "system") if name in schema and name not in inputs), None)
+    system = [m["content"] for m in messages if m["role"] == "system" and m["content"].strip()]
+    others = [m for m in messages if m["role"] != "system"]
+    if field and system and others:
+        return {**inputs, field: "\n".join(system), "prompt": one_prompt(others)}
+    return {**inputs, "prompt": one_prompt(messages)}

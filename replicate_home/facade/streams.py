@@ -1,0 +1,186 @@
+"""The stream that people iterate: it moves one life on, and leaves it when it is left."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..drivers.drive import Drive
+from ..rules.life import News, Output
+from ..rules.lifecycle import Settled
+from ..words.errors import ReplicateHomeError, StreamInterrupted
+from ..words.events import Event, OutputEvent
+from ..words.records import Snapshot
+from .results import Result
+
+Shape = Callable[[list[Any]], list[Any]]
+"""Turns pieces of output as sent into those that are handed out: file URLs become files."""
+
+
+class StreamFacts:
+    """What a stream knows without waiting; the same for threads and for event loops."""
+
+    _drive: Any
+    _shape: Shape
+    _finish: Callable[[Snapshot], Result]
+    _on_update: Callable[[Snapshot], Any] | None
+
+    def __init__(
+        self,
+        drive: Any,
+        shape: Shape,
+        finish: Callable[[Snapshot], Result],
+        cancel: Callable[[str], Any],
+        on_update: Callable[[Snapshot], Any] | None = None,
+    ) -> None:
+        self._drive = drive
+        self._cancel = cancel
+        self._shape = shape
+        self._finish = finish
+        self._on_update = on_update
+        self._batch: Iterator[Any] = iter(())
+        self._reported: Snapshot | None = None
+
+    @property
+    def prediction(self) -> Snapshot | None:
+        """The latest snapshot; None until the prediction was created."""
+        return self._drive.state.life.snapshot  # type: ignore[no-any-return]  # the drive of either kind
+
+    def _report(self) -> None:
+        """Tell ``on_update`` of a snapshot that it has not seen."""
+        snapshot = self.prediction
+        if self._on_update is not None and snapshot is not None and snapshot != self._reported:
+            self._reported = snapshot
+            self._on_update(snapshot)
+
+    def _events(self, news: News) -> list[Event]:
+        if isinstance(news, Output):
+            return [OutputEvent(item) for item in self._shape(news.items)]
+        return [news]
+
+    def _outcome(self) -> Result:
+        """The result of a life that has settled; raises what it ended with."""
+        state = self._drive.state
+        if isinstance(state, Settled) and state.error is not None:
+            raise state.error
+        if self._drive.left or state.life.snapshot is None:
+            message = "the stream was closed before its end: there is no result"
+            raise ReplicateHomeError(message, prediction=self.prediction)
+        return self._finish(state.life.snapshot)
+
+    def _said(self) -> str:
+        """All text that the life has delivered."""
+        return "".join(str(item) for item in self._drive.state.life.delivered)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(prediction={self.prediction!r})"
+
+
+class Stream(StreamFacts):
+    """The output of a prediction, as it grows.
+
+    Iterating yields ``str`` for text, other JSON items as they are, files as :class:`FileOutput`. It ends when
+    the prediction has succeeded and every piece was delivered, and raises otherwise: a stream that is cut never
+    looks as if it were done. It has one consumer; ``break`` leaves it open as long as it is referenced.
+
+    Closed or dropped before its end it cancels the prediction, unless ``cancel_on_exit=False``.
+    """
+
+    _drive: Drive
+
+    def __init__(self, drive: Drive, *facts: Any, **more: Any) -> None:
+        super().__init__(drive, *facts, **more)
+        self._finalizer = weakref.finalize(self, _dropped, drive)
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> Any:
+        while True:
+            for item in self._batch:
+                return item
+            news = self._next_news()
+            if isinstance(news, Output):
+                self._batch = iter(self._shape(news.items))
+
+    def events(self) -> Iterator[Event]:
+        """The typed events: status, output, logs and, after success, done."""
+        for item in self._batch:
+            yield OutputEvent(item)
+        while True:
+            try:
+                news = self._next_news()
+            except StopIteration:
+                return
+            yield from self._events(news)
+
+    def text(self) -> str:
+        """All text of the stream, after waiting for its end."""
+        self._drain()
+        self._outcome()
+        return self._said()
+
+    def result(self) -> Result:
+        """The whole output as ``run()`` returns it, after waiting for the end."""
+        self._drain()
+        return self._outcome()
+
+    def cancel(self) -> None:
+        """Have the prediction canceled, from any thread; whoever iterates gets :class:`ModelCanceled`.
+
+        Where there is no prediction yet, the stream is closed.
+        """
+        if self.prediction is None:
+            self.close()
+        elif not isinstance(self._drive.state, Settled):
+            self._cancel(self.prediction.id)
+
+    def close(self) -> None:
+        """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
+        self._finalizer.detach()
+        self._drive.leave()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(StopIteration):
+            while True:
+                self._next_news()
+
+    def _next_news(self) -> News:
+        """The next news; StopIteration at the end of a success, the life's error at the end of anything else."""
+        closed_before = self._drive.left
+        try:
+            for news in self._drive:
+                self._report()
+                return news
+        except BaseException:
+            self.close()
+            raise
+        self._finalizer.detach()
+        state = self._drive.state
+        if isinstance(state, Settled) and state.error is not None:
+            raise state.error
+        if self._drive.left and not closed_before:
+            raise StreamInterrupted(
+                "the stream was closed by another thread", partial_text=self._said(), prediction=self.prediction
+            )
+        raise StopIteration
+
+
+def _dropped(drive: Drive) -> None:
+    """A stream was thrown away: the collector must not wait for the network, so a thread does."""
+    drive.close_body()
+    if not drive.has_to_cancel():
+        return
+    try:
+        threading.Thread(target=drive.leave, name="replicate-home-leaving", daemon=True).start()
+    except RuntimeError:  # the interpreter is ending and starts no more threads
+        drive.leave()
