@@ -100,7 +100,7 @@ class Bench:
         begun = time.perf_counter()
         done = subprocess.run(
             [str(self.pythons[column]), "-c", code],
-            capture_output=True, text=True, timeout=60, env=clean_environ(), check=False,
+            capture_output=True, text=True, timeout=60, env=clean_environ(), check=False, cwd=self.folder,
         )  # fmt: skip
         milliseconds = 1e3 * (time.perf_counter() - begun)
         if done.returncode:

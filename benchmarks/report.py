@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import platform
+import re
 from typing import NamedTuple
 
 from . import plots
@@ -104,10 +105,11 @@ class Report(NamedTuple):
 
     def blanks(self) -> str:
         """Why something was not measured that should have been, and how predictions at once failed."""
-        notes = [
-            f"* {measure}, {COLUMNS[column].title}: {reason.replace(str(pathlib.Path.home()), '~')}"
-            for (measure, column), reason in self.results.blanks.items()
-        ]
+        reasons: dict[str, list[str]] = {}
+        for (measure, column), reason in self.results.blanks.items():
+            text = re.sub(r" \([^)]*/[^)]*\)", "", reason)  # no file paths of the machine that ran it
+            reasons.setdefault(f"{COLUMNS[column].title}: {text}", []).append(measure)
+        notes = [f"* {reason}: {', '.join(measures)}" for reason, measures in reasons.items()]
         for column in self.columns:
             rounds = self.results.figures.get(("crowd", column), ())
             kinds = sorted({kind for one in rounds for kind in one["kinds"]})

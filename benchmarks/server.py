@@ -26,6 +26,7 @@ ZEROS = memoryview(bytes(1 << 20))
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (?:http://[^/ ]+)?(/[^ ]*) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOLD = re.compile(rb"\r\nprefer: *wait(?:=(\d+))?", re.IGNORECASE)
+_ID = re.compile(rb"([a-z]+)(\d+)?(?:hold(\d+))?n\d+")
 _MODEL = re.compile(rb"bench/([a-z]+)(?:-(\d+))?(?:-hold-(\d+))?")
 
 
@@ -45,7 +46,11 @@ class Plan(NamedTuple):
     @classmethod
     def named(cls, text: bytes) -> Plan | None:
         """The plan of the first model named in a path or a request body."""
-        found = _MODEL.search(text)
+        return cls.found(_MODEL.search(text))
+
+    @classmethod
+    def found(cls, found: re.Match[bytes] | None) -> Plan | None:
+        """The plan that a name or an identifier spells."""
         if found is None:
             return None
         kind, number, held = found.groups()
@@ -56,6 +61,10 @@ class Plan(NamedTuple):
         """The model's name without its owner."""
         number = f"-{self.number}" if self.kind != "finished" else ""
         return f"{self.kind}{number}" + (f"-hold-{self.most_held_ms}" if self.most_held_ms != 60_000 else "")
+
+    def identifier(self, serial: int) -> str:
+        """The id of one of its predictions: letters and digits."""
+        return f"{self.name.replace('-', '')}n{serial}"
 
     @property
     def streams(self) -> bool:
@@ -281,7 +290,7 @@ class Server:
         if plan.streams:
             return self.send(connection, self.prepare(plan, "201 Created", "starting"))
         self.serial += 1
-        identifier = f"{plan.name}.{self.serial}"
+        identifier = plan.identifier(self.serial)
         now = time.monotonic()
         self.done_at[identifier] = None
         self.at(now + plan.number / 1000, identifier, None)
@@ -355,7 +364,7 @@ class Server:
         key = (plan, status + word)
         if key not in self.prepared:
             output = None if word == "starting" else self.output(plan)
-            self.prepared[key] = self.prediction(f"{plan.name}.0", word, output, status)
+            self.prepared[key] = self.prediction(plan.identifier(0), word, output, status)
         return self.prepared[key]
 
     def output(self, plan: Plan) -> Any:
@@ -392,7 +401,7 @@ class Server:
 @lru_cache(maxsize=4096)
 def plan_of(identifier: str) -> Plan:
     """The plan of the model that an identifier names."""
-    plan = Plan.named(f"bench/{identifier}".encode())
+    plan = Plan.found(_ID.fullmatch(identifier.encode()))
     if plan is None:
         raise ValueError(identifier)
     return plan

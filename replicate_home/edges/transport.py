@@ -15,8 +15,10 @@ from .clock import Clock
 class Transport(Protocol):
     """Sends one request, once, and tells the truth about what happened to it."""
 
-    clock: Clock
-    """The clock that deadlines are read on."""
+    @property
+    def clock(self) -> Clock:
+        """The clock that deadlines are read on."""
+        ...
 
     def send(self, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
         """Send ``request`` once and return the answer, whatever its status.

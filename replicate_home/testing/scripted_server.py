@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol
 
@@ -152,7 +153,7 @@ class Freeze:
 class Cut:
     """Close the connection in order (FIN)."""
 
-    def play(self, line: Line) -> None:
+    def play(self, line: Line) -> None:  # noqa: ARG002  # the end of any script is the same
         """Do it."""
         raise Over
 
@@ -309,10 +310,8 @@ class ScriptedServer:
 
 
 def _wake(sock: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # closed already
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        pass  # closed already
 
 
 def answer(
