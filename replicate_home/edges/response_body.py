@@ -182,17 +182,21 @@ class ForeignReader:
 
 def read_whole(reader: Reader, request: Request, deadline: float | None) -> bytes:
     """All of a body; raises ProtocolError where it is longer than any answer of an API should be."""
-    data = reader.read(deadline)
-    pieces, size = [data], len(data)
-    while data and size <= WHOLE_LIMIT:
-        data = reader.read(deadline)
-        pieces.append(data)
-        size += len(data)
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while size <= WHOLE_LIMIT and (data := reader.read(deadline)):
+            pieces.append(data)
+            size += len(data)
+    except BaseException:
+        reader.drop()
+        raise
     if size > WHOLE_LIMIT:
         reader.drop()
+        pieces.clear()  # the traceback of the error would keep them
         error = http1.Malformed(f"its body is longer than {WHOLE_LIMIT} bytes")
         raise transport_errors.of_foreign(error, request, "body")
-    return pieces[0] if len(pieces) <= 2 else b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class StreamBody:

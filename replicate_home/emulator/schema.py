@@ -348,7 +348,8 @@ class Signature:
         arguments: list[Any] = []
         keywords: dict[str, Any] = {}
         if self.takes_any:
-            keywords.update(given)
+            named = {field.name for field in self.fields}
+            keywords.update({name: value for name, value in given.items() if name not in named})
         for field in self.fields:
             if field.name in given:
                 value = field.kind.give(given[field.name], opener)

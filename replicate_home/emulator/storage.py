@@ -248,7 +248,7 @@ def _sniffed(content: bytes) -> tuple[str, str]:
 
 def safe_name(name: str) -> str:
     """A name that is one harmless segment of a path or URL."""
-    return _UNSAFE.sub("_", name).strip("._")[-100:] or "file"
+    return _UNSAFE.sub("_", name)[-100:].strip("._") or "file"
 
 
 def file_record(

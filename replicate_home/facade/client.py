@@ -21,7 +21,7 @@ from ..words.wire import Request
 from . import chores
 from .calls import Call, begin, terms
 from .connections import Connections, Models
-from .file_output import Download, with_files
+from .file_output import Download, pieces_with_files
 from .handles import Prediction, Predictions
 from .progress import reporting
 from .results import Result, result_of
@@ -222,7 +222,7 @@ class Client:
         base_url = route.dialect.base_url
 
         def shape(items: list[Any]) -> list[Any]:
-            return [with_files(item, base_url, opener) for item in items] if call.use_file_output else items
+            return pieces_with_files(items, base_url, opener) if call.use_file_output else items
 
         def opener(url: str) -> Download:
             return self._download(url, route)

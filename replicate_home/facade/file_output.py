@@ -22,6 +22,7 @@ _URL = re.compile(r"https?://\S+")
 _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_BEGINNINGS = ("http", "data")
 PIECE = 64 * 1024
 
 Opener = Callable[[str], "Download"]
@@ -227,6 +228,14 @@ def with_files(value: Any, base_url: str, opener: Opener) -> Any:
     if isinstance(value, dict):
         return {key: with_files(item, base_url, opener) for key, item in value.items()}
     return value
+
+
+def pieces_with_files(items: list[Any], base_url: str, opener: Opener) -> list[Any]:
+    """The same for pieces of output as they arrive; text, one token after another, is passed on at little cost."""
+    return [
+        item if type(item) is str and item[:4] not in _BEGINNINGS else with_files(item, base_url, opener)
+        for item in items
+    ]
 
 
 def files_in(value: Any) -> list[FileOutput]:

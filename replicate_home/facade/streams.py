@@ -150,6 +150,7 @@ class Stream(StreamFacts):
         self.close()
 
     def _drain(self) -> None:
+        self._batch = iter(())
         with contextlib.suppress(StopIteration):
             while True:
                 self._next_news()

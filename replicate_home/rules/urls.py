@@ -7,6 +7,7 @@ answer is requested only where :func:`is_safe` says so.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
@@ -19,6 +20,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _PORTS = {"https": 443, "http": 80}
 
 
+@lru_cache(maxsize=512)  # asked several times in every call, and splitting a URL is slow
 def origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port of an http(s) URL; None for anything that is not plainly one.
 
