@@ -102,7 +102,7 @@ class Life:
         seen, fresh, gap = sift(self.seen, events, reopened=self.reopen)
         news, items, logged, done = news_in(fresh, self.terms.delivers)
         delivered = self.delivered.extended(items) if items else self.delivered
-        cuts = 0 if fresh else self.cuts
+        cuts = 0 if any(event.id for event in fresh) else self.cuts  # one without an id may be a replay
         life = attrs.evolve(
             self, seen=seen, delivered=delivered, logged=self.logged + logged, cuts=cuts, done=self.done or done
         )

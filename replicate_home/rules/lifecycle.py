@@ -127,10 +127,11 @@ class Settled:
 
     @property
     def status(self) -> str:
-        """The server's terminal word, or ``timeout``, which is ours."""
-        if isinstance(self.error, PredictionTimeout) or self.life.snapshot is None:
+        """The server's terminal word, or ``timeout``, which is ours: the life ended before its prediction did."""
+        snapshot = self.life.snapshot
+        if isinstance(self.error, PredictionTimeout) or snapshot is None or not snapshot.is_terminal:
             return Status.TIMEOUT
-        return self.life.snapshot.status
+        return snapshot.status
 
     def leave(self, now: float) -> State:  # noqa: ARG002 - every state can be left
         """It is over already."""
@@ -179,7 +180,7 @@ def _created(sending: Sending, came: Came, now: float) -> State:
     if dialect.not_processed(came.status):
         return _again(sending, came, now)
     if came.status < 400:
-        return Settled(life, redirect_error(came, sending.request))
+        return Settled(life, _redirect(sending, came))
     refusal = _refusal(sending, came, now)
     return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)
 
@@ -204,6 +205,8 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
         return _poll_failed(life, came, now)
     if _may_redirect(sending, came):
         return _redirected(sending, came, now)
+    if 300 <= came.status < 400:
+        return Settled(life, endings.interrupted(life.snapshot, life.delivered, _redirect(sending, came)))
     if not 200 <= came.status < 300:
         refusal = _refusal(sending, came, now)
         lags = came.status in (404, 410) and now - life.began < policy.REPLICA_LAG
@@ -227,25 +230,27 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
 def _looked(sending: Sending, came: Came, now: float) -> State:
     """Rule 6: the answer to the cancel is the last look, and a finished result in it wins."""
     life, was_cancel = sending.life, sending.request.method == "POST"
+    tried = was_cancel or sending.attempt > 0
     canceled = was_cancel and isinstance(came, Response) and 200 <= came.status < 300
+    news: tuple[News, ...] = ()
     snapshot = _snapshot_or_none(life, came)
     if snapshot is not None:
         life, news = life.seeing(snapshot)
         stopped = snapshot.status in (Status.CANCELED, Status.ABORTED)
-        if snapshot.is_terminal and not (canceled and stopped):
+        if snapshot.is_terminal and not (tried and stopped):
             return _finish(life, news)
+        canceled = canceled or (tried and stopped)
     elif was_cancel and not canceled and (sending.until is None or now < sending.until):
-        assert life.snapshot is not None
-        return attrs.evolve(sending, request=life.terms.dialect.poll(life.snapshot))
+        return attrs.evolve(sending, request=_poll_request(life), attempt=1, news=())
     assert life.snapshot is not None
-    return Settled(life, endings.timed_out(life.snapshot, life.terms.timeout.total, canceled))
+    return Settled(life, endings.timed_out(life.snapshot, life.terms.timeout.total, canceled), news=news)
 
 
 def _left(sending: Sending, came: Came, now: float) -> State:
     """Rule 7: one cancel, sent once more if the connection broke; whatever comes of it, it is over."""
     life = sending.life
     if not isinstance(came, Response) and sending.attempt == 0 and (sending.until is None or now < sending.until):
-        return attrs.evolve(sending, attempt=1)
+        return attrs.evolve(sending, attempt=1, news=())
     snapshot = _snapshot_or_none(life, came)
     return Settled(attrs.evolve(life, snapshot=snapshot) if snapshot else life, sending.cause)
 
@@ -261,7 +266,7 @@ def _answered(sending: Sending, came: Came, now: float) -> State:
     if _may_redirect(sending, came):
         return _redirected(sending, came, now)
     if came.status < 400:
-        return Settled(sending.life, redirect_error(came, sending.request))
+        return Settled(sending.life, _redirect(sending, came))
     if came.status == 429 or (harmless and came.status in policy.RETRYABLE):
         return _again(sending, came, now)
     return Settled(sending.life, _refusal(sending, came, now))
@@ -274,8 +279,9 @@ def _downloaded(sending: Sending, came: Came, now: float) -> State:
         base_url = sending.life.terms.dialect.base_url
         if sending.hops >= _MOST_HOPS or not came.headers.get("location") or not urls.is_safe(base_url, target):
             return Settled(sending.life, endings.unsafe(target))
-        request = attrs.evolve(sending.request, url=target, token=None)
-        return attrs.evolve(sending, request=request, hops=sending.hops + 1)
+        headers = {name: value for name, value in sending.request.headers.items() if name.lower() in _HARMLESS}
+        request = attrs.evolve(sending.request, url=target, token=None, headers=headers)
+        return attrs.evolve(sending, request=request, hops=sending.hops + 1, news=())
     if isinstance(came, Response) and came.status in (403, 404, 410):
         return Settled(sending.life, endings.file_expired(sending.request.url, came.status))
     return _answered(sending, came, now)
@@ -291,6 +297,7 @@ _RULES: dict[Kind, Callable[[Sending, Came, float], State]] = {
     Kind.FILE: _downloaded,
 }
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HARMLESS = frozenset({"accept", "accept-encoding", "user-agent", "range", "if-range"})
 _MOST_HOPS = 5
 _LATE = frozenset({Kind.LAST, Kind.CANCEL})
 
@@ -376,7 +383,7 @@ def _finish(life: Life, news: tuple[News, ...]) -> State:
     news += _output(items or [])
     if not succeeded:
         return Settled(finished, endings.failed(snapshot), news=news)
-    if removed and not life.done:
+    if removed and not (life.done and life.terms.delivers):
         return Settled(life, endings.removed(snapshot, life.delivered), news=news)
     if items is None:
         return Settled(life, endings.diverged(snapshot, life.delivered), news=news)
@@ -428,7 +435,7 @@ def _again(sending: Sending, came: Came, now: float) -> State:
     if life.terms.deadline is not None and now + delay >= life.terms.deadline:
         return Settled(life, error)
     life = attrs.evolve(life, draws=life.draws + 1)
-    return Pausing(life, now + delay, attrs.evolve(sending, life=life, attempt=sending.attempt + 1))
+    return Pausing(life, now + delay, attrs.evolve(sending, life=life, attempt=sending.attempt + 1, news=()))
 
 
 def _in_time(state: State, now: float) -> State:
@@ -517,4 +524,12 @@ def _may_redirect(sending: Sending, response: Response) -> bool:
 def _redirected(sending: Sending, response: Response, now: float) -> Sending:
     url = urls.resolve(sending.request.url, response.headers["location"])
     request = attrs.evolve(sending.request, url=url)
-    return attrs.evolve(sending, request=request, hops=sending.hops + 1, until=_until(sending.life, sending.kind, now))
+    until = _until(sending.life, sending.kind, now)
+    return attrs.evolve(sending, request=request, hops=sending.hops + 1, until=until, news=())
+
+
+def _redirect(sending: Sending, response: Response) -> ProtocolError:
+    """The error for a redirect that is not followed."""
+    error = redirect_error(response, sending.request)
+    error.prediction = sending.life.snapshot
+    return error

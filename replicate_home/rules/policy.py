@@ -40,7 +40,7 @@ def poll_interval(age: float, drawn: float) -> float:
 def backoff(attempt: int, drawn: float, *, throttled: bool = False) -> float:
     """Seconds before attempt ``attempt`` + 1 (full jitter); slower where the server is throttling."""
     base, most = (1.0, 20.0) if throttled else (0.5, 8.0)
-    return drawn * min(most, base * 2.0**attempt)
+    return drawn * min(most, base * 2.0 ** min(attempt, 10))
 
 
 def reopen_delay(cuts: int, retry_ms: int | None, drawn: float) -> float:
@@ -58,7 +58,7 @@ def server_wait(response: Response, wall_time: float) -> float | None:
     """The seconds the server asked to be left alone for, from headers or body; None where it named none."""
     milliseconds = response.headers.get("retry-after-ms", "").strip()
     if _DIGITS.fullmatch(milliseconds):
-        return float(milliseconds) / 1000
+        return float(milliseconds[:40]) / 1000 or None
     header = response.headers.get("retry-after", "").strip()
     if header:
         found = parse_retry_after(header, wall_time)
@@ -94,6 +94,6 @@ def _wait_in_body(response: Response) -> float | None:
         return None
     wait = body.get("retry_after")
     if isinstance(wait, (int, float)) and not isinstance(wait, bool) and wait > 0:
-        return float(wait)
+        return float(min(wait, 10**9))
     found = _RESETS.search(body["detail"]) if isinstance(body.get("detail"), str) else None
     return max(1.0, float(found[1])) if found else None

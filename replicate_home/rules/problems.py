@@ -52,7 +52,7 @@ def api_error(
     document = _document(response.body)
     title, detail = (_words(document.get(name), request) for name in ("title", "detail"))
     if detail is None:
-        detail = _words(document.get("error"), request) or _words(excerpt(response.body), request)
+        detail = _words(document.get("error"), request) or _words(_text(response.body), request, 200)
     kind = _BY_STATUS.get(response.status, ServerError if response.status >= 500 else APIError)
     kind = missing if kind is NotFound else kind
     evidence: dict[str, Any] = {
@@ -76,6 +76,10 @@ def redirect_error(response: Response, request: Request) -> ProtocolError:
     )
 
 
+def _text(body: bytes) -> str:
+    return body[:4096].decode("utf-8", "replace")
+
+
 def _document(body: bytes) -> dict[str, Any]:
     try:
         found = parse_json(body[: 2**20])
@@ -84,14 +88,14 @@ def _document(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _words(value: Any, request: Request | None) -> str | None:
+def _words(value: Any, request: Request | None, length: int = 2048) -> str | None:
     """Text fit to be shown: on one line, at most 2 kB, and without the token should the server echo it."""
     if value is None or value == "":
         return None
-    text = excerpt(value if isinstance(value, str) else repr(value)[:8192], 2048)
+    text = value if isinstance(value, str) else repr(value)
     if request is not None and request.token is not None and request.token.reveal():
-        text = text.replace(request.token.reveal(), "***")
-    return text
+        text = text.replace(request.token.reveal(), "***")  # before it is cut, or a part of it may stay
+    return excerpt(text, length) or None
 
 
 def _message(response: Response, request: Request | None, title: str | None, detail: str | None) -> str:

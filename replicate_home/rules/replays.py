@@ -29,6 +29,8 @@ class Ids:
 
     def including(self, name: str) -> Ids:
         """These ids and one more."""
+        if name in self:
+            return self
         places = self._places
         if len(places) != self._length:  # a newer state has gone on; it must not see what this one adds
             places = {known: place for known, place in places.items() if place < self._length}
@@ -65,8 +67,8 @@ class Seen:
 def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tuple[Seen, list[ServerSentEvent], bool]:
     """What is known now, the events that are new, and whether events are missing before the next one.
 
-    An event without an id of its own counts as new, except as output of a stream that was opened again: nobody
-    can say whether it is a replay, so it counts as a gap.
+    An event without an id of its own, or with an empty one, counts as new, except as output of a stream that was
+    opened again: nobody can say whether it is a replay, so it counts as a gap.
     """
     last, moment, number, others = seen.last, seen.moment, seen.number, seen.others
     fresh: list[ServerSentEvent] = []
@@ -75,10 +77,12 @@ def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tu
     # The loop runs once per token: plain locals, and no value is made per event.
     for event in events:
         own = event[2]
-        if own is None:
+        if not own:
             if reopened and event[0] == "output":
                 gap = True
                 break
+            if own is not None:
+                last = own  # an empty id forgets the one before
             keep(event)
             continue
         left, _, right = own.partition(":")
@@ -97,7 +101,7 @@ def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tu
             moment, number = this_moment, this_number
         elif own in others:
             continue
-        elif own:
+        else:
             others = others.including(own)
         last = own
         keep(event)

@@ -16,6 +16,8 @@ from ..json_text import parse_json
 from ..refs import ModelRef
 
 USER_AGENT = "replicate-home/0.1.0"
+# One encoder: json.dumps would build another for every call with these options.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -71,9 +73,7 @@ class Dialect(Protocol):
 
 def encode_json(value: Any) -> bytes:
     """The value as the body of a request; raises TypeError or ValueError saying what JSON cannot hold."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
 def parse_prediction(response: Response) -> dict[str, Any]:

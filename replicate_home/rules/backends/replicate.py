@@ -6,6 +6,7 @@ https://replicate.com/docs/reference/http
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ BASE_URL = "https://api.replicate.com/v1"
 SHORTEST_CANCEL_AFTER = 5
 LONGEST_WAIT = 60
 _JSON = "application/json"
+_SENDABLE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")  # what a header can say in the same letters everywhere
 
 
 @attrs.frozen
@@ -38,7 +40,7 @@ class Replicate:
 
         The token goes along only to the API's own origin.
         """
-        url = path if "://" in path else self.base_url + path
+        url = self.base_url + path if path.startswith("/") else path
         ours = url.startswith(self.base_url + "/") or urls.carries_token(self.base_url, url)
         sent = {"User-Agent": USER_AGENT, "Accept": _JSON}
         if ours:
@@ -78,6 +80,8 @@ class Replicate:
         """GET the stream URL. It is a capability: only the API's own origin is sent the token."""
         url = known.urls.get("stream")
         if not isinstance(url, str) or not urls.is_safe(self.base_url, url):
+            return None
+        if last_event_id and not _SENDABLE.fullmatch(last_event_id):
             return None
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_event_id:
