@@ -100,10 +100,10 @@ def lines(path: pathlib.Path, polling: dict[str, Curve]) -> None:
     from matplotlib import pyplot
 
     figure, (lag, requests) = pyplot.subplots(1, 2, figsize=(10, 3.4))
-    styles = {
-        name: {"color": GREY, "linestyle": style} for name, style in zip(polling, ("--", ":", "-."), strict=False)
+    styles: dict[str, Any] = {
+        name: {"color": GREY, "linestyle": one} for name, one in zip(polling, ("--", ":"), strict=False)
     }
-    styles["replicate_home"] = {"color": OURS, "linestyle": "-", "linewidth": 2}
+    styles["replicate_home"] = {"color": OURS, "linewidth": 2}
     for name, curve in polling.items():
         lag.plot(curve.durations, curve.lags, label=name, **styles[name])
         requests.plot(curve.durations, curve.requests, label=name, **styles[name])

@@ -62,6 +62,14 @@ class Process:
         line, _, self.unread = self.unread.partition(b"\n")
         return line
 
+    def greeting(self, timeout: float) -> bytes:
+        """The first line; a child that does not give one is ended."""
+        try:
+            return self.line(timeout)
+        except BaseException:
+            self.close()
+            raise
+
     def last_words(self) -> str:
         """The last line of the child's errors, once it has died."""
         self.errors.seek(0)
@@ -78,7 +86,7 @@ class Server(Process):
 
     def __init__(self) -> None:
         super().__init__(sys.executable, pathlib.Path(__file__).with_name("server.py"))
-        self.origin = self.line(10).decode()
+        self.origin = self.greeting(10).decode()
 
     def requests(self) -> int:
         """How many requests it has had."""
@@ -92,7 +100,7 @@ class Worker(Process):
 
     def __init__(self, python: pathlib.Path, adapter: str, origin: str) -> None:
         super().__init__(python, PEERS / "worker.py", adapter, origin)
-        self.line(30)
+        self.greeting(30)
 
     def do(self, command: str, timeout: float = 300.0, **arguments: Any) -> dict[str, Any]:
         """Have one measurement made and return its figures."""

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .doors.module_level import default_client, predictions, run, stream, use
+    from .edges.aiohttp_transport import AiohttpTransport
+    from .edges.async_transport import AsyncBody, AsyncTransport
     from .edges.clock import Clock, FakeClock, SystemClock
     from .edges.requests_transport import RequestsTransport
+    from .edges.threaded import ThreadedTransport
     from .edges.transport import Transport
     from .emulator.registry import LocalRun, local_model
+    from .facade.async_client import AsyncClient, AsyncFunction
+    from .facade.async_handles import AsyncPage, AsyncPrediction, AsyncPredictions
+    from .facade.async_streams import AsyncStream
     from .facade.client import Client, Function
     from .facade.file_output import FileOutput
     from .facade.handles import Page, Prediction, Predictions
@@ -58,10 +64,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "doors.module_level": "default_client predictions run stream use",
+    "edges.aiohttp_transport": "AiohttpTransport",
+    "edges.async_transport": "AsyncBody AsyncTransport",
     "edges.clock": "Clock FakeClock SystemClock",
     "edges.requests_transport": "RequestsTransport",
+    "edges.threaded": "ThreadedTransport",
     "edges.transport": "Transport",
     "emulator.registry": "LocalRun local_model",
+    "facade.async_client": "AsyncClient AsyncFunction",
+    "facade.async_handles": "AsyncPage AsyncPrediction AsyncPredictions",
+    "facade.async_streams": "AsyncStream",
     "facade.client": "Client Function",
     "facade.file_output": "FileOutput",
     "facade.handles": "Page Prediction Predictions",
@@ -81,6 +93,15 @@ _FRESH = frozenset({"default_client", "predictions"})
 
 __all__ = [
     "APIError",
+    "AiohttpTransport",
+    "AsyncBody",
+    "AsyncClient",
+    "AsyncFunction",
+    "AsyncPage",
+    "AsyncPrediction",
+    "AsyncPredictions",
+    "AsyncStream",
+    "AsyncTransport",
     "AuthenticationError",
     "BatchLocked",
     "Body",
@@ -129,6 +150,7 @@ __all__ = [
     "StreamInterrupted",
     "SystemClock",
     "TLSFailed",
+    "ThreadedTransport",
     "Timeout",
     "Transport",
     "TransportError",

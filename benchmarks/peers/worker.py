@@ -112,10 +112,13 @@ def lag(peer: Peer, models: list[str]) -> Figures:
 def at_once(peer: Peer, model: str, count: int) -> Figures:
     """Many predictions waiting at the same time."""
     peer.run("bench/finished")
-    begun = time.perf_counter()
+
+    def act() -> tuple[list[str], float]:
+        begun = time.perf_counter()
+        return peer.at_once(model, count), time.perf_counter() - begun
+
     with Threads() as threads:
-        mib, failures = added(lambda: peer.at_once(model, count))
-    seconds = time.perf_counter() - begun
+        mib, (failures, seconds) = added(act)
     kinds = sorted(set(failures))
     return {"s": seconds, "failed": len(failures), "threads": threads.most, "mib": mib, "kinds": kinds}
 

@@ -178,6 +178,7 @@ class Exchange:
 
     def _run(self, pool: Any, target: str, headers: Mapping[str, str]) -> Answer:
         self.pool = pool
+        self.phase = "resolve"
         connection = pool._get_conn()
         self.connection = connection
         self.proxied = pool.proxy is not None

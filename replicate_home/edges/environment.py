@@ -9,13 +9,19 @@ import os
 from typing import Any
 
 import attrs
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class CertificatesUnusable(Exception):
     """The file or folder of trusted certificates, or the client's own certificate, cannot be read."""
+
+
+class ProxyUnusable(Exception):
+    """The address of a proxy is none."""
 
 
 @attrs.frozen
@@ -32,7 +38,17 @@ def surroundings(session: Any, url: str) -> Surroundings:
     proxies = dict(session.proxies)
     if session.trust_env:
         proxies = {**get_environ_proxies(url, no_proxy=proxies.get("no_proxy")), **proxies}
+    _check_proxy(select_proxy(url, proxies))
     return Surroundings(proxies, _verify(session), session.cert)
+
+
+def _check_proxy(proxy: str | None) -> None:
+    try:
+        usable = not proxy or parse_url(proxy).host
+    except LocationParseError:
+        usable = None
+    if not usable:
+        raise ProxyUnusable("it names no host")
 
 
 def _verify(session: Any) -> bool | str:

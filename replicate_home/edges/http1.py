@@ -2,6 +2,11 @@
 
 An answer is read strictly where laxity would mislead: every bound is fixed, conflicting lengths are refused, and
 only one content encoding is undone. Whatever breaks these rules is :class:`Malformed`.
+
+Why not ``http.client``, which urllib3 brings along: it reads heads through a buffered file, so that it can neither say
+in which phase an exchange broke nor whether a byte of the answer had come, on which it depends whether a create may
+be repeated; it parses every head as an e-mail, which costs more than all the rest of an exchange; and its frames hold
+the token when something fails in them.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ class RequestsTransport:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self._session is None else 'session=...'})"
 
+    def __reduce__(self) -> tuple[type[RequestsTransport], tuple[requests.Session | None]]:
+        return type(self), (self._session,)
+
     def send(self, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
         """Send ``request`` once and return the answer, whatever its status.
 

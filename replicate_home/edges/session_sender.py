@@ -25,7 +25,7 @@ from .transport_errors import made, of_exchange, of_foreign
 
 USER_AGENT = "replicate_home"
 
-_URL = re.compile(r"(https?)://([^/?#@\s\\]+)([^#\s]*)(?:#.*)?", re.IGNORECASE).fullmatch
+_URL = re.compile(r"(https?)://([^/?#@\s\\]+)((?:[/?][^#\s]*)?)(?:#.*)?", re.IGNORECASE).fullmatch
 _UNTIMED = Timeout(connect=None, read=None)
 
 
@@ -56,17 +56,16 @@ class SessionSender:
         exchange = Exchange(request.method, request.body, deadline)
         failure: ReplicateHomeError
         try:
-            response = self._ask(request, exchange)
+            return _received(self._ask(request, exchange), request, deadline)
+        except (ReplicateHomeError, RepeatsPosts):
+            raise
         except Broken:
             failure = of_exchange(exchange, request)
-        except RepeatsPosts:
-            raise
-        except ReplicateHomeError as error:
-            failure = error
         except Exception as error:
-            failure = of_foreign(error, request, "wait")
-        else:
-            return _received(response, request, deadline)
+            failure = of_foreign(error, request, exchange.phase)
+        except BaseException:
+            exchange.drop()
+            raise
         # Raised here, not above, so that no foreign frame hangs on to it.
         raise failure
 
@@ -82,8 +81,8 @@ class SessionSender:
             raise made(ConnectFailed, request, "resolve", "that is not a plain http or https URL", "", processed=False)
         route = self._route(request.url, found[1].lower(), found[2])
         prepared = _prepared(request, route, found[3])
-        timeout = _UNTIMED if route.obeys else _timed(exchange)
-        around = route.around
+        around, timeout = route.around, _UNTIMED if route.obeys else _timed(exchange)
+        exchange.phase = "wait"  # where the adapter fails without running the exchange, the worst is assumed
         with exchange:
             return route.adapter.send(
                 prepared, stream=True, timeout=timeout, verify=around.verify, cert=around.cert, proxies=around.proxies

@@ -57,6 +57,7 @@ class SlimAdapter(HTTPAdapter):
 
     def __init__(self) -> None:
         self._pools: dict[str, tuple[Any, bool]] = {}
+        self._contexts: dict[tuple[Any, Any], Any] = {}
         super().__init__(pool_connections=ORIGINS, pool_maxsize=POOL_SIZE, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -71,10 +72,12 @@ class SlimAdapter(HTTPAdapter):
         return manager
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        """Give each pool one TLS context with the certificates loaded, instead of loading them for each connection."""
+        """Give the pools one TLS context with the certificates loaded, instead of loading them for each connection."""
         host, options = super().build_connection_pool_key_attributes(request, verify, cert)
         if host["scheme"] == "https":
-            options = {"cert_reqs": options["cert_reqs"], "ssl_context": _tls_context(verify, cert)}
+            if (verify, cert) not in self._contexts:
+                self._contexts[verify, cert] = _tls_context(verify, cert)
+            options = {"cert_reqs": options["cert_reqs"], "ssl_context": self._contexts[verify, cert]}
         return host, options
 
     def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:

@@ -28,7 +28,7 @@ from ..words.errors import (
 )
 from ..words.wire import Request
 from .deadline_connection import Cut, Exchange, ProxyRefused, UploadFailed
-from .environment import CertificatesUnusable
+from .environment import CertificatesUnusable, ProxyUnusable
 from .http1 import Malformed
 
 MESSAGE_LIMIT = 300
@@ -74,6 +74,7 @@ _FOREIGN: tuple[tuple[_Kinds, type[ReplicateHomeError], str | None, str], ...] =
     (UploadFailed, TransportError, "send", "the upload was given up"),
     (Malformed, ProtocolError, None, "the answer makes no sense"),
     (CertificatesUnusable, TLSFailed, "tls", "the certificates to trust cannot be used"),
+    (ProxyUnusable, ProxyFailed, "proxy", "the proxy's address cannot be used"),
     ((pooled.ProxyError, requested.ProxyError), ProxyFailed, "proxy", "the proxy refused or was not reached"),
     ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectFailed, "tls", "the connection was cut"),
     ((pooled.SSLError, requested.SSLError, CertificateError), TLSFailed, "tls", "TLS failed"),

@@ -13,7 +13,7 @@ import attrs
 from ..edges.clock import Clock
 from ..words.errors import Disconnected, RequestTimeout
 from .storage import OutputFiles, StoredFile
-from .timeline import ENDS, Change, Line, Run, VirtualRun
+from .timeline import ENDS, Change, Line, Run
 
 KEEP_ALIVE = 15.0  # seconds of silence after which a stream says that it is still there
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -151,23 +151,20 @@ class EventFeed:
             if self._line.closed:
                 raise Disconnected("the stream was closed", phase="body", may_have_been_processed=True)
             began = self._clock.now()
-            self._record.run.wait(self._place + 1, min(until, began + self._patience()), self._line)
+            self._record.run.wait(self._place + 1, min(until, began + KEEP_ALIVE), self._line)
             if data := self._new_events():
                 return data
             if self._over:
                 break
             if self._clock.now() >= until:
                 raise RequestTimeout("no event came in time", phase="body", may_have_been_processed=True)
-            if self._clock.now() >= began + self._patience():
+            if self._clock.now() >= began + KEEP_ALIVE:
                 return b": keep-alive\n\n"
         return b""
 
     def close(self) -> None:
         """Give up the rest; may be called from another thread, and more than once."""
         self._line.close()
-
-    def _patience(self) -> float:
-        return float("inf") if isinstance(self._record.run, VirtualRun) else KEEP_ALIVE
 
     def _new_events(self) -> bytes:
         changes = self._record.run.seen(self._place)

@@ -200,8 +200,8 @@ class Emulator:
         plan = model.plan(given, InputFiles(lambda uri: self._own_file(uri, exchange.origin)))
         lifetime = reading.cancel_after(exchange)
         deadline = None if lifetime is None else self.clock.now() + lifetime
-        files = OutputFiles()
         id = self._shelf.new_id()
+        files = OutputFiles(lambda size: self._shelf.hold(id, size))
         run: Run
         if isinstance(self.clock, FakeClock):
             run = VirtualRun(id, plan, self.clock, self._virtual, store=files.store, deadline=deadline)

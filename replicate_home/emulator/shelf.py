@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -49,6 +50,8 @@ class Shelf:
         self._records: dict[str, Record] = {}
         self._streams: dict[str, Record] = {}
         self._uploads: dict[str, Uploaded] = {}
+        self._holding: dict[str, int] = {}  # bytes of output files, by prediction
+        self._held = 0
 
     def new_id(self) -> str:
         """26 letters and digits, the same for the same seed and number of ids before it."""
@@ -60,25 +63,34 @@ class Shelf:
     # -- predictions
 
     def add(self, record: Record) -> None:
-        """Remember a prediction, and forget others where there are too many."""
+        """Remember a prediction, and forget the oldest that have ended where there are too many."""
         with self._lock:
             self._records[record.id] = self._streams[record.stream_token] = record
-            self._forget_records()
-            self._forget_files()
+            surplus = len(self._records) - KEPT_PREDICTIONS
+            oldest_first = list(self._records.values()) if surplus > 0 else []
+        # Not under the lock: whether a run has ended may be seen only by running its model, which may come back here.
+        ended = (record for record in oldest_first if record.has_ended())
+        for forgotten in islice(ended, surplus if oldest_first else 0):
+            self._forget(forgotten)
 
-    def _forget_records(self) -> None:
-        surplus = len(self._records) - KEPT_PREDICTIONS
-        if surplus > 0:
-            for record in [record for record in list(self._records.values())[:surplus] if record.has_ended()]:
-                del self._records[record.id], self._streams[record.stream_token]
+    def _forget(self, record: Record) -> None:
+        with self._lock:
+            self._records.pop(record.id, None)
+            self._streams.pop(record.stream_token, None)
+            self._held -= self._holding.pop(record.id, 0)
 
-    def _forget_files(self) -> None:
-        holding = [record for record in self._records.values() if record.files.size]
-        held = sum(record.files.size for record in holding)
-        for record in holding:
-            if held > KEPT_FILES and record.has_ended():
-                held -= record.files.size
+    def hold(self, id: str, size: int) -> None:
+        """The prediction ``id`` has ``size`` more bytes of files: where they are too many, the oldest must go."""
+        with self._lock:
+            self._holding[id] = self._holding.get(id, 0) + size
+            self._held += size
+            holders = list(self._holding) if self._held > KEPT_FILES else []
+        for holder in holders:
+            record = self._records.get(holder)
+            if self._held > KEPT_FILES and record is not None and record.has_ended():
                 record.remove_data()
+                with self._lock:
+                    self._held -= self._holding.pop(holder, 0)
 
     def records(self) -> list[Record]:
         """All predictions, newest first."""

@@ -161,11 +161,15 @@ class InputFiles:
 
 
 class OutputFiles:
-    """What one run gave out: makes its values JSON, with a :class:`StoredFile` where there is a file."""
+    """What one run gave out: makes its values JSON, with a :class:`StoredFile` where there is a file.
 
-    def __init__(self) -> None:
+    ``on_file`` is told the size of each.
+    """
+
+    def __init__(self, on_file: Callable[[int], None]) -> None:
+        self._on_file = on_file
         self.by_name: dict[str, StoredFile] = {}
-        self.size = 0  # bytes
+        self._size = 0
 
     def store(self, value: Any) -> Any:
         """``value`` as JSON values and stored files; raises ``TypeError`` or ``ValueError`` where it cannot be."""
@@ -188,8 +192,8 @@ class OutputFiles:
         raise TypeError(f"the output is neither JSON nor a file: {type(value).__name__}")
 
     def _keep(self, file: StoredFile) -> StoredFile:
-        self.size += len(file.content)
-        if self.size > LARGEST_FILES:
+        self._size += len(file.content)
+        if self._size > LARGEST_FILES:
             raise ValueError("the output files are larger than 256 MB together")
         stem, suffix = os.path.splitext(safe_name(file.name))
         name, number = stem + suffix, 0
@@ -198,12 +202,12 @@ class OutputFiles:
             name = f"{stem}-{number}{suffix}"
         kept = attrs.evolve(file, name=name)
         self.by_name[name] = kept
+        self._on_file(len(file.content))
         return kept
 
     def clear(self) -> None:
         """Let go of the files."""
         self.by_name.clear()
-        self.size = 0
 
 
 def _file_of(value: Any) -> StoredFile | None:

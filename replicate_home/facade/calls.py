@@ -74,13 +74,19 @@ def begin(
     *,
     follows: bool = True,
     delivers: bool = True,
+    may_hold: bool = True,
 ) -> chores.Chore[State]:
-    """Prepare the input, with requests where it needs them, and return the state that creates the prediction."""
+    """Prepare the input, with requests where it needs them, and return the state that creates the prediction.
+
+    ``may_hold`` says whether a create that is followed may be held by the server, which a thread may have to wait for.
+    """
     ref = ModelRef.parse(call.model, aliases=route.dialect.name == "home")
     inputs = prompting.checked_input(call.input, call.prompt, call.messages)
     messages = None if call.messages is None else prompting.checked_messages(call.messages)
     timeout = given.budget(call.timeout)
     hold = _hold(call.wait, timeout, default=follows and not delivers)
+    if follows and not may_hold:
+        hold = None
     life_terms = terms(
         given,
         route,

@@ -29,6 +29,20 @@ DATA_URI_MOST = 256 * 1024
 _LARGEST_UPLOAD = 100_000_000
 
 
+def settled(begins: Chore[State]) -> Chore[Snapshot]:
+    """The prediction that a life ended with, whose first state another chore makes."""
+    state = yield from begins
+    return snapshot_of((yield state))
+
+
+def snapshot_of(over: Settled) -> Snapshot:
+    """What a life that went well ended with; raises what it ended with otherwise."""
+    if over.error is not None:
+        raise over.error
+    assert over.life.snapshot is not None
+    return over.life.snapshot
+
+
 def exchange(terms: Terms, request: Request, now: float, *, repeatable: bool = False) -> Chore[Response]:
     """One request of the API; raises what it ended with."""
     settled = yield plain(terms, request, now, repeatable=repeatable)
@@ -97,6 +111,15 @@ def input_schema(terms: Terms, ref: ModelRef, now: float) -> Chore[Mapping[str, 
             continue
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def reads_files(value: Any) -> bool:
+    """Whether an input is more than JSON, so that encoding it may take time."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return False
+    if isinstance(value, Mapping):
+        return any(map(reads_files, value.values()))
+    return any(map(reads_files, value)) if isinstance(value, (list, tuple)) else True
 
 
 def encoded(terms: Terms, value: Any, now: float, strategy: str | None, path: str = "input") -> Chore[Any]:

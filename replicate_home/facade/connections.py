@@ -17,10 +17,16 @@ Models = Mapping[str, Callable[..., Any]]
 
 
 class Connections:
-    """Shared by a client and those made from it with other options. Made when first used, by any thread."""
+    """Shared by a client and those made from it with other options. Made when first used, by any thread.
 
-    def __init__(self, given: Transport | None, clock: Clock | None, models: Models | None) -> None:
+    ``given`` is the caller's transport, ``blocking`` the same for threads where that is another.
+    """
+
+    def __init__(
+        self, given: Any, clock: Clock | None, models: Models | None, *, blocking: Transport | None = None
+    ) -> None:
         self.given = given
+        self._blocking: Transport | None = blocking or given
         self.models = models
         self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
         self._lock = threading.Lock()
@@ -36,8 +42,8 @@ class Connections:
 
     def transport(self, connections: str) -> Transport:
         """The transport for a route."""
-        if self.given is not None:
-            return self.given
+        if self._blocking is not None:
+            return self._blocking
         if connections == "local":
             return self.local()
         return self._made_network()

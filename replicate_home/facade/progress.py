@@ -17,10 +17,9 @@ def reporting(on_update: Report | None, progress: Any) -> Report | None:
         return on_update
     bar = _Bar(_tqdm() if progress is True else progress)
 
-    def report(snapshot: Snapshot) -> None:
+    def report(snapshot: Snapshot) -> Any:
         bar.show(snapshot)
-        if on_update is not None:
-            on_update(snapshot)
+        return None if on_update is None else on_update(snapshot)
 
     return report
 

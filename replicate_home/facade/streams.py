@@ -14,62 +14,49 @@ from ..rules.lifecycle import Settled
 from ..words.errors import ReplicateHomeError, StreamInterrupted
 from ..words.events import Event, OutputEvent
 from ..words.records import Snapshot
+from .core import Dressing
 from .results import Result
-
-Shape = Callable[[list[Any]], list[Any]]
-"""Turns pieces of output as sent into those that are handed out: file URLs become files."""
 
 
 class StreamFacts:
     """What a stream knows without waiting; the same for threads and for event loops."""
 
-    _drive: Any
-    _shape: Shape
-    _finish: Callable[[Snapshot], Result]
-    _on_update: Callable[[Snapshot], Any] | None
-
-    def __init__(
-        self,
-        drive: Any,
-        shape: Shape,
-        finish: Callable[[Snapshot], Result],
-        cancel: Callable[[str], Any],
-        on_update: Callable[[Snapshot], Any] | None = None,
-    ) -> None:
+    def __init__(self, drive: Any, dressing: Dressing, cancel: Callable[[str], Any]) -> None:
         self._drive = drive
+        self._dressing = dressing
         self._cancel = cancel
-        self._shape = shape
-        self._finish = finish
-        self._on_update = on_update
         self._batch: Iterator[Any] = iter(())
         self._reported: Snapshot | None = None
 
     @property
     def prediction(self) -> Snapshot | None:
         """The latest snapshot; None until the prediction was created."""
+        if self._drive is None:
+            return None
         return self._drive.state.life.snapshot  # type: ignore[no-any-return]  # the drive of either kind
 
-    def _report(self) -> None:
-        """Tell ``on_update`` of a snapshot that it has not seen."""
-        snapshot = self.prediction
-        if self._on_update is not None and snapshot is not None and snapshot != self._reported:
-            self._reported = snapshot
-            self._on_update(snapshot)
+    def _report(self) -> Any:
+        """Tell ``on_update`` of a snapshot that it has not seen, and return what it returns."""
+        snapshot, report = self.prediction, self._dressing.report
+        if report is None or snapshot is None or snapshot == self._reported:
+            return None
+        self._reported = snapshot
+        return report(snapshot)
 
     def _events(self, news: News) -> list[Event]:
         if isinstance(news, Output):
-            return [OutputEvent(item) for item in self._shape(news.items)]
+            return [OutputEvent(item) for item in self._dressing.shape(news.items)]
         return [news]
 
     def _outcome(self) -> Result:
         """The result of a life that has settled; raises what it ended with."""
-        state = self._drive.state
-        if isinstance(state, Settled) and state.error is not None:
-            raise state.error
-        if self._drive.left or state.life.snapshot is None:
+        drive, snapshot = self._drive, self.prediction
+        if drive is not None and isinstance(drive.state, Settled) and drive.state.error is not None:
+            raise drive.state.error
+        if drive is None or drive.left or snapshot is None:
             message = "the stream was closed before its end: there is no result"
-            raise ReplicateHomeError(message, prediction=self.prediction)
-        return self._finish(state.life.snapshot)
+            raise ReplicateHomeError(message, prediction=snapshot)
+        return self._dressing.finish(snapshot)
 
     def _said(self) -> str:
         """All text that the life has delivered."""
@@ -91,8 +78,8 @@ class Stream(StreamFacts):
 
     _drive: Drive
 
-    def __init__(self, drive: Drive, *facts: Any, **more: Any) -> None:
-        super().__init__(drive, *facts, **more)
+    def __init__(self, drive: Drive, dressing: Dressing, cancel: Callable[[str], Any]) -> None:
+        super().__init__(drive, dressing, cancel)
         self._finalizer = weakref.finalize(self, _dropped, drive)
 
     def __iter__(self) -> Stream:
@@ -104,7 +91,7 @@ class Stream(StreamFacts):
                 return item
             news = self._next_news()
             if isinstance(news, Output):
-                self._batch = iter(self._shape(news.items))
+                self._batch = iter(self._dressing.shape(news.items))
 
     def events(self) -> Iterator[Event]:
         """The typed events: status, output, logs and, after success, done."""

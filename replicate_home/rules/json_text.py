@@ -8,6 +8,7 @@ from typing import Any
 
 from ..words.errors import ProtocolError
 
+_TOKEN = re.compile(r"(?i:\bbearer\s+)\S+|\br8_\w+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -39,7 +40,8 @@ def parse_json(data: bytes) -> Any:
         reason = "nested too deeply"
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
-    raise ProtocolError(f"expected JSON, got {excerpt(data)!r} ({reason})")
+    shown, data, text = excerpt(data), b"", ""  # a traceback may show locals, and the server may repeat the token
+    raise ProtocolError(f"expected JSON, got {shown!r} ({reason})")
 
 
 def _is_deep(value: Any) -> bool:
@@ -53,8 +55,8 @@ def _is_deep(value: Any) -> bool:
 
 
 def excerpt(data: bytes | str, length: int = 200) -> str:
-    """The beginning of a text on one line, fit to be printed."""
+    """The beginning of a text on one line, fit to be printed: without what looks like a token."""
     data = data[: 4 * length]
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    text = _CONTROL.sub(" ", text).strip()
+    text = _TOKEN.sub("***", _CONTROL.sub(" ", text).strip())
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -59,7 +59,7 @@ def api_error(
         "status": response.status,
         "title": title,
         "detail": detail,
-        "request_id": response.headers.get("x-request-id") or response.headers.get("request-id"),
+        "request_id": _words(response.headers.get("x-request-id") or response.headers.get("request-id"), request),
         "prediction": prediction,
     }
     if kind is RateLimited:
@@ -69,7 +69,7 @@ def api_error(
 
 def redirect_error(response: Response, request: Request) -> ProtocolError:
     """The error for a redirect that is not followed."""
-    target = excerpt(response.headers.get("location", ""))
+    target = _words(response.headers.get("location", "")[:200], request)
     return ProtocolError(
         f"{_asked(request)} was redirected ({response.status}) to {target or 'nowhere'!r}, which is not followed: "
         "check base_url"

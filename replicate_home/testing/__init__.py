@@ -6,9 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .fake import FakeReplicate as FakeReplicate
     from .transport_contract import check_transport as check_transport
 
 _HOME = {
+    "FakeReplicate": ".fake",
     "check_transport": ".transport_contract",
 }
 

@@ -117,8 +117,11 @@ class Script:
     def _piecewise(self, run: LocalRun) -> Iterator[Any]:
         self._log(run)
         pieces = self._pieces or ()
-        for piece in pieces:
-            run.sleep(self._seconds / len(pieces))
+        passed = 0.0
+        for number, piece in enumerate(pieces, 1):
+            rest = self._seconds * number / len(pieces) - passed
+            passed += rest  # not the quotient added up, whose rounding errors would add up too
+            run.sleep(rest)
             yield piece
         if not pieces:
             run.sleep(self._seconds)

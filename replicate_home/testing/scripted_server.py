@@ -261,11 +261,13 @@ class ScriptedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stopping.set()
-        socket.create_connection(("127.0.0.1", self.port)).close()  # wakes the acceptor on every system
+        with socket.socket() as wake:  # the acceptor, in a way that works on every system
+            wake.connect(("127.0.0.1", self.port))
         self._acceptor.join()
         self._listener.close()
-        for thread, sock in self._lines:
+        for _, sock in self._lines:
             _wake(sock)
+        for thread, sock in self._lines:
             thread.join(5)
             sock.close()
         stuck = [thread.name for thread, _ in self._lines if thread.is_alive()]

@@ -37,11 +37,15 @@ if TYPE_CHECKING:
     from .wire import Request
 
 
-def _restore(cls: type[ReplicateHomeError], args: tuple[Any, ...], state: dict[str, Any]) -> ReplicateHomeError:
+def _restore(
+    cls: type[ReplicateHomeError], args: tuple[Any, ...], state: dict[str, Any], cause: ReplicateHomeError | None
+) -> ReplicateHomeError:
     """Rebuild an error without calling its ``__init__``, whose arguments are not its state."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
+    if cause is not None:
+        error.__cause__ = cause
     return error
 
 
@@ -55,7 +59,8 @@ class ReplicateHomeError(Exception):
         self.prediction = prediction
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
+        cause = self.__cause__ if isinstance(self.__cause__, ReplicateHomeError) else None
+        return _restore, (type(self), self.args, self.__dict__, cause)
 
 
 class TransportError(ReplicateHomeError):

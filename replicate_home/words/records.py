@@ -40,7 +40,9 @@ FIELDS = (
 )  # fmt: skip
 
 # tqdm writes "  30%|███       | 3/10 [00:01<00:02,  3.00it/s]"
-_PROGRESS = re.compile(r"^\s*(?P<percentage>\d+)%\s*\|.*?\|\s*(?P<current>\d+)\s*/\s*(?P<total>\d+)", re.MULTILINE)
+_PROGRESS = re.compile(
+    r"(?:^|[\r\n])[ \t]*(?P<percentage>\d{1,3})%[ \t]*\|[^\r\n]*?\|[ \t]*(?P<current>\d{1,18})/(?P<total>\d{1,18})"
+)
 
 
 @attrs.frozen
@@ -85,7 +87,7 @@ class PredictionFields:
     @property
     def is_terminal(self) -> bool:
         """Whether the server will not change this prediction any more."""
-        status = self._data.get("status")
+        status = self.status
         return status in TERMINAL or (self._data.get("completed_at") is not None and status not in _RUNNING)
 
     @property

@@ -48,7 +48,10 @@ class Secret:
 class Upload(Protocol):
     """A request body that is read from its source while it is sent, not held in memory."""
 
-    length: int
+    @property
+    def length(self) -> int:
+        """How many bytes it has."""
+        ...
 
     def open(self) -> Iterator[bytes]:
         """The body from its beginning, in pieces; may be called again for another attempt."""

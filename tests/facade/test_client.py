@@ -33,7 +33,7 @@ from replicate_home import (
     Timeout,
     UnexpectedRequest,
 )
-from replicate_home.testing.fake import FakeReplicate
+from replicate_home.testing import FakeReplicate
 
 
 @pytest.fixture

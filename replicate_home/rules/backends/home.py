@@ -24,7 +24,7 @@ class Home:
     """``headers`` go with every request."""
 
     base_url: str = BASE_URL
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
     name: str = "home"
 
     def create(self, wanted: Create) -> Request:

@@ -30,7 +30,7 @@ class Replicate:
 
     base_url: str = BASE_URL
     token: Secret | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
     name: str = "replicate"
 
     def request(

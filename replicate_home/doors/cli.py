@@ -1,0 +1,68 @@
+"""The command ``replicate-home``: what belongs to the process rather than to a command.
+
+That is signals, the standard streams, warnings and the exit code. The commands themselves are in ``commands``, and
+are imported here, late, because they need click, which is an extra.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .exit_codes import CLOSED_PIPE, TERMINATED, USAGE, say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (``sys.argv`` where no arguments are given) and return its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        _let_stdout_take_any_text()
+        code = _outcome(arguments)
+    return CLOSED_PIPE if _stdout_is_closed() else code
+
+
+def _outcome(arguments: Sequence[str] | None) -> int:
+    try:
+        from .commands import commands
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        say('the command line needs click: python -m pip install "replicate_home[cli]"')
+        return USAGE
+    # click returns the code that a command left with, or else what it returned itself, which is nothing.
+    return commands.main(arguments, prog_name="replicate-home", standalone_mode=False) or 0
+
+
+def _terminate(*_: Any) -> NoReturn:
+    """SIGTERM ends us as Ctrl-C does, so that what runs is canceled."""
+    raise SystemExit(TERMINATED)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    say(f"warning: {message}")
+
+
+def _let_stdout_take_any_text() -> None:
+    """A letter that the terminal's encoding lacks is shown as ``?``, and ends nothing."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+
+
+def _stdout_is_closed() -> bool:
+    """Whether nobody reads stdout any more; then it is replaced, lest the interpreter complain when it ends."""
+    if sys.stdout is None:
+        return False
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return True
+    return False

@@ -1,0 +1,176 @@
+"""The loop that waits, for event loops: the twin of :mod:`.drive`. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import assert_never
+
+from ..edges.async_transport import AsyncBody, AsyncTransport, sleep_on
+from ..edges.clock import Clock
+from ..rules.life import News
+from ..rules.lifecycle import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
+from ..rules.policy import LEAVING
+from ..rules.sse import Decoder, ServerSentEvent
+from ..words.errors import Disconnected, ProtocolError, TransportError
+
+Leaving = set["asyncio.Task[None]"]
+"""The tasks that leave lives, for whoever closes the client to wait for."""
+
+
+class AsyncDrive:
+    """One life under way: iterate for its news; afterwards ``state`` is :class:`Settled`.
+
+    Whoever is cancelled while he waits in it leaves: for that he waits two seconds at most, and not at all where
+    he is cancelled once more; the leaving itself goes on in a task of its own.
+    """
+
+    def __init__(self, state: State, transport: AsyncTransport, clock: Clock, leaving: Leaving) -> None:
+        self.state = state
+        self.left = False
+        self.body: AsyncBody | None = None
+        self._decoder = Decoder()
+        self._transport = transport
+        self._clock = clock
+        self._news: Iterator[News] = iter(state.news)
+        self._all_leaving = leaving
+        self._leaving: asyncio.Task[None] | None = None
+        self._create: asyncio.Task[Came] | None = None
+
+    def __aiter__(self) -> AsyncDrive:
+        return self
+
+    async def __anext__(self) -> News:
+        while True:
+            for news in self._news:
+                return news
+            if self.left or isinstance(self.state, Settled):
+                raise StopAsyncIteration
+            self._news = iter((await self.step()).news)
+
+    async def settle(self) -> Settled:
+        """Go on to the end, whatever the news."""
+        while not isinstance(self.state, Settled):
+            await self.step()
+        return self.state
+
+    async def step(self) -> State:
+        """Do what the state says, once; on any exception leave, and let it pass."""
+        try:
+            return self._become(self.state, await self._advance(self.state))
+        except GeneratorExit:  # the event loop is gone, and nothing can be waited for
+            self.left = True
+            self.close_body()
+            raise
+        except BaseException as error:
+            await self.leave()
+            if self.state.life.snapshot is not None:
+                error.add_note(f"while waiting for prediction {self.state.life.snapshot.id}")
+            raise
+
+    async def leave(self) -> None:
+        """The caller goes: close the stream and cancel what is ours, within two seconds or in the background."""
+        self.left = True
+        if self.body is None and isinstance(self.state, Settled):
+            return
+        if self._leaving is None or self._leaving.cancelled():
+            self._leaving = asyncio.ensure_future(self._leave())
+            self._all_leaving.add(self._leaving)
+            self._leaving.add_done_callback(self._all_leaving.discard)
+        await asyncio.wait({self._leaving}, timeout=LEAVING)
+        if self._leaving.done() and not self._leaving.cancelled():
+            self._leaving.result()
+
+    async def read(self, until: float | None) -> bytes:
+        """What has arrived of the open body; ``b""`` at its end, or where there is none."""
+        body = self.body
+        return b"" if body is None else await body.read(self._moment(until))
+
+    def has_to_cancel(self) -> bool:
+        """Whether leaving now would send a cancel."""
+        return isinstance(self.state.leave(self._clock.now()), Sending) or self._create is not None
+
+    def close_body(self) -> None:
+        """Give up the open body, if any; may be called from any thread."""
+        body, self.body = self.body, None
+        if body is not None:
+            body.close()
+
+    async def _leave(self) -> None:
+        await self._hear_of_create()
+        self.state = self.state.leave(self._clock.now())
+        self.close_body()
+        while not isinstance(self.state, Settled):
+            self._become(self.state, await self._advance(self.state))
+
+    async def _advance(self, state: State) -> State:
+        match state:
+            case Sending():
+                return state.next(await self._send(state), self._clock.now())
+            case Pausing():
+                await sleep_on(self._clock, state.until - self._clock.now())
+                return state.next(self._clock.now())
+            case Reading():
+                arrived = await self._take(state)
+                return state.next(arrived, self._clock.now(), self._decoder.retry)
+            case Settled():
+                return state
+        assert_never(state)
+
+    def _become(self, before: State, after: State) -> State:
+        """Take on the next state, unless somebody else has left meanwhile."""
+        if self.state is before:
+            self.state = after
+        if self.body is not None and not _holds_body(self.state):
+            self.close_body()
+        return self.state
+
+    async def _send(self, sending: Sending) -> Came:
+        self.close_body()
+        if sending.kind is not Kind.CREATE or not sending.life.terms.cancels:
+            return await self._exchange(sending)
+        # Not torn off where the caller is cancelled: without the answer there is no id to cancel the prediction by.
+        create = self._create = asyncio.ensure_future(self._exchange(sending))
+        await asyncio.wait({create})
+        self._create = None
+        return (
+            Disconnected("left", phase="wait", may_have_been_processed=True) if create.cancelled() else create.result()
+        )
+
+    async def _hear_of_create(self) -> None:
+        """Wait for the answer to a create that is under way, as long as the server may hold it, and take it in."""
+        create, self._create = self._create, None
+        if create is None:
+            return
+        before = self.state
+        try:
+            await asyncio.wait({create}, timeout=before.life.terms.hold + LEAVING)
+        finally:
+            create.cancel()
+        if create.done() and not create.cancelled() and isinstance(before, Sending):
+            self.state = before.next(create.result(), self._clock.now())
+
+    async def _exchange(self, sending: Sending) -> Came:
+        try:
+            response, self.body = await self._transport.send(sending.request, self._moment(sending.until))
+        except (TransportError, ProtocolError) as lost:
+            return lost.with_traceback(None)
+        self._decoder = Decoder()
+        return response
+
+    async def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
+        try:
+            data = await self.read(reading.until)
+            return self._decoder.feed(data) if data else None
+        except (TransportError, ProtocolError) as lost:
+            return lost.with_traceback(None)
+
+    def _moment(self, until: float | None) -> float | None:
+        """``until`` on the transport's own clock, which need not be the caller's."""
+        clock = self._transport.clock
+        return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
+
+
+def _holds_body(state: State) -> bool:
+    """A stream that is being read, or the answer to a download."""
+    return isinstance(state, Reading) or (isinstance(state, Settled) and state.answer is not None)

@@ -1,0 +1,195 @@
+"""The client for event loops: the same calls as :class:`Client`, awaited, and streams for ``async for``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from ..drivers.adrive import AsyncDrive
+from ..edges.clock import Clock
+from ..rules.lifecycle import Settled, State
+from ..rules.refs import ModelRef
+from ..words.records import Snapshot
+from . import chores
+from .async_connections import AsyncConnections
+from .async_handles import AsyncPrediction, AsyncPredictions
+from .async_streams import AsyncStream
+from .calls import Call
+from .connections import Models
+from .core import Core, Errand
+from .results import Result
+from .settings import DEFAULT, Route, Settings, TimeoutOption
+
+T = TypeVar("T")
+
+
+class AsyncClient(Core):
+    """Runs models on Replicate, its homepage, or in this process, from event loops; see :class:`Client`.
+
+    ``transport`` is of either kind: a blocking one is served by threads. Where none is given the network is reached
+    with aiohttp, if that is installed (``pip install "replicate_home[async]"``), else by threads too; by threads some
+    dozens of requests go at a time, and creates are not held by the server.
+
+    One client may be used in several event loops, one after the other or at once.
+    """
+
+    async def run(
+        self,
+        model: str,
+        input: Mapping[str, Any] | None = None,
+        *,
+        prompt: str | None = None,
+        messages: Any = None,
+        timeout: TimeoutOption = DEFAULT,
+        wait: bool | float | None = None,
+        webhook: str | None = None,
+        webhook_events_filter: list[str] | None = None,
+        on_update: Any = None,
+        progress: Any = False,
+        cancel_on_exit: bool = True,
+        use_file_output: bool = True,
+        file_encoding_strategy: str | None = None,
+    ) -> Result:
+        """Run a model and return its output when it has succeeded.
+
+        ``timeout`` bounds the whole call; at its end, or on an exception, the prediction is canceled unless
+        ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first request.
+        ``on_update`` is called with every new snapshot of the prediction, and awaited where it is a coroutine.
+
+        Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
+        :class:`CreateOutcomeUnknown` where nobody can say whether it runs, and the errors of any request.
+        """
+        arguments = {name: value for name, value in locals().items() if name != "self"}
+        async with self._stream(Call(**arguments), delivers=False) as stream:
+            return await stream.result()
+
+    def stream(
+        self,
+        model: str,
+        input: Mapping[str, Any] | None = None,
+        *,
+        prompt: str | None = None,
+        messages: Any = None,
+        timeout: TimeoutOption = DEFAULT,
+        wait: bool | float | None = None,
+        webhook: str | None = None,
+        webhook_events_filter: list[str] | None = None,
+        on_update: Any = None,
+        progress: Any = False,
+        cancel_on_exit: bool = True,
+        use_file_output: bool = True,
+        file_encoding_strategy: str | None = None,
+    ) -> AsyncStream:
+        """Run a model and iterate its output as it grows; see :class:`AsyncStream`, and :meth:`run` for the options."""
+        arguments = {name: value for name, value in locals().items() if name != "self"}
+        return self._stream(Call(**arguments), delivers=True)
+
+    def use(self, model: str, **options: Any) -> AsyncFunction:
+        """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
+        ModelRef.parse(model, aliases=True)
+        return AsyncFunction(self, model, options)
+
+    @property
+    def predictions(self) -> AsyncPredictions:
+        """Create, get, list and cancel predictions."""
+        return AsyncPredictions(self)
+
+    async def close(self) -> None:
+        """Close the connections, after waiting for cancels under way; a transport that was passed in stays open."""
+        await self._lines.close()
+
+    aclose = close
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # ---- how it is done ----
+
+    @classmethod
+    def _connected(cls, transport: Any, clock: Clock | None, models: Models | None) -> AsyncConnections:
+        return AsyncConnections.over(transport, clock, models)
+
+    def _set_up(self, given: Settings, shared: AsyncConnections) -> None:
+        self._settings, self._lines, self._schemas = given, shared, {}
+        self._connections = shared.shared
+        self._may_hold = shared.is_native
+
+    def _shared(self) -> AsyncConnections:
+        return self._lines
+
+    def _drive(self, state: State, route: Route) -> AsyncDrive:
+        return AsyncDrive(state, self._lines.transport(route.connections), self._clock, self._lines.leaving)
+
+    async def _do(self, errand: Errand[T]) -> T:
+        """Have an errand's requests made, one after the other; what reads files does so in a thread."""
+        over: Settled | None = None
+        while True:
+            if errand.reads_files:
+                state, value = await self._lines.readers.run(_advanced, errand.chore, over)
+            else:
+                state, value = _advanced(errand.chore, over)
+            if state is None:
+                return value  # type: ignore[no-any-return]  # the chore's T
+            over = await self._drive(state, errand.route).settle()
+
+    def _stream(self, call: Call, *, delivers: bool) -> AsyncStream:
+        route = self._route(call.model)
+
+        async def begin() -> AsyncDrive:
+            return self._drive(await self._do(self._beginning(call, route, delivers=delivers)), route)
+
+        return self._streaming(begin, route, call)
+
+    def _follow(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> AsyncStream:
+        route = self._route(None, backend)
+
+        async def begin() -> AsyncDrive:
+            return self._drive(self._following(snapshot, route, timeout), route)
+
+        return self._streaming(begin, route, Call(snapshot.model or "", timeout=timeout))
+
+    def _streaming(self, begin: Callable[[], Awaitable[AsyncDrive]], route: Route, call: Call) -> AsyncStream:
+        async def cancel(prediction_id: str) -> None:
+            await self._do(self._cancelling(prediction_id, route.dialect.name))
+
+        return AsyncStream(begin, self._dressing(route, call), cancel)
+
+    async def _create(self, model: Any, input: Any, **options: Any) -> AsyncPrediction:
+        call = Call(model, input, **options)
+        route = self._route(call.model)
+        return AsyncPrediction(await self._do(self._creating(call, route)), self, route.dialect.name)
+
+
+class AsyncFunction:
+    """A model as a function: call it with its inputs and await a :class:`Result`."""
+
+    def __init__(self, client: AsyncClient, model: str, options: Mapping[str, Any]) -> None:
+        self._client = client
+        self._options = options
+        self.model = model
+
+    async def __call__(self, **inputs: Any) -> Result:
+        """Run the model with these inputs."""
+        return await self._client.run(self.model, **self._arguments(inputs))
+
+    def stream(self, **inputs: Any) -> AsyncStream:
+        """Stream the model's output for these inputs."""
+        return self._client.stream(self.model, **self._arguments(inputs))
+
+    def _arguments(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        messages = inputs.pop("messages", None)
+        return {**self._options, "input": inputs, "messages": messages}
+
+    def __repr__(self) -> str:
+        return f"{self._client!r}.use({self.model!r})"
+
+
+def _advanced(chore: chores.Chore[T], over: Settled | None) -> tuple[State | None, Any]:
+    """The next state of a chore, or at its end its value: StopIteration cannot pass through a future."""
+    try:
+        return (next(chore) if over is None else chore.send(over)), None
+    except StopIteration as done:
+        return None, done.value

@@ -1,0 +1,84 @@
+"""What holds for every test: nothing beyond this machine is reached, and nothing stays open."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+_SETTINGS = ("_PROXY", "_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REPLICATE_", "NETRC")
+_OPEN_FILES = "/proc/self/fd"
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No token, proxy or certificate of whoever runs the tests has a say in them."""
+    for name in list(os.environ):
+        if any(setting in name.upper() for setting in _SETTINGS):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to anywhere else fails the test, in a way that no code under test can swallow."""
+    connect = socket.socket.connect
+    connect_ex = socket.socket.connect_ex
+
+    def guarded(sock: socket.socket, address: Any) -> None:
+        _refuse_elsewhere(sock, address)
+        connect(sock, address)
+
+    def guarded_ex(sock: socket.socket, address: Any) -> int:
+        _refuse_elsewhere(sock, address)
+        return connect_ex(sock, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_ex)
+
+
+def _refuse_elsewhere(sock: socket.socket, address: Any) -> None:
+    if sock.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+        pytest.fail(f"the test connects to {address!r}, which is not this machine")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open(own_environment: None, only_this_machine: None) -> Iterator[None]:
+    """Sockets, pipes and threads are back to what they were when the test ends."""
+    before = _open_things()
+    yield
+    until = time.monotonic() + 2
+    while (left := _open_things() - before) and time.monotonic() < until:
+        gc.collect()  # what only the collector would close is closed in time, not leaked
+        time.sleep(0.01)
+    assert not left, f"still open after the test: {sorted(left)}"
+
+
+def _open_things() -> set[str]:
+    threads = {f"thread {thread.name} {thread.ident}" for thread in threading.enumerate()}
+    return threads | (_open_files() if os.path.isdir(_OPEN_FILES) else set())
+
+
+def _open_files() -> set[str]:
+    found = set()
+    for number in os.listdir(_OPEN_FILES):
+        try:
+            target = os.readlink(f"{_OPEN_FILES}/{number}")
+        except OSError:
+            continue  # the one that lists the folder
+        if target.startswith(("socket:", "pipe:")):
+            found.add(f"{number} {target}")
+    return found
