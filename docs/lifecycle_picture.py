@@ -10,15 +10,15 @@ from lifecycle_walk import AT_THE_DEADLINE, LEAVING, Edge
 WIDTH, HEIGHT = 140, 36
 PLACES = {
     "Sending[create]": (100, 60),
-    "Pausing[create]": (100, 190),
-    "Sending[stream]": (370, 60),
-    "Reading": (640, 60),
-    "Pausing[stream]": (370, 190),
-    "Sending[poll]": (640, 190),
-    "Pausing[poll]": (640, 320),
-    "Sending[last]": (430, 410),
-    "Sending[cancel]": (850, 320),
-    "Settled": (370, 520),
+    "Pausing[create]": (250, 150),
+    "Sending[stream]": (440, 60),
+    "Pausing[stream]": (490, 150),
+    "Reading": (750, 60),
+    "Sending[poll]": (750, 190),
+    "Pausing[poll]": (750, 310),
+    "Sending[last]": (390, 400),
+    "Sending[cancel]": (880, 380),
+    "Settled": (100, 500),
 }
 _STYLE = """
   .box { fill: #f4f6fb; stroke: #33415c; rx: 7; }
@@ -38,12 +38,12 @@ def svg(edges: list[Edge]) -> str:
     lines = [_arrow(before, after, late, (after, before) in arrows) for (before, after), late in arrows.items()]
     return "\n".join(
         [
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 940 560" role="img">',
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 970 540" role="img">',
             "<title>The states of a prediction's life and what may follow each</title>",
             f"<style>{_STYLE}</style>",
             '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
             '<polygon points="0 0, 8 4, 0 8" fill="#33415c"/></marker>',
-            '<rect width="940" height="560" fill="#ffffff"/>',
+            '<rect width="970" height="540" fill="#ffffff"/>',
             *lines,
             *(_drawn(name) for name in PLACES),
             "</svg>\n",
@@ -74,16 +74,14 @@ def _arrow(before: str, after: str, late: bool, both_ways: bool) -> str:
     length = hypot(x2 - x1, y2 - y1)
     across, down = (x2 - x1) / length, (y2 - y1) / length
     aside = 9.0 if both_ways else 0.0
-    x1, x2, y1, y2 = (round(v) for v in (x1 - down * aside, x2 - down * aside, y1 + across * aside, y2 + across * aside))
-    start, end = _way_out(across, down), _way_out(-across, -down)
-    return (
-        f'<path{style} d="M{x1 + across * start:.0f} {y1 + down * start:.0f} '
-        f'L{x2 - across * (end + 1):.0f} {y2 - down * (end + 1):.0f}"/>'
-    )
+    left, up = -down * aside, across * aside
+    start, end = _way_out(across, down, left, up), length - _way_out(-across, -down, left, up) - 1
+    points = [(x1 + left + across * way, y1 + up + down * way) for way in (start, end)]
+    return f'<path{style} d="M{points[0][0]:.0f} {points[0][1]:.0f} L{points[1][0]:.0f} {points[1][1]:.0f}"/>'
 
 
-def _way_out(across: float, down: float) -> float:
-    """How far it is from the middle of a box to its border in this direction."""
-    sides = [WIDTH / 2 / abs(across)] if across else []
-    sides += [HEIGHT / 2 / abs(down)] if down else []
+def _way_out(across: float, down: float, left: float, up: float) -> float:
+    """How far it is in this direction to the border of a box, from a point that lies this far from its middle."""
+    sides = [(WIDTH / 2 - (left if across > 0 else -left)) / abs(across)] if across else []
+    sides += [(HEIGHT / 2 - (up if down > 0 else -up)) / abs(down)] if down else []
     return min(sides)

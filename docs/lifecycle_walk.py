@@ -78,7 +78,7 @@ def _essence(state: State) -> tuple[Any, ...]:
     then = state.then if isinstance(state, Pausing) else state
     return (
         name(state), getattr(then, "attempt", 0), life.streams, life.reopen, bool(life.seen.last), life.cuts,
-        life.poll_errors, bool(len(life.delivered)), life.snapshot is None, type(getattr(then, "cause", None)),
+        life.poll_errors, bool(life.delivered), life.snapshot is None, type(getattr(then, "cause", None)),
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _answers(sending: Sending) -> list[Outcome]:
         case Kind.LAST:
             return [
                 ("canceled", _prediction("canceled")),
-                ("succeeded meanwhile", _prediction("succeeded", output=["a"])),
+                ("succeeded meanwhile", _succeeded(sending.life)),
                 ("failed meanwhile", _prediction("failed")),
                 ("no answer", _lost(Disconnected, True)),
             ]
@@ -143,16 +143,18 @@ def _answers(sending: Sending) -> list[Outcome]:
 
 def _polled(sending: Sending) -> list[Outcome]:
     life = sending.life
-    worn_out = life.poll_errors + 1 >= policy.MOST_POLL_ERRORS
+    lost = "no answer, 429, 5xx"
+    if life.poll_errors + 1 >= policy.MOST_POLL_ERRORS:
+        lost = "no answer, ten times in a row" + (" after some output" if life.delivered else "")
     outcomes = [
         (_running(life), _prediction("processing")),
-        ("succeeded", _prediction("succeeded", output=["a"])),
+        ("succeeded", _succeeded(life)),
         ("failed", _prediction("failed")),
         ("canceled", _prediction("canceled")),
-        ("no answer, ten times in a row" if worn_out else "no answer, 429, 5xx", _lost(Disconnected, True)),
+        (lost, _lost(Disconnected, True)),
         ("refused: 401", Response(401)),
     ]
-    if len(life.delivered):
+    if life.delivered:
         contradiction = [("running, but its output is another", _prediction("processing", output=["b"]))]
         outcomes += [] if life.streams else contradiction
         outcomes.append(("succeeded, but its output is another", _prediction("succeeded", output=["b"])))
@@ -190,6 +192,10 @@ def _events(line: str) -> list[ServerSentEvent]:
 def _prediction(status: str, answer: int = 200, output: Any = None, urls: dict[str, str] = _URLS) -> Came:
     record = {"id": "x", "status": status, "output": output, "urls": urls}
     return Response(answer, {"content-type": "application/json"}, encode_json(record))
+
+
+def _succeeded(life: Life) -> Came:
+    return _prediction("succeeded", output=[*life.delivered, "a"])
 
 
 def _lost(kind: Any, may_have_been_processed: bool) -> Came:

@@ -129,7 +129,11 @@ class Exchange:
         sys.audit("http.client.connect", connection, connection.host, connection.port)
         self.phase = "proxy" if connection.proxy_is_tunneling else "tls"
         self._allow_connecting()
-        found.settimeout(self.left())
+        try:
+            found.settimeout(self.left())
+        except TimeoutError:  # it connected at the last moment
+            found.close()
+            raise
         return found
 
     def _first_answering(self, addresses: list[Any], connection: Any) -> socket.socket:

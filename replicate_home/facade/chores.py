@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from ..edges.uploads import MultipartUpload, Source, source_of
 from ..rules import urls
 from ..rules.backends import Dialect, Replicate
-from ..rules.backends.dialect import checked_id
-from ..rules.json_text import parse_json
+from ..rules.backends.dialect import checked_id, without_frames
+from ..rules.json_text import excerpt, parse_json
 from ..rules.life import Terms
 from ..rules.lifecycle import Settled, State, plain
 from ..rules.refs import ModelRef
@@ -78,13 +78,17 @@ def cancel(terms: Terms, prediction_id: str, now: float) -> Chore[Snapshot]:
 def page(terms: Terms, path_or_url: str, now: float) -> Chore[Mapping[str, Any]]:
     """One page of a list: ``results``, and the URLs ``next`` and ``previous``, which stay at the API's origin."""
     response = yield from exchange(terms, hosted(terms.dialect, "list").request("GET", path_or_url), now)
+    return without_frames(lambda: _page_in(response, terms.dialect.base_url))
+
+
+def _page_in(response: Response, base_url: str) -> Mapping[str, Any]:
     found = parse_json(response.body)
     if not isinstance(found, dict) or not isinstance(found.get("results"), list):
         raise ProtocolError("expected a page (an object with a list of 'results')")
     for name in ("next", "previous"):
         url = found.get(name)
-        if url is not None and urls.origin(str(url)) != urls.origin(terms.dialect.base_url):
-            raise ProtocolError(f"a page's {name!r} should be at the API itself, got {str(url)[:100]!r}")
+        if url is not None and urls.origin(str(url)) != urls.origin(base_url):
+            raise ProtocolError(f"a page's {name!r} should be at the API itself, got {excerpt(str(url), 100)!r}")
     return found
 
 
@@ -173,6 +177,10 @@ def _sent(terms: Terms, source: Source, now: float, strategy: str | None) -> Cho
     headers = {"Content-Type": upload.content_type}
     request = terms.dialect.request("POST", "/files", headers=headers, body=upload)
     response = yield from exchange(terms, request, now, repeatable=True)
+    return without_frames(lambda: _uploaded_to(response))
+
+
+def _uploaded_to(response: Response) -> str:
     found = parse_json(response.body)
     url = found.get("urls", {}).get("get") if isinstance(found, dict) and isinstance(found.get("urls"), dict) else None
     if not isinstance(url, str):

@@ -5,45 +5,60 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import io
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from ..rules import urls
-from ..words.errors import ProtocolError, TransportError, UnsafeURL
+from ..words.errors import Disconnected, ProtocolError, ReplicateHomeError, UnsafeURL
 
 T = TypeVar("T")
 
 _URL = re.compile(r"https?://\S+")
 _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
+_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+(=[^,;\s]*)?)*,\S*", re.ASCII)
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
+_EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _BEGINNINGS = ("http", "data")
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 PIECE = 64 * 1024
+_ATTEMPTS = 3
 
 Opener = Callable[[str], "Download"]
 """Asks for a URL and returns the answer with its open body."""
 
 
 class Download:
-    """A file that is arriving: its media type, and its pieces. ``read`` waits for the next, ``close`` gives up."""
+    """A file that is arriving: its media type, and its pieces.
+
+    ``read`` waits for the next piece, ``b""`` at the end; ``close`` gives up, also from another thread.
+    """
 
     def __init__(self, content_type: str, read: Callable[[], bytes], close: Callable[[], None]) -> None:
         self.content_type = content_type
-        self._read = read
-        self._close = close
+        self.read = read
+        self.close = close
+
+    @classmethod
+    def of(cls, content: bytes, content_type: str) -> Download:
+        """A file that is here already."""
+        return cls(content_type, partial(io.BytesIO(content).read, PIECE), lambda: None)
 
     def pieces(self) -> Iterator[bytes]:
         """The content as it arrives; the connection is given back at the end, closed before it."""
         try:
-            while piece := self._read():
+            while piece := self.read():
                 yield piece
         finally:
-            self._close()
+            self.close()
 
 
 class FileOutput:
@@ -80,33 +95,24 @@ class FileOutput:
 
     def __iter__(self) -> Iterator[bytes]:
         """The content in pieces, as they arrive."""
-        if self.url.startswith("data:"):
-            content = _decoded(self.url)
-            return (content[start : start + PIECE] for start in range(0, len(content), PIECE))
-        if self._opener is None:
-            raise UnsafeURL(f"{self.url.partition('?')[0]!r} belongs to no client any more: fetch it yourself")
-        download = self._opener(self.url)
-        self._content_type = download.content_type or None
-        return download.pieces()
+        return self._asked_for().pieces()
 
     def read(self, size: int = -1) -> bytes:
         """The whole content, or its first ``size`` bytes; each call fetches it anew."""
+        content = io.BytesIO()
         if size is None or size < 0:
-            return b"".join(self._whole())
-        content = b""
-        with contextlib.closing(_generator(iter(self))) as pieces:
-            for piece in pieces:
-                content += piece
-                if len(content) >= size:
-                    break
-        return content[:size]
+            self._write_to(content)
+            return content.getvalue()
+        with contextlib.closing(self._asked_for()) as download:
+            while content.tell() < size and (piece := download.read()):
+                content.write(piece)
+        return content.getvalue()[:size]
 
     def open(self) -> IO[bytes]:
         """The content as a binary file that can be read and sought in, kept on disk where it is large."""
         file = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 - it is the caller's to close
         try:
-            for piece in self._whole():
-                file.write(piece)
+            self._write_to(file)
         except BaseException:
             file.close()
             raise
@@ -121,18 +127,16 @@ class FileOutput:
         target = Path(path)
         if target.is_dir():
             target = target / self.name
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
+        # Not by tempfile, whose files nobody else may read: a model's output is an ordinary file.
+        temporary = target.parent / f".{secrets.token_hex(8)}.part"
         try:
-            with os.fdopen(handle, "wb") as file:
-                for piece in self._whole(file):
-                    file.write(piece)
+            with temporary.open("xb") as file:
+                self._write_to(file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, target)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
         return target
 
@@ -146,34 +150,37 @@ class FileOutput:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The content in pieces, without blocking the event loop."""
-        pieces = await _in_thread(iter, self)
+        download = await _in_thread(self._asked_for)
         try:
-            while (piece := await _in_thread(next, pieces, b"")) != b"":
+            while piece := await _in_thread(download.read):
                 yield piece
         finally:
-            close = getattr(pieces, "close", None)
-            if close is not None:
-                await _in_thread(close)
+            download.close()
 
-    def _whole(self, file: IO[bytes] | None = None) -> Iterator[bytes]:
-        """All pieces; where the connection breaks, once more from the beginning (of ``file`` too)."""
-        pieces: list[bytes] = []
-        for attempt in (0, 1, 2):
+    def _asked_for(self) -> Download:
+        """The file, whose content begins to arrive."""
+        if self.url.startswith("data:"):
+            return Download.of(_decoded(self.url), self.content_type or "")
+        if self._opener is None:
+            raise UnsafeURL(f"{self.url.partition('?')[0]!r} belongs to no client any more: fetch it yourself")
+        download = self._opener(self.url)
+        self._content_type = download.content_type or None
+        return download
+
+    def _write_to(self, file: IO[bytes]) -> None:
+        """All of the content, into an empty file; where the connection breaks, again from the beginning."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            download = self._asked_for()
             try:
-                for piece in self:
-                    if file is None:
-                        pieces.append(piece)
-                    else:
-                        yield piece
-                break
-            except TransportError:
-                if attempt == 2:
+                for piece in download.pieces():
+                    file.write(piece)
+            except Disconnected:
+                if attempt == _ATTEMPTS:
                     raise
-                pieces.clear()
-                if file is not None:
-                    file.seek(0)
-                    file.truncate()
-        yield from pieces
+                file.seek(0)
+                file.truncate()
+            else:
+                return
 
     def __fspath__(self) -> str:
         raise TypeError("this file is not on the disk: save() it first, which returns its path")
@@ -191,19 +198,28 @@ class FileOutput:
     def __hash__(self) -> int:
         return hash(self.url)
 
+    def __copy__(self) -> FileOutput:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> FileOutput:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         return FileOutput, (self.url,)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """What a notebook shows: the picture, the sound, the film, or a link."""
-        kind = (self.content_type or "").partition("/")[0]
-        if kind == "image":
-            return {self.content_type or "image/png": base64.b64encode(self.read()).decode(), "text/plain": repr(self)}
-        tag = {"audio": "audio", "video": "video"}.get(kind)
+        with contextlib.suppress(ReplicateHomeError):  # a file that has expired is still a link
+            if self.content_type in _PICTURES:
+                return {self.content_type: base64.b64encode(self.read()).decode(), "text/plain": repr(self)}
         from html import escape
 
+        kind = (self.content_type or "").partition("/")[0]
         link = escape(self.url, quote=True)
-        shown = f'<{tag} controls src="{link}"></{tag}>' if tag else f'<a href="{link}">{escape(self.name)}</a>'
+        if kind in ("audio", "video"):
+            shown = f'<{kind} controls src="{link}"></{kind}>'
+        else:
+            shown = f'<a href="{link}">{escape(self.name)}</a>'
         return {"text/html": shown, "text/plain": repr(self)}
 
 
@@ -212,7 +228,7 @@ def is_file(value: Any, base_url: str) -> bool:
     if not isinstance(value, str):
         return False
     if value.startswith("data:"):
-        return "," in value[:200]
+        return _DATA_URI.fullmatch(value) is not None
     if not value.startswith("http") or not _URL.fullmatch(value):
         return False
     found = urls.origin(value)
@@ -248,10 +264,12 @@ def files_in(value: Any) -> list[FileOutput]:
 
 def safe_name(name: str) -> str:
     """A file name that stays in its folder, on any system."""
-    cleaned = _ODD.sub("_", name).strip("._ ")[-120:].lstrip(".-")
-    if not cleaned or set(cleaned) <= {"_"}:
-        return "output"
-    return f"_{cleaned}" if _RESERVED.fullmatch(cleaned) else cleaned
+    cleaned = _ODD.sub("_", name)
+    stem, dot, extension = cleaned.rpartition(".")
+    if not (dot and _EXTENSION.fullmatch(extension)):
+        stem, dot, extension = cleaned, "", ""
+    stem = stem.strip("._-")[-100:].lstrip("._-") or "output"
+    return f"{'_' if _RESERVED.fullmatch(stem) else ''}{stem}{dot}{extension}"
 
 
 def _decoded(url: str) -> bytes:
@@ -269,17 +287,6 @@ def _extension(content_type: str) -> str:
     import mimetypes
 
     return mimetypes.guess_extension(content_type) or ".bin"
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
-
-
-def _generator(pieces: Iterator[bytes]) -> Any:
-    yield from pieces
 
 
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:

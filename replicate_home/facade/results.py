@@ -26,7 +26,8 @@ class Result:
     @property
     def text(self) -> str:
         """The text: the string, or a list of strings joined. ValueError where the output is no text."""
-        text = "" if self.output is None else _text_of(self.output)
+        nothing = self.output is None or self.output == []
+        text = "" if nothing else _text_of(self.output)
         if text is None:
             raise ValueError(f"the output is no text but {_kind_of(self.output)}: see .output and .files")
         return text

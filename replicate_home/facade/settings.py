@@ -79,16 +79,22 @@ def settings(
     """Check a client's options; raises an error that names the one that is wrong."""
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {backend!r}")
-    if base_url is not None and urls.origin(base_url) is None:
-        urls.normalized(base_url)  # raises, and says why
+    if base_url is not None:
+        _check_base_url(base_url)
     return Settings(
         token=None if api_token is None else checked_token(api_token),
         backend=backend,
         base_url=base_url,
         timeout=None if timeout is DEFAULT else checked_timeout(timeout),
         max_retries=checked_retries(max_retries),
-        headers=checked_headers(headers or {}),
+        headers=checked_headers({} if headers is None else headers),
     )
+
+
+def _check_base_url(base_url: Any) -> None:
+    if not isinstance(base_url, str):
+        raise TypeError(f"base_url must be a string, got {type(base_url).__name__}")
+    urls.normalized(base_url)  # raises, and says why
 
 
 def checked_token(value: Any) -> Secret:
@@ -137,6 +143,8 @@ def checked_retries(value: Any) -> int:
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers that cannot break out of their line."""
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a mapping such as {{'X-Team': 'a'}}, got {type(headers).__name__}")
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"headers must map strings to strings; got {name!r}: {type(value).__name__}")
@@ -186,10 +194,13 @@ _WAYS_OUT = (
 def named(given: Settings, declared: tuple[str, str | None] | None, name: str) -> Route:
     """The route to a backend by its name."""
     if name not in BACKENDS:
-        raise ValueError(f"REPLICATE_HOME_BACKEND must be one of {', '.join(BACKENDS)}; got {name!r}")
+        said = (
+            "REPLICATE_HOME_BACKEND" if name == os.environ.get("REPLICATE_HOME_BACKEND") else "the transport's backend"
+        )
+        raise ValueError(f"{said} must be one of {', '.join(BACKENDS)}; got {name!r}")
     at = given.base_url or (declared[1] if declared else None) or os.environ.get("REPLICATE_BASE_URL")
     if name == "local":
-        return _local(given)
+        return _local(given, declared[1] if declared else None)
     if name == "home":
         return Route(
             Home((given.base_url or (declared[1] if declared else None) or HOME_URL).rstrip("/"), given.headers)
@@ -205,8 +216,8 @@ def _hosted(given: Settings, base_url: str, *, required: bool) -> Route:
     return Route(Replicate(urls.normalized(base_url), token, given.headers))
 
 
-def _local(given: Settings) -> Route:
-    return Route(Replicate(LOCAL_URL, None, given.headers, name="local"), "local")
+def _local(given: Settings, base_url: str | None = None) -> Route:
+    return Route(Replicate(urls.normalized(base_url or LOCAL_URL), None, given.headers, name="local"), "local")
 
 
 LOCAL_URL = "https://local.invalid/v1"

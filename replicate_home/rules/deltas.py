@@ -46,46 +46,49 @@ def _after_text(delivered: Sequence[Any], output: list[Any], final: bool) -> lis
     if not all(isinstance(item, str) for item in delivered) or not all(isinstance(item, str) for item in output):
         return None
     for form in _FORMS:
-        have, seen = form(delivered), form(output)
+        pieces = form(output)
+        have, seen = "".join(form(delivered)), "".join(pieces)
         if seen.startswith(have):
-            return _rest(form, output, len(have))
+            return _rest(pieces, len(have))
         if have.startswith(seen) and not final:
             return []
     return None
 
 
-def _rest(form: Any, output: list[str], length: int) -> list[str]:
-    """``output`` without its first ``length`` characters as ``form`` counts them, empty pieces left out."""
+def _rest(pieces: Sequence[str], length: int) -> list[str]:
+    """``pieces`` without their first ``length`` characters, empty ones left out."""
     rest: list[str] = []
     position = 0
-    for item in output if form is not _joined_lines else [_joined_lines(output)]:
-        text = form([item])
-        if position >= length:
-            rest.append(item)
-        elif position + len(text) > length:
-            rest.append(text[length - position :])
-        position += len(text)
-    return [item for item in rest if item]
+    for piece in pieces:
+        rest.append(piece[max(0, length - position) :])
+        position += len(piece)
+    return [piece for piece in rest if piece]
 
 
-def _as_sent(items: Sequence[str]) -> str:
-    return "".join(items)
+def _as_sent(items: Sequence[str]) -> Sequence[str]:
+    return items
 
 
-def _with_plain_lines(items: Sequence[str]) -> str:
-    return "".join(_plain_lines(item) for item in items)
+def _with_plain_lines(items: Sequence[str]) -> list[str]:
+    """A CR and an LF in neighbouring pieces are one line break."""
+    pieces: list[str] = []
+    after_cr = False
+    for item in items:
+        pieces.append(_plain_lines(item[1:] if after_cr and item.startswith("\n") else item))
+        after_cr = item.endswith("\r") if item else after_cr
+    return pieces
 
 
-def _joined_lines(items: Sequence[str]) -> str:
-    return _plain_lines("".join(items))
+def _with_plain_lines_each(items: Sequence[str]) -> list[str]:
+    """... or two, for an event stream says each piece by itself."""
+    return [_plain_lines(item) for item in items]
 
 
 def _plain_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-# A CR and an LF in neighbouring pieces are one line break or two, depending on who cut the text.
-_FORMS = (_as_sent, _with_plain_lines, _joined_lines)
+_FORMS = (_as_sent, _with_plain_lines, _with_plain_lines_each)
 
 
 def _same(delivered: Any, item: Any) -> bool:

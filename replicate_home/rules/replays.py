@@ -1,7 +1,7 @@
 """Which events of a stream have been seen, told by an event's own id alone.
 
-The hosted API numbers its events ``<unix time>:<number>``: these are in order, so the last one says all, and
-a jump in the number says that something is missing. Ids of any other form are remembered one by one.
+The hosted API numbers its events ``<unix time>:<number>``, from 0: these are in order, so the last one says all,
+and a jump in the number says that something is missing. Ids of any other form are remembered one by one.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tu
             elif this_moment < moment:
                 continue
             else:
-                gap = moment >= 0 and this_number not in (0, number + 1)
+                gap = this_number not in (0, number + 1)
             if gap:
                 break
             moment, number = this_moment, this_number

@@ -108,10 +108,12 @@ RECORDINGS = (
     recording("opaque ids", "to", "ken", "token", "token", " €", ids=opaque, ending=DONE),
     recording("no ids", "to", "token", "token", " https:", "//x", ids=without, ending=DONE),
     recording("no done", "It", " just", " ends", ids=numbered, ending=()),
-    recording("fails", "Half", " an answer", ids=numbered, ending=[("error", '{"detail":"boom"}'), ("done", '{"reason":"error"}')],
-              status="failed", error="boom"),
-    recording("canceled", "Half", " a", " word", ids=numbered, ending=[("done", '{"reason":"canceled"}')], status="canceled"),
-    recording("error without done", "x", "y", ids=opaque, ending=[("error", "no JSON at all")], status="failed", error="boom"),
+    recording("fails", "Half", " an answer", ids=numbered, status="failed", error="boom",
+              ending=[("error", '{"detail":"boom"}'), ("done", '{"reason":"error"}')]),
+    recording("canceled", "Half", " a", " word", ids=numbered, status="canceled",
+              ending=[("done", '{"reason":"canceled"}')]),
+    recording("error without done", "x", "y", ids=opaque, status="failed", error="boom",
+              ending=[("error", "no JSON at all")]),
 )  # fmt: skip
 """Every way a stream is written and ends."""
 

@@ -143,7 +143,7 @@ REFUSALS: list[Opening] = [
                                        content_type="text/event-stream", framed=False)), Cut()],
     lambda job, received: [Send(answer(200, b"zzz\r\n", {"Transfer-Encoding": "chunked"},
                                        content_type="text/event-stream", framed=False)), Cut()],
-    lambda job, received: [Send(answer(200, b"x", {"Content-Encoding": "br"}, content_type="text/event-stream")), Cut()],
+    lambda job, received: [Send(answer(200, b"x", {"Content-Encoding": "br"}, content_type="text/event-stream"))],
 ]  # fmt: skip
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from ...words.errors import ProtocolError
 from ...words.records import Snapshot
 from ...words.wire import Request, Response
-from ..json_text import parse_json
+from ..json_text import excerpt, parse_json
 from ..refs import ModelRef
 
 USER_AGENT = "replicate-home/0.1.0"
 # One encoder: json.dumps would build another for every call with these options.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+T = TypeVar("T")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -76,6 +77,18 @@ def encode_json(value: Any) -> bytes:
     return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
+def without_frames(read: Callable[[], T]) -> T:
+    """What ``read`` returns; its error without the frames whose locals hold what the server sent.
+
+    A traceback may be printed with its locals, and a server may repeat the token.
+    """
+    try:
+        return read()
+    except ProtocolError as error:
+        failure = error.with_traceback(None)
+    raise failure
+
+
 def parse_prediction(response: Response) -> dict[str, Any]:
     """The JSON object of an answer; raises :class:`ProtocolError`."""
     found = parse_json(response.body)
@@ -99,9 +112,9 @@ def checked_snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:
     if "status" not in found:
         raise ProtocolError("expected a prediction, got an object without 'status'")
     if not _ID.fullmatch(snapshot.id):
-        raise ProtocolError(f"a prediction's 'id' should be letters and digits, got {snapshot.id[:100]!r}")
+        raise ProtocolError(f"a prediction's 'id' should be letters and digits, got {excerpt(snapshot.id)!r}")
     if known is not None and snapshot.id != known.id:
-        raise WrongPrediction(f"asked for prediction {known.id!r}, got {snapshot.id!r}")
+        raise WrongPrediction(f"asked for prediction {known.id!r}, got {excerpt(snapshot.id)!r}")
     return snapshot
 
 

@@ -15,7 +15,7 @@ import attrs
 from ...words.records import Snapshot
 from ...words.wire import Request, Response, Secret
 from .. import urls
-from .dialect import USER_AGENT, Create, checked_id, checked_snapshot, encode_json, parse_prediction
+from .dialect import USER_AGENT, Create, checked_id, checked_snapshot, encode_json, parse_prediction, without_frames
 
 BASE_URL = "https://api.replicate.com/v1"
 SHORTEST_CANCEL_AFTER = 5
@@ -90,7 +90,7 @@ class Replicate:
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
         """A prediction needs an id of the usual letters and a status; all else may be missing."""
-        return checked_snapshot(parse_prediction(response), known)
+        return without_frames(lambda: checked_snapshot(parse_prediction(response), known))
 
     def not_processed(self, status: int) -> bool:
         """429: the limiter refused it before anything was created."""

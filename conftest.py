@@ -1,0 +1,135 @@
+"""Runs the examples of README.md and docs/: what a page shows is what happens.
+
+Every page has a Replicate of its own on a loopback socket, in virtual time, which plays the models that the pages
+name; whatever else is asked fails. ``python`` blocks are executed, and functions named ``test_...`` in them called.
+An ``output`` block is what the ``python`` block before it printed. In a ``console`` block the ``replicate-home``
+commands are run, and what follows each is its output. ``...`` stands for anything there.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import doctest
+import inspect
+import io
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser
+
+_STACK, _PRINTED = "_page_is_done", "_printed"
+_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _python(example: Example) -> None:
+    """Execute a block, with ``await`` allowed as in a notebook, then the tests that it defines."""
+    names = example.namespace
+    known = set(names)
+    padding = "\n" * (example.line + example.parsed.line_offset)  # so that tracebacks show the page's own lines
+    code = compile(padding + example.parsed, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        if code.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(eval(code, names))  # noqa: S307 - our own pages
+        else:
+            exec(code, names)  # noqa: S102 - our own pages
+        for name in [name for name in names if name.startswith("test_") and name not in known]:
+            names[name]()
+    names[_PRINTED] = printed.getvalue()
+
+
+def _output(example: Example) -> str | None:
+    """Compare with what the last ``python`` block printed."""
+    return _difference(example.parsed, example.namespace.pop(_PRINTED), example.line)
+
+
+def _console(example: Example) -> str | None:
+    """Run the block's ``replicate-home`` commands, one after the other, as a shell would."""
+    for command, expected in _commands(example.parsed):
+        if command.split()[0] != "replicate-home" and "| replicate-home" not in command:
+            continue
+        done = subprocess.run(  # noqa: S602 - a shell, for pipes; our own pages
+            command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+        )
+        if done.returncode:
+            return f"{command} exited with {done.returncode}: {done.stderr}"
+        different = _difference(expected, done.stdout, example.line) if expected else None
+        if different:
+            return f"{command}\n{different}"
+    return None
+
+
+def _commands(block: str) -> Iterator[tuple[str, str]]:
+    """The commands of a block, each with the output that is shown for it."""
+    for part in ("\n" + block).split("\n$ ")[1:]:
+        command, _, expected = part.partition("\n")
+        yield command, expected
+
+
+def _difference(expected: str, got: str, line: int) -> str | None:
+    checker = doctest.OutputChecker()
+    expected, got = expected.strip() + "\n", got.strip() + "\n"
+    if checker.check_output(expected, got, _FLAGS):
+        return None
+    return checker.output_difference(doctest.Example("", expected, lineno=line), got, doctest.REPORT_NDIFF)
+
+
+def _open_page(names: dict[str, Any]) -> None:
+    """A folder, an environment and a Replicate for one page."""
+    stack = names[_STACK] = contextlib.ExitStack()
+    patch = stack.enter_context(pytest.MonkeyPatch.context())
+    patch.chdir(stack.enter_context(tempfile.TemporaryDirectory()))
+    for name in [name for name in os.environ if "REPLICATE" in name or name.upper().endswith("_PROXY")]:
+        patch.delenv(name)
+    patch.setenv("REPLICATE_BASE_URL", stack.enter_context(_small_replicate()))
+    patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def _close_page(names: dict[str, Any]) -> None:
+    """Close what the page left open, as the end of a script would."""
+    stack: contextlib.ExitStack = names.pop(_STACK)
+    with stack:
+        for value in list(names.values()):
+            if type(value).__module__.startswith("replicate_home.facade") and hasattr(value, "close"):
+                closing = value.close()
+                if inspect.isawaitable(closing):
+                    asyncio.run(_awaited(closing))
+        names.clear()
+
+
+async def _awaited(closing: Any) -> None:
+    await closing
+
+
+@contextlib.contextmanager
+def _small_replicate() -> Iterator[str]:
+    """The models that the pages name, on a socket; gives its URL."""
+    from replicate_home.demo import MODELS
+    from replicate_home.testing.fake import FakeReplicate
+
+    with FakeReplicate() as fake, fake.serve() as url:
+        for name, function in MODELS.items():
+            fake.on(name).calls(function)
+        fake.on("google-deepmind/gemma-2b-it").streams("Hello", ", ", "world", "!")
+        fake.on("stability-ai/stable-diffusion-3").calls(MODELS["local/plasma"])
+        yield url
+
+
+pytest_collect_file = Sybil(
+    parsers=[
+        CodeBlockParser(language="python", evaluator=_python),
+        CodeBlockParser(language="output", evaluator=_output),
+        CodeBlockParser(language="console", evaluator=_console),
+    ],
+    patterns=["README.md", "docs/*.md"],
+    setup=_open_page,
+    teardown=_close_page,
+).pytest()

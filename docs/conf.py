@@ -1,0 +1,11 @@
+"""Sphinx: ``sphinx-build -W docs docs/_build``. Nothing is fetched from the network."""
+
+project = "replicate_home"
+author = "the replicate_home authors"
+copyright = author  # noqa: A001 - Sphinx's own name for it
+extensions = ["myst_parser"]
+html_theme = "furo"
+html_title = project
+exclude_patterns = ["_build"]
+myst_heading_anchors = 3
+highlight_language = "none"
