@@ -2,7 +2,7 @@
 
 project = "replicate_home"
 author = "the replicate_home authors"
-copyright = author  # noqa: A001 - Sphinx's own name for it
+copyright = author
 extensions = ["myst_parser"]
 html_theme = "furo"
 html_title = project

@@ -26,6 +26,10 @@ _STYLE = """
   path { fill: none; stroke: #33415c; stroke-width: 1.4; marker-end: url(#tip); }
   path.late { stroke: #9aa5b8; stroke-dasharray: 4 4; }
 """
+_TIP = (
+    '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    '<polygon points="0 0, 8 4, 0 8" fill="#33415c"/></marker>'
+)
 
 
 def svg(edges: list[Edge]) -> str:
@@ -41,8 +45,7 @@ def svg(edges: list[Edge]) -> str:
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 970 540" role="img">',
             "<title>The states of a prediction's life and what may follow each</title>",
             f"<style>{_STYLE}</style>",
-            '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-            '<polygon points="0 0, 8 4, 0 8" fill="#33415c"/></marker>',
+            _TIP,
             '<rect width="970" height="540" fill="#ffffff"/>',
             *lines,
             *(_drawn(name) for name in PLACES),

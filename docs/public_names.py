@@ -10,14 +10,14 @@ import replicate_home
 from replicate_home import testing
 from replicate_home.words.errors import ReplicateHomeError
 
-# Where a name is defined decides its group; the first that fits.
+# Where a name is defined decides its group.
 GROUPS = {
     "Functions on a default client": ("doors.module_level",),
-    "Clients, and what they return": ("facade",),
+    "Clients, and what they return": ("facade.",),
     "What happens to a prediction": ("words.events", "words.records"),
     "Errors": ("words.errors",),
-    "Models in this process": ("emulator",),
-    "Transports and time": ("edges", "words.wire"),
+    "Models in this process": ("emulator.",),
+    "Transports and time": ("edges.", "words.wire"),
     "For g4f": ("doors.provider", "provider", "g4f"),
 }
 DESCRIBED = ("Client", "AsyncClient", "Stream", "AsyncStream", "Prediction", "AsyncPrediction", "Result", "FileOutput")
@@ -29,7 +29,10 @@ VALUES = {
 
 def tables() -> str:
     """A table per group, then one per class that is described by its methods, then the testing names."""
-    parts = [_table(f"## {group}", [_row(name, value) for name, value in names]) for group, names in _grouped().items()]
+    parts = [
+        _table(f"## {group}", [_row(name, getattr(replicate_home, name)) for name in names])
+        for group, names in _grouped().items()
+    ]
     for name in DESCRIBED:
         if name in replicate_home.__all__:
             parts.append(_table(f"## `{name}`", _methods(getattr(replicate_home, name))))
@@ -41,19 +44,16 @@ def tables() -> str:
     return "\n".join(parts)
 
 
-def _grouped() -> dict[str, list[tuple[str, Any]]]:
-    found: dict[str, list[tuple[str, Any]]] = {group: [] for group in GROUPS}
+def _grouped() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {group: [] for group in GROUPS}
     for name in sorted(replicate_home.__all__, key=str.casefold):
         if name != "__version__":
-            value = getattr(replicate_home, name)
-            found[_group("default_client" if name in VALUES else name, value)].append((name, value))
+            found[_group(name)].append(name)
     return {group: names for group, names in found.items() if names}
 
 
-def _group(name: str, value: Any) -> str:
-    if name in VALUES:
-        return next(iter(GROUPS))
-    module = str(value.__module__).removeprefix("replicate_home.")
+def _group(name: str) -> str:
+    module = replicate_home._HOME_OF[name]
     for group, modules in GROUPS.items():
         if module.startswith(modules):
             return group
@@ -63,10 +63,9 @@ def _group(name: str, value: Any) -> str:
 def _row(name: str, value: Any) -> str:
     if name in VALUES:
         return f"| `{name}` | {VALUES[name]} |"
-    base = ""
-    if inspect.isclass(value) and issubclass(value, ReplicateHomeError) and value is not ReplicateHomeError:
-        base = f" (a `{value.__bases__[0].__name__}`)"
-    return f"| `{name}` | {_first_line(value)}{base} |"
+    kind = value.__bases__[0] if inspect.isclass(value) else object
+    more = f" A kind of `{kind.__name__}`." if kind is not ReplicateHomeError and issubclass(kind, Exception) else ""
+    return f"| `{name}` | {_first_line(value)}{more if value is not ReplicateHomeError else ''} |"
 
 
 def _methods(described: type) -> list[str]:

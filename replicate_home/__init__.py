@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .doors.module_level import default_client, predictions, run, stream, use
+    from .doors.provider import Images, ReplicateHome
     from .edges.aiohttp_transport import AiohttpTransport
     from .edges.async_transport import AsyncBody, AsyncTransport
     from .edges.clock import Clock, FakeClock, SystemClock
@@ -64,6 +65,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "doors.module_level": "default_client predictions run stream use",
+    "doors.provider": "Images ReplicateHome",
     "edges.aiohttp_transport": "AiohttpTransport",
     "edges.async_transport": "AsyncBody AsyncTransport",
     "edges.clock": "Clock FakeClock SystemClock",
@@ -116,6 +118,7 @@ __all__ = [
     "FileExpired",
     "FileOutput",
     "Function",
+    "Images",
     "InvalidInput",
     "LocalRun",
     "LogsEvent",
@@ -135,6 +138,7 @@ __all__ = [
     "ProtocolError",
     "ProxyFailed",
     "RateLimited",
+    "ReplicateHome",
     "ReplicateHomeError",
     "Request",
     "RequestTimeout",

@@ -104,7 +104,7 @@ class Watcher(asyncio.Protocol):
     The loss of a connection is held back while data that came before it was not read: aiohttp would forget these.
     """
 
-    def __init__(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> None:
+    def __init__(self, protocol: Any, transport: asyncio.Transport) -> None:
         self._protocol = protocol
         self._transport = transport
         self._exchange: Exchange | None = None
@@ -143,12 +143,13 @@ class Watcher(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """Pass it on."""
-        return self._protocol.eof_received()
+        return self._protocol.eof_received()  # type: ignore[no-any-return]  # aiohttp's protocol
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass it on, or keep it until what came before was read."""
         self._lost = (exc,)
-        if not self.holds_loss:
+        closed_on_this_side = self._protocol.transport is None
+        if closed_on_this_side or not self.holds_loss:
             self.tell_loss()
 
     def tell_loss(self) -> None:

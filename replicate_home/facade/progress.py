@@ -30,7 +30,8 @@ def _tqdm() -> Any:
     except ImportError:
         message = 'progress=True needs tqdm: python -m pip install "replicate_home[cli]"'
     else:
-        return tqdm
+        # Its monitor is a thread that never ends, for bars that are seldom updated; ours is drawn at every update.
+        return type("tqdm", (tqdm,), {"monitor_interval": 0})
     raise ReplicateHomeError(message)
 
 

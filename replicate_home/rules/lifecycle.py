@@ -150,7 +150,7 @@ def creating(terms: Terms, request: Request, now: float) -> State:
 
 def following(terms: Terms, snapshot: Snapshot, now: float) -> State:
     """A life that goes on from what is known of a prediction."""
-    return _follow(Life(terms, now, snapshot), (), now)
+    return _in_time(_follow(Life(terms, now, snapshot), (), now), now)
 
 
 def plain(terms: Terms, request: Request, now: float, *, repeatable: bool = False) -> State:

@@ -116,6 +116,12 @@ def call(*arguments: str, stdin: str | bytes | None = None) -> tuple[int, str, s
     return result.exit_code, result.stdout, result.stderr
 
 
+@pytest.fixture(autouse=True)
+def ordinary_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stdout is buffered, as it is for everybody who did not ask for anything else."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @contextmanager
 def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """``replicate-home`` with these arguments as a process of its own, over pipes."""

@@ -1,4 +1,4 @@
-"""A file that a model made: opened when it is read, saved whole or not at all, under a name that stays in its folder."""
+"""A file that a model made: opened when read, saved whole or not at all, under a name that stays in its folder."""
 
 from __future__ import annotations
 
@@ -229,10 +229,8 @@ def test_a_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
 def test_a_failed_save_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     target.write_bytes(b"before")
-    file, _ = file_of([b"Hel", KeyboardInterrupt()])  # type: ignore[list-item]
-    file._opener = interrupted
     with pytest.raises(KeyboardInterrupt):
-        file.save(target)
+        FileOutput(URL, interrupted).save(target)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"out.png": b"before"}
 
 

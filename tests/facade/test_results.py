@@ -68,7 +68,7 @@ def test_a_result_is_its_output_in_every_respect(value: Any) -> None:
     assert isinstance(found, Result)
     assert found == value
     assert value == found
-    assert not found != value
+    assert (found != value) is False
     assert bool(found) is bool(value)
     assert (found.output, type(found.output)) == (value, type(value))
     if value is not None and not isinstance(value, bool):

@@ -182,7 +182,7 @@ def cases() -> Iterator[Case]:
 def test_no_call_outlives_its_deadline():
     """Many at a time; those that were late once more alone, for the machine may have been busy."""
     found = list(counted(cases(), at_least=330))
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(24) as pool:
         overruns = list(pool.map(Case.overrun, found))
     late = [case for case, seconds in zip(found, overruns, strict=True) if seconds > OVERRUN]
     assert [(seconds, case) for case in late[:5] if (seconds := case.overrun()) > OVERRUN] == []

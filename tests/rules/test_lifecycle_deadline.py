@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from replicate_home.rules.life import Life, Output
-from replicate_home.rules.lifecycle import Kind, Pausing, Reading, Sending, Settled, State, creating
+from replicate_home.rules.lifecycle import Kind, Pausing, Reading, Sending, Settled, State, creating, following
 from replicate_home.rules.logs import Log
 from replicate_home.words.errors import (
     ConnectFailed,
@@ -203,6 +203,17 @@ def test_a_timeout_is_a_timeout_error_and_says_how_to_go_on():
     error = settled(LAST.next(LOST, END + 0.4)).error
     assert isinstance(error, TimeoutError)
     assert error.prediction == FOUND
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_life_picked_up_too_late_is_one_look(streams):
+    found = snapshot("starting", streams=streams)
+    state = following(terms(deadline=NOW, cancels=False), found, NOW)
+    assert (state.kind, state.request, state.until) == (Kind.LAST, HOSTED.poll(found), NOW + 0.4)
+
+
+def test_the_first_pause_of_one_does_not_outlast_its_deadline():
+    assert following(terms(deadline=NOW + 0.05), snapshot("starting"), NOW).until == NOW + 0.05
 
 
 # ---- before there is a prediction ----------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_what_failed_is_not_compared_but_its_last_output_is_delivered(status, ki
         ({"status": "failed"}, "prediction p1 of owner/name failed: the server gave no reason"),
         ({"status": "failed", "model": None, "error": {"a": 1}}, "prediction p1 failed: {'a': 1}"),
         ({"status": "canceled"}, "prediction p1 of owner/name was canceled before it was finished"),
-        ({"status": "aborted", "error": "late"}, "prediction p1 of owner/name was aborted before it was finished: late"),
+        ({"status": "aborted", "error": "no"}, "prediction p1 of owner/name was aborted before it was finished: no"),
         ({"status": "failed", "error": "a\r\n\x1b[31mb"}, "prediction p1 of owner/name failed: a [31mb"),
     ],
 )

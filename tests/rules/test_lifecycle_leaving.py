@@ -59,7 +59,8 @@ def test_the_time_for_it_is_its_own_even_past_the_deadline():
     ids=["not ours", "no cancel there", "done", "canceled", "not created"],
 )
 def test_where_there_is_nothing_to_cancel_leaving_is_the_end(life):
-    for state in (Reading(life), Sending(life, Kind.POLL, CREATE), Pausing(life, NOW, Sending(life, Kind.POLL, CREATE))):
+    sending = Sending(life, Kind.POLL, CREATE)
+    for state in (Reading(life), sending, Pausing(life, NOW, sending)):
         assert state.leave(NOW) == Settled(life)
 
 

@@ -1,0 +1,144 @@
+"""The provider for g4f, in g4f's own words: ``g4f.client.Client(provider=ReplicateHome)``.
+
+This is the only module that imports g4f, which nothing else in the package needs. g4f is under the GPL-3.0, and the
+classes here are built on its own: whoever gives this package and g4f away together, as one program, an image or an
+installer, has to do so under the terms of the GPL-3.0. Using both on your own machine or server asks for nothing.
+
+Every error of this package is raised as a class of the same name that is g4f's as well: ``RateLimited`` here is both
+``replicate_home.RateLimited`` and ``g4f.errors.RateLimitError``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+try:
+    from g4f import errors as theirs  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from g4f.providers.base_provider import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        AsyncGeneratorProvider,
+        ProviderModelMixin,
+    )
+    from g4f.providers.response import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        FinishReason,
+        ImageResponse,
+        ProviderInfo,
+        Usage,
+    )
+except ModuleNotFoundError as missing:
+    if missing.name != "g4f":
+        raise
+    message = 'replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
+    raise ModuleNotFoundError(message, name="g4f") from None
+
+from .doors import provider
+from .words import errors as ours
+from .words.errors import _restore
+from .words.records import Snapshot
+from .words.wire import Secret
+
+__all__ = ["ReplicateHome"]
+
+_NOT_OURS = ("g4f_", "gfs_")
+
+
+class ReplicateHome(
+    provider.ReplicateHome,
+    AsyncGeneratorProvider,  # type: ignore[misc,unused-ignore]  # where g4f is not installed, it is unknown
+    ProviderModelMixin,  # type: ignore[misc,unused-ignore]
+):
+    """:class:`replicate_home.ReplicateHome` as a provider of g4f.
+
+    Pass the class itself: g4f finds no provider of others by its name. ``create_completion`` waits in the caller's own
+    thread, so that g4f has no event loop to patch. ``stream_timeout`` is g4f's, which counts it in the streams of its
+    ``AsyncClient`` only; ``timeout`` holds everywhere.
+    """
+
+    label = "Replicate Home"
+    supports_message_history = True
+    supports_system_message = True
+
+    @classmethod
+    def _answer(cls, question: provider.Question) -> provider.Answer:
+        return _Answer(question, cls.get_dict())
+
+    @classmethod
+    def _errors(cls) -> contextlib.AbstractContextManager[Any]:
+        return _TheirErrors()
+
+    @classmethod
+    def _token(cls, api_key: Any) -> Secret | None:
+        """g4f hands over one key, or those of all providers by name; its own keys are for nobody else."""
+        if isinstance(api_key, Mapping):
+            api_key = api_key.get(cls.get_parent())
+        is_for_us = isinstance(api_key, str) and not api_key.startswith(_NOT_OURS)
+        return super()._token(api_key) if is_for_us else None
+
+
+class _Answer(provider.Answer):
+    """The output as g4f's own objects: who answers, the text or the images, why it ended, what it cost."""
+
+    def __init__(self, question: provider.Question, answering: Mapping[str, Any]) -> None:
+        super().__init__(question)
+        self._answering = answering
+
+    def opening(self) -> Iterable[Any]:
+        return (ProviderInfo(**self._answering, model=self.question.model),)
+
+    def ending(self, prediction: Snapshot | None) -> Iterable[Any]:
+        if self.urls:
+            yield ImageResponse(self.urls, self.question.prompt, {})  # its default options are shared by all
+        yield FinishReason("stop")
+        counts = _counts(prediction)
+        if counts:
+            yield Usage(**counts)
+
+
+def _counts(prediction: Snapshot | None) -> dict[str, int]:
+    """The tokens, where the server has counted them; where not, g4f estimates."""
+    metrics = {} if prediction is None else prediction.metrics
+    names = {"input_token_count": "prompt_tokens", "output_token_count": "completion_tokens"}
+    return {names[count]: metrics[count] for count in names if isinstance(metrics.get(count), int)}
+
+
+class _TheirErrors:
+    """Lets an error of ours out as one that is g4f's too, with all its evidence."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, ours.ReplicateHomeError) and type(error) in _BOTH:
+            cause = error.__cause__ if isinstance(error.__cause__, ours.ReplicateHomeError) else None
+            both: ours.ReplicateHomeError = _restore(_BOTH[type(error)], error.args, error.__dict__, cause)
+            raise both.with_traceback(error.__traceback__) from error.__cause__
+
+
+_THEIRS: dict[type[ours.ReplicateHomeError], type[Exception]] = {
+    ours.RateLimited: theirs.RateLimitError,
+    ours.PaymentRequired: theirs.PaymentRequiredError,
+    ours.AuthenticationError: theirs.MissingAuthError,
+    ours.ModelNotFound: theirs.ModelNotFoundError,
+    ours.InvalidInput: theirs.BadRequestError,
+    ours.APIError: theirs.ResponseStatusError,
+    ours.PredictionTimeout: theirs.TimeoutError,
+    ours.CreateTimedOut: theirs.TimeoutError,
+    ours.RequestTimeout: theirs.TimeoutError,
+    ours.ReplicateHomeError: theirs.ResponseError,
+}
+"""Of which of g4f's errors an error of ours is one as well; what is not named is what its base is."""
+
+
+def _both(mine: type[ours.ReplicateHomeError]) -> type[ours.ReplicateHomeError]:
+    theirs_too = next(_THEIRS[base] for base in mine.__mro__ if base in _THEIRS)
+    return type(mine.__name__, (mine, theirs_too), {"__module__": __name__, "__doc__": mine.__doc__})
+
+
+_BOTH: dict[type[ours.ReplicateHomeError], type[ours.ReplicateHomeError]] = {
+    mine: _both(mine)
+    for mine in vars(ours).values()
+    if isinstance(mine, type) and issubclass(mine, ours.ReplicateHomeError)
+}
+globals().update({both.__name__: both for both in _BOTH.values()})  # pickling finds them by name
