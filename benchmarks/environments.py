@@ -43,6 +43,7 @@ COLUMNS = {
     "bare": Peer("bare socket", (), "bare", "socket"),
     "urllib3": Peer("urllib3", ("urllib3",), "over_urllib3", "urllib3"),
     "requests": Peer("requests", ("requests",), "over_requests", "requests"),
+    "aiohttp": Peer("aiohttp", ("aiohttp",), "over_aiohttp", "aiohttp"),
     "official": Peer("official 1.0.7", (OFFICIAL,), "official", "replicate"),
     "official_async": Peer("official, async", (OFFICIAL,), "official_async", "replicate"),
     "ours": Peer("replicate_home", (OURS,), "ours", "replicate_home"),
@@ -102,9 +103,9 @@ def python_of(packages: tuple[str, ...]) -> pathlib.Path:
 
 
 def forget_older(name: str) -> None:
-    """Remove the environments of earlier versions of these packages that no run has used for a day."""
+    """Remove the environments of earlier versions of these packages that no run has used for an hour."""
     for complete in kept().glob(f"{name}-{'[0-9a-f]' * 16}/complete"):
-        if time.time() - complete.stat().st_mtime > 86_400:
+        if time.time() - complete.stat().st_mtime > 3600:
             shutil.rmtree(complete.parent)
 
 

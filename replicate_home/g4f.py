@@ -71,10 +71,13 @@ class ReplicateHome(
     @classmethod
     def _token(cls, api_key: Any) -> Secret | None:
         """g4f hands over one key, or those of all providers by name; its own keys are for nobody else."""
-        if isinstance(api_key, Mapping):
-            api_key = api_key.get(cls.get_parent())
-        is_for_us = isinstance(api_key, str) and not api_key.startswith(_NOT_OURS)
-        return super()._token(api_key) if is_for_us else None
+        try:
+            if isinstance(api_key, Mapping):
+                api_key = api_key.get(cls.get_parent())
+            is_for_us = isinstance(api_key, str) and not api_key.startswith(_NOT_OURS)
+            return super()._token(api_key) if is_for_us else None
+        finally:
+            del api_key  # a traceback would show it
 
 
 class _Answer(provider.Answer):

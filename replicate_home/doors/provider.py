@@ -26,7 +26,7 @@ from ..facade.client import Client
 from ..facade.file_output import is_file
 from ..facade.prompting import checked_messages, one_prompt
 from ..facade.settings import DEFAULT, TimeoutOption, checked_token
-from ..rules import catalogue
+from ..rules import catalogue, urls
 from ..rules.backends.home import BASE_URL as HOME_URL
 from ..rules.backends.replicate import BASE_URL as REPLICATE_URL
 from ..rules.refs import ModelRef
@@ -272,7 +272,10 @@ class ReplicateHome:
 
     @classmethod
     def _token(cls, api_key: Any) -> Secret | None:
-        return checked_token(api_key) if api_key else None
+        try:
+            return checked_token(api_key) if api_key else None
+        finally:
+            del api_key  # a traceback would show it
 
     # ---- how a question is made ----
 
@@ -285,6 +288,7 @@ class ReplicateHome:
         text = _prompt_of(messages, last_only=name in cls.image_models) if prompt is None else prompt
         version = cls.model_versions.get(name)
         base_url = options.get("base_url") or (cls.base_url if token is None else cls.api_base_url)
+        urls.normalized(base_url)  # raises where it is none, and says why
         return Question(
             model=name,
             ref=full if ":" in full or version is None else f"{full}:{version}",

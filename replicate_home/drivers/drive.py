@@ -83,6 +83,10 @@ class Drive:
         if body is not None:
             body.close()
 
+    def close_transport(self) -> None:
+        """Close idle connections too, at the end of the interpreter: their pool's own finalizer has run already."""
+        self._transport.close()
+
     def _advance(self, state: State) -> State:
         match state:
             case Sending():

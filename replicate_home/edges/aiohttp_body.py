@@ -26,14 +26,15 @@ class AiohttpBody:
     ) -> None:
         self._answer = answer
         self._gunzip = decoder(headers)
+        self._length = _length(answer, headers)
         self._request = request
         self._exchange = exchange
         self._loop = asyncio.get_running_loop()
-        self._waiting: asyncio.Task[object] | None = None
+        self._salvaged = b""
+        self._waits = False
         self._closed = False
         self._over = False
-        if exchange.watcher is not None:
-            exchange.watcher.holds_loss = True
+        exchange.salvage = self._salvage
 
     async def read(self, deadline: float | None) -> bytes:
         """The bytes that have arrived, waiting for the first of them until ``deadline``; ``b""`` at the end."""
@@ -72,50 +73,58 @@ class AiohttpBody:
         return b""
 
     async def _arrived(self) -> bytes:
-        content, watcher = self._answer.content, self._exchange.watcher
-        data = content.read_nowait()
-        if data or watcher is None:
+        if self._salvaged:
+            data, self._salvaged = self._salvaged, b""
             return data
-        watcher.holds_loss = False
-        watcher.tell_loss()
+        self._waits = True
         try:
-            return await content.readany()
+            return await self._answer.content.readany()
         finally:
-            watcher.holds_loss = True
+            self._waits = False
+
+    def _salvage(self) -> None:
+        """The connection is lost: take what it brought, for whoever reads next."""
+        if not self._waits and not self._over:
+            with suppress(aiohttp.ClientError):
+                self._salvaged += self._answer.content.read_nowait()
 
     def _finish(self) -> None:
         self._over = True
-        self._forget()
+        if self._exchange.watcher is not None:
+            self._exchange.watcher.finish(self._exchange, self._length)
         if self._gunzip is not None and not self._gunzip.complete:
             raise Malformed("its gzip ended early")
-        self._answer.release()
 
     def close(self) -> None:
         """Give up the rest; may be called from any thread, also when the event loop has ended."""
         closed, self._closed = self._closed, True
         if closed or self._over:
             return
+        with suppress(RuntimeError):  # no loop runs in this thread
+            if asyncio.get_running_loop() is self._loop:
+                self._drop()
+                return
         with suppress(RuntimeError):  # the loop has ended, and its connections with it
             self._loop.call_soon_threadsafe(self._drop)
 
     def _drop(self) -> None:
         """Close the connection, which ends a read that waits on it."""
-        self._forget()
         content = self._answer.content
         if not self._over and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("closed on this side"))
         self._over = True
         self._answer.close()
 
-    def _forget(self) -> None:
-        watcher = self._exchange.watcher
-        if watcher is not None:
-            watcher.holds_loss = False
-            watcher.tell_loss()
-
     def _was_closed(self) -> ReplicateHomeError:
         what = "the connection was closed on this side"
         return made(Disconnected, self._request, "body", what, "", processed=True)
+
+
+def _length(answer: aiohttp.ClientResponse, headers: Mapping[str, str]) -> int | None:
+    """How long the body is on the wire; None where its chunks tell."""
+    if answer.method == "HEAD" or answer.status in (204, 304):
+        return 0
+    return None if "transfer-encoding" in headers else int(headers.get("content-length", "0").partition(",")[0])
 
 
 async def read_whole(body: AiohttpBody) -> bytes:

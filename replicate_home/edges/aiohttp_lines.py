@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,9 +17,8 @@ import aiohttp
 from yarl import URL
 
 from .deadline_connection import CONNECT_SECONDS, CREATE_REUSE_SECONDS, IDEMPOTENT
-from .http1 import HEAD_LIMIT, INTERIM_LIMIT, Malformed
+from .http1 import INTERIM_LIMIT, Malformed, split_head
 
-LONGEST_HEADS = HEAD_LIMIT * INTERIM_LIMIT
 CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", default=None)
 """The exchange that the running task is at, for the parts of aiohttp that are not handed it."""
 
@@ -38,6 +38,7 @@ class Exchange:
         self.uploads = False
         self.error: Exception | None = None
         self.watcher: Watcher | None = None
+        self.salvage: Callable[[], None] = _nothing
         self._handshakes_with_proxy = 0
 
     def left(self) -> float | None:
@@ -63,6 +64,10 @@ class Exchange:
         self.error = error.with_traceback(None)
         if self.watcher is not None:
             self.watcher.abort()
+
+
+def _nothing() -> None:
+    """There is no body yet."""
 
 
 class WatchedConnector(aiohttp.TCPConnector):
@@ -99,25 +104,26 @@ def _watcher_of(connection: aiohttp.connector.Connection) -> Watcher:
 
 
 class Watcher(asyncio.Protocol):
-    """Stands between a connection and the protocol of aiohttp that reads from it.
+    """Stands between a connection and the protocol of aiohttp that reads from it, and sees what comes by.
 
-    The loss of a connection is held back while data that came before it was not read: aiohttp would forget these.
+    It finds the end of the head, as aiohttp does again, and counts what comes after it.
     """
 
     def __init__(self, protocol: Any, transport: asyncio.Transport) -> None:
         self._protocol = protocol
         self._transport = transport
         self._exchange: Exchange | None = None
+        self._head = b""
         self._heads = 0
+        self._count = 0
+        self._end = b""
         self._heard_at: float | None = None
-        self._lost: tuple[Exception | None] | None = None
-        self.holds_loss = False
 
     def begin(self, exchange: Exchange) -> None:
         """From now on this exchange goes over the connection."""
         self._exchange = exchange
-        self._heads = 0
-        self.holds_loss = False
+        self._head = self._end = b""
+        self._heads = self._count = 0
         exchange.watcher = self
         exchange.phase = "send" if exchange.uploads else "wait"
 
@@ -129,34 +135,53 @@ class Watcher(asyncio.Protocol):
         """Close the connection at once."""
         self._transport.abort()
 
+    def finish(self, exchange: Exchange, length: int | None) -> None:
+        """The body is complete: close the connection if more came than it, of this length, None for one in chunks."""
+        more_came = self._count > length if length is not None else self._end != b"\r\n\r\n"
+        if more_came and self._exchange is exchange:
+            self.abort()
+
     def data_received(self, data: bytes) -> None:
         """Note that the server speaks."""
         self._heard_at = time.monotonic()
         exchange = self._exchange
-        if exchange is not None and exchange.phase != "body":
+        if exchange is not None and exchange.error is None:
+            try:
+                self._follow(data, exchange)
+            except Malformed as error:
+                exchange.fail(error)
+        if exchange is None or exchange.error is None:
+            self._protocol.data_received(data)
+
+    def _follow(self, data: bytes, exchange: Exchange) -> None:
+        if exchange.phase in ("send", "wait"):
             exchange.phase = "headers"
-            self._heads += len(data)
-            if self._heads > LONGEST_HEADS:
-                exchange.fail(Malformed(f"the answer's headers are longer than {LONGEST_HEADS} bytes"))
+        while exchange.phase == "headers":
+            searched, self._head = len(self._head), self._head + data
+            parts = split_head(self._head, searched)
+            if parts is None:
                 return
-        self._protocol.data_received(data)
+            head, data = parts
+            self._head = b""
+            self._heads += 1
+            if self._heads > INTERIM_LIMIT:
+                raise Malformed("the server sends interim answers without end")
+            if head[9:10] != b"1":
+                exchange.phase = "body"
+            elif not data:
+                return
+        self._count += len(data)
+        self._end = (self._end + data[-4:])[-4:]
 
     def eof_received(self) -> bool | None:
         """Pass it on."""
         return self._protocol.eof_received()  # type: ignore[no-any-return]  # aiohttp's protocol
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass it on, or keep it until what came before was read."""
-        self._lost = (exc,)
-        closed_on_this_side = self._protocol.transport is None
-        if closed_on_this_side or not self.holds_loss:
-            self.tell_loss()
-
-    def tell_loss(self) -> None:
-        """Pass on that the connection is lost, where it is."""
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            self._protocol.connection_lost(lost[0])
+        """Pass it on, but take what came before and was not read: aiohttp would forget it."""
+        if self._exchange is not None:
+            self._exchange.salvage()
+        self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Pass it on."""

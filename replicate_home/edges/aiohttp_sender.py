@@ -7,9 +7,10 @@ Exceptions of aiohttp hold headers: nothing of them is kept but a message, and w
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
-import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from multidict import CIMultiDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
-from ..words.errors import ConnectFailed, ProtocolError, ReplicateHomeError, RequestTimeout, TransportError
+from ..words.errors import ConnectFailed, ReplicateHomeError, RequestTimeout, TransportError
 from ..words.wire import Request, Response, Upload
 from .aiohttp_body import AiohttpBody, read_whole
 from .aiohttp_errors import failure_of
@@ -30,31 +31,34 @@ from .environment import CertificatesUnusable, Surroundings, surroundings
 from .http1 import HEAD_LIMIT, Malformed
 from .transport_errors import made
 
-_URL = re.compile(r"(https?)://([^/?#@\s\\]+)[^#\s]*(?:#.*)?", re.IGNORECASE | re.ASCII).fullmatch
+_URL = re.compile(r"(https?)://([^/?#@\s\\]+)(?:[/?][^#\s]*)?(?:#.*)?", re.IGNORECASE | re.ASCII).fullmatch
 _LINE_BREAK = re.compile(r"[\r\n\0]").search
 _PIECE = 64 * 1024
 _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 ORIGINS = 64
+Contexts = dict[bool | str, ssl.SSLContext]
+"""What each choice of certificates to trust is loaded into; event loops may share it."""
 
 
 @attrs.frozen
 class Way:
-    """How an origin is reached."""
+    """How an origin is reached. The proxy's credentials go to it in the tunnel's request, or in ours without one."""
 
-    proxy: URL | None = attrs.field(repr=False)
-    proxy_auth: aiohttp.BasicAuth | None = attrs.field(repr=False)
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | bool = True
+    proxy: URL | None = None
+    tunnel: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    forwarded: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
 class Sender:
     """One event loop's session."""
 
-    def __init__(self, proxy: str | None) -> None:
+    def __init__(self, proxy: str | None, contexts: Contexts) -> None:
         self._settings = requests.Session()
         if proxy is not None:
             self._settings.proxies = {"http": proxy, "https": proxy}
         self._ways: dict[str, Way] = {}
-        self._contexts: dict[bool | str, ssl.SSLContext] = {}
+        self._contexts = contexts
         self._session: aiohttp.ClientSession | None = None
         self._guard: AsyncIterator[None] | None = None
 
@@ -87,11 +91,11 @@ class Sender:
             answer = await session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers=_headers(request),
+                headers=_headers(request, way.forwarded),
                 data=_data(request.body, exchange),
                 allow_redirects=False,
                 proxy=way.proxy,
-                proxy_auth=way.proxy_auth,
+                proxy_headers=way.tunnel,
                 ssl=way.tls,
             )
             exchange.phase = "body"
@@ -116,15 +120,20 @@ class Sender:
         return way
 
     def _way(self, around: Surroundings, url: str) -> Way:
-        tls = self._contexts.get(around.verify)
-        if tls is None:
-            tls = self._contexts[around.verify] = _tls_context(around.verify)
         proxy = select_proxy(url, around.proxies)
+        tls = self._context(around.verify) if "https" in (url[:5].lower(), (proxy or "")[:5].lower()) else True
         if not proxy:
-            return Way(None, None, tls)
+            return Way(tls)
         address = URL(proxy if "://" in proxy else f"http://{proxy}")
-        user = None if address.user is None else aiohttp.BasicAuth(address.user, address.password or "", "utf-8")
-        return Way(address.with_user(None), user, tls)
+        credentials = _credentials(address)
+        is_tunnel = url[:5].lower() == "https"
+        return Way(tls, address.with_user(None), credentials if is_tunnel else {}, {} if is_tunnel else credentials)
+
+    def _context(self, verify: bool | str) -> ssl.SSLContext:
+        context = self._contexts.get(verify)
+        if context is None:
+            context = self._contexts[verify] = _tls_context(verify)
+        return context
 
     async def _opened(self) -> aiohttp.ClientSession:
         connector = WatchedConnector(limit=0, keepalive_timeout=REUSE_SECONDS, resolver=Resolver())
@@ -151,8 +160,15 @@ async def _closing(session: aiohttp.ClientSession) -> AsyncIterator[None]:
         await session.close()
 
 
-def _headers(request: Request) -> CIMultiDict[str]:
-    headers = CIMultiDict({"User-Agent": "replicate_home", "Accept-Encoding": "gzip"})
+def _credentials(proxy: URL) -> dict[str, str]:
+    if proxy.user is None:
+        return {}
+    pair = f"{proxy.user}:{proxy.password or ''}".encode()
+    return {"Proxy-Authorization": "Basic " + b64encode(pair).decode()}
+
+
+def _headers(request: Request, forwarded: Mapping[str, str]) -> CIMultiDict[str]:
+    headers = CIMultiDict({"User-Agent": "replicate_home", "Accept-Encoding": "gzip", **forwarded})
     if request.streams:
         headers["Accept-Encoding"] = "identity"
     headers.update(request.headers)
@@ -232,6 +248,4 @@ def _tls_context(verify: bool | str) -> ssl.SSLContext:
 
 
 def _location(place: str) -> dict[str, str]:
-    import os
-
     return {"capath" if os.path.isdir(place) else "cafile": place}

@@ -17,7 +17,7 @@ from .async_transport import AsyncBody
 from .clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from .aiohttp_sender import Sender
+    from .aiohttp_sender import Contexts, Sender
     from .requests_transport import RequestsTransport
 
 
@@ -37,6 +37,7 @@ class AiohttpTransport:
             raise ModuleNotFoundError(message, name="aiohttp")
         self._proxy = proxy
         self._lock = threading.Lock()
+        self._contexts: Contexts = {}
         self._senders: weakref.WeakKeyDictionary[AbstractEventLoop, Sender] = weakref.WeakKeyDictionary()
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AsyncBody | None]:
@@ -78,7 +79,7 @@ class AiohttpTransport:
         with self._lock:
             for other in [other for other in self._senders if other.is_closed()]:
                 del self._senders[other]
-            sender = self._senders[loop] = Sender(self._proxy)
+            sender = self._senders[loop] = Sender(self._proxy, self._contexts)
             return sender
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -12,12 +12,9 @@ import mimetypes
 import os
 import pathlib
 import re
-import shutil
 import sys
-import tempfile
 import weakref
 from collections.abc import Callable, Mapping
-from email.parser import HeaderParser
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -79,6 +76,8 @@ def parse_multipart(content_type: str, body: bytes) -> dict[str, Part]:
 
 
 def _headers(text: str) -> Any:
+    from email.parser import HeaderParser  # slow to import, and only needed for uploads
+
     return HeaderParser().parsestr(text)
 
 
@@ -139,6 +138,9 @@ class InputFiles:
 
     def path(self, uri: str) -> pathlib.Path:
         """The same as a file on disk."""
+        import shutil  # these two are slow to import, and only needed for models that want a path
+        import tempfile
+
         file = self._file(uri)
         if self._directory is None:
             self._directory = pathlib.Path(tempfile.mkdtemp(prefix="replicate-home-"))

@@ -115,10 +115,12 @@ class AsyncClient(Core):
     def _set_up(self, given: Settings, shared: AsyncConnections) -> None:
         self._settings, self._lines, self._schemas = given, shared, {}
         self._connections = shared.shared
-        self._may_hold = shared.is_native
 
     def _shared(self) -> AsyncConnections:
         return self._lines
+
+    def _may_hold(self, route: Route) -> bool:
+        return self._lines.is_native(route.connections)
 
     def _drive(self, state: State, route: Route) -> AsyncDrive:
         return AsyncDrive(state, self._lines.transport(route.connections), self._clock, self._lines.leaving)

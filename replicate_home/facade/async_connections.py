@@ -37,19 +37,16 @@ class AsyncConnections:
             return cls(Connections(transport, clock, models))
         return cls(Connections(transport, clock, models, blocking=_blocking(transport)))
 
-    @property
-    def is_native(self) -> bool:
-        """Whether the calls over the network need no threads."""
+    def is_native(self, connections: str) -> bool:
+        """Whether calls on this route need no threads."""
         if self.shared.given is not None:
             return is_async(self.shared.given)
-        return self._owned and find_spec("aiohttp") is not None
+        return connections == "network" and self._owned and find_spec("aiohttp") is not None
 
     def transport(self, connections: str) -> AsyncTransport:
         """The transport for a route."""
-        if self.shared.given is not None and is_async(self.shared.given):
-            return self.shared.given  # type: ignore[no-any-return]  # is_async says what it is
-        if connections == "network" and self.is_native:
-            return self._made_native()
+        if self.is_native(connections):
+            return self.shared.given or self._made_native()
         blocking = self.shared.transport(connections)
         with self._lock:
             threaded = self._threaded.get(connections)

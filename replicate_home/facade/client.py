@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..drivers.drive import Drive
-from ..edges.async_transport import is_async
 from ..edges.clock import Clock
 from ..rules.lifecycle import State
 from ..rules.refs import ModelRef
@@ -122,8 +121,11 @@ class Client(Core):
 
     @classmethod
     def _connected(cls, transport: Any, clock: Clock | None, models: Models | None) -> Connections:
-        if transport is not None and is_async(transport):
-            raise TypeError(f"{type(transport).__name__} is a transport for event loops: give it to AsyncClient")
+        if transport is not None:
+            from ..edges.async_transport import is_async  # brings asyncio, which costs 12 ms to import
+
+            if is_async(transport):
+                raise TypeError(f"{type(transport).__name__} is a transport for event loops: give it to AsyncClient")
         return Connections(transport, clock, models)
 
     def _set_up(self, given: Settings, shared: Connections) -> None:

@@ -25,7 +25,7 @@ from ..words.wire import Request
 from . import chores
 from .calls import Call, begin, terms
 from .connections import Connections, Models
-from .file_output import Download, with_files
+from .file_output import Download, pieces_with_files
 from .progress import Report, reporting
 from .results import Result, result_of
 from .settings import (
@@ -70,8 +70,6 @@ class Core:
     _settings: Settings
     _connections: Connections
     _schemas: dict[tuple[str, str], Mapping[str, Any]]
-    _may_hold = True
-    """Whether the server may hold a create that nobody asked it to hold."""
 
     def __init__(
         self,
@@ -142,6 +140,10 @@ class Core:
         """The connections, for another client to share."""
         raise NotImplementedError
 
+    def _may_hold(self, route: Route) -> bool:  # noqa: ARG002 - a blocking client's calls wait in any case
+        """Whether a create that is followed may be held by the server."""
+        return True
+
     # ---- how it is done ----
 
     @classmethod
@@ -179,7 +181,7 @@ class Core:
     def _beginning(self, call: Call, route: Route, *, delivers: bool) -> Errand[State]:
         """The state that creates a prediction which is followed to its end."""
         chore = begin(
-            self._settings, route, self._clock, call, self._schema, delivers=delivers, may_hold=self._may_hold
+            self._settings, route, self._clock, call, self._schema, delivers=delivers, may_hold=self._may_hold(route)
         )
         return Errand(chore, route, reads_files=chores.reads_files(call.input))
 
@@ -217,7 +219,7 @@ class Core:
         base_url = route.dialect.base_url
 
         def shape(items: list[Any]) -> list[Any]:
-            return [with_files(item, base_url, opener) for item in items] if call.use_file_output else items
+            return pieces_with_files(items, base_url, opener) if call.use_file_output else items
 
         def opener(url: str) -> Download:
             return self._download(url, route)

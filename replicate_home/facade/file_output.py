@@ -8,8 +8,6 @@ import contextlib
 import io
 import os
 import re
-import secrets
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -110,6 +108,8 @@ class FileOutput:
 
     def open(self) -> IO[bytes]:
         """The content as a binary file that can be read and sought in, kept on disk where it is large."""
+        import tempfile  # only needed here, and slow to import
+
         file = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 - it is the caller's to close
         try:
             self._write_to(file)
@@ -128,7 +128,7 @@ class FileOutput:
         if target.is_dir():
             target = target / self.name
         # Not by tempfile, whose files nobody else may read: a model's output is an ordinary file.
-        temporary = target.parent / f".{secrets.token_hex(8)}.part"
+        temporary = target.parent / f".{os.urandom(8).hex()}.part"
         try:
             with temporary.open("xb") as file:
                 self._write_to(file)

@@ -168,7 +168,8 @@ def _dropped(drive: Drive) -> None:
     drive.close_body()
     if not drive.has_to_cancel():
         return
-    try:
-        threading.Thread(target=drive.leave, name="replicate-home-leaving", daemon=True).start()
-    except RuntimeError:  # the interpreter is ending and starts no more threads
+    if not threading.main_thread().is_alive():  # the interpreter is ending, and would not wait for a thread
         drive.leave()
+        drive.close_transport()
+        return
+    threading.Thread(target=drive.leave, name="replicate-home-leaving", daemon=True).start()

@@ -6,8 +6,6 @@ version, so what is not in ``KNOWN`` cannot be asked of it.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 default_model = "google-deepmind/gemma-2b-it"
 default_image_model = "stability-ai/stable-diffusion-3"
 text_models = [default_model]
@@ -83,6 +81,8 @@ def suggestion(name: str) -> str:
     full_name = resolve_alias(name)
     if full_name:
         return f"write {full_name!r}"
+    from difflib import get_close_matches  # only needed for a mistake
+
     close = get_close_matches(name.strip().casefold()[:100], _FULL_NAMES, n=1, cutoff=0.6)
     if close:
         return f"did you mean {_FULL_NAMES[close[0]]!r}?"

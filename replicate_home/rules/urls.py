@@ -69,9 +69,10 @@ def _is_public(host: str) -> bool:
     from ipaddress import ip_address  # costs 4 ms to import and is rarely needed
 
     try:
-        return ip_address(host).is_global
+        address = ip_address(host)
     except ValueError:
         return False
+    return address.is_global and not address.is_multicast
 
 
 def resolve(base_url: str, location: str) -> str:

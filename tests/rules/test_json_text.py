@@ -34,9 +34,10 @@ def test_json_is_read(data, value):
 @pytest.mark.reliability
 @pytest.mark.parametrize(
     "data",
-    [b"", b" ", b"{", b"{}{}", b"nul", b"NaN", b"[Infinity]", b"-Infinity", b"1e400", b"-1e400", b"9" * 5000, b"\xff\xfe",
-     b"<html>", b"'a'", b"{a: 1}", b"[1,]", b"\x00", b'"\x01"', b"01", b"+1", b"\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf{}",
-     "\ufeff{}".encode("utf-16"), b"[" * 100_000, b'{"a":' * 100_000, b"[" * 990 + b"]" * 990, b'"\xed\xa0\x80"'],
+    [b"", b" ", b"{", b"{}{}", b"nul", b"NaN", b"[Infinity]", b"-Infinity", b"1e400", b"-1e400", b"9" * 5000,
+     b"\xff\xfe", b"<html>", b"'a'", b"{a: 1}", b"[1,]", b"\x00", b'"\x01"', b"01", b"+1", b"\xef\xbb\xbf",
+     b"\xef\xbb\xbf\xef\xbb\xbf{}", "\ufeff{}".encode("utf-16"), b"[" * 100_000, b'{"a":' * 100_000,
+     b"[" * 990 + b"]" * 990, b'"\xed\xa0\x80"'],
     ids=lambda data: repr(data[:20]),
 )  # fmt: skip
 def test_what_is_not_json_is_said_so_with_what_came_instead(data):
@@ -81,7 +82,7 @@ def test_any_bytes_are_json_or_a_protocol_error(data):
     ("data", "shown"),
     [
         (b"plain", "plain"),
-        ("  two\r\n\tlines \x00\x1b[31m ", "two lines [31m"),
+        ("  two\r\n\tlines\x00\x1b[31m ", "two lines [31m"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         ("\u202egnp.exe\u2028\u2066x", "gnp.exe x"),
         ("é" * 300, "é" * 199 + "…"),

@@ -101,7 +101,7 @@ def test_urllib3_agrees_on_every_number_and_every_date(number, moment):
 
 @pytest.mark.reliability
 @examples(300, 50_000)
-@given(st.lists(st.sampled_from([*"0123456789 :,-+./()TZ", "Mon", "Jun", "GMT", "2019", "é"]), max_size=14).map("".join))
+@given(st.lists(st.sampled_from([*"0123456789 :,-+./()TZé", "Mon", "Jun", "GMT", "2019"]), max_size=14).map("".join))
 def test_any_text_at_all_is_a_wait_or_none(value):
     seconds = parsed(value)
     assert seconds is None or seconds > 0

@@ -133,7 +133,9 @@ def test_any_answer_at_all_is_an_api_error(status, body, headers):
 
 @pytest.mark.reliability
 @pytest.mark.parametrize("before", [0, 150, 190, 199, 2000, 2040, 2047, 4090])
-@pytest.mark.parametrize("wrap", ['{"detail": "%s"}', '{"title": "%s"}', '{"detail": ["%s"]}', "<p>%s</p>", '{"x": "%s"}'])
+@pytest.mark.parametrize(
+    "wrap", ['{"detail": "%s"}', '{"title": "%s"}', '{"detail": ["%s"]}', "<p>%s</p>", '{"x": "%s"}']
+)
 def test_an_echoed_token_is_struck_out_wherever_the_text_is_cut(before, wrap):
     """G3: not even its beginning is left over where the words end."""
     body = (wrap % ("x" * before + TOKEN)).encode()

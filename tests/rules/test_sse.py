@@ -26,6 +26,7 @@ from replicate_home.rules.sse import Decoder, ServerSentEvent
 from replicate_home.words.errors import ProtocolError
 
 MIB = 2**20
+DATA = os.environ.get("REPLICATE_HOME_TEST_DATA")  # before the tests' own environment is cleared
 
 
 class Outcome(NamedTuple):
@@ -306,10 +307,9 @@ def test_a_vector_has_its_outcome_for_every_way_of_cutting_it(case: Case) -> Non
 
 
 def web_platform_cases() -> list[dict[str, Any]]:
-    folder = os.environ.get("REPLICATE_HOME_TEST_DATA")
-    if not folder:
+    if not DATA:
         pytest.skip("REPLICATE_HOME_TEST_DATA does not name the folder with wpt_eventsource.json")
-    cases: list[dict[str, Any]] = json.loads(Path(folder, "wpt_eventsource.json").read_text("utf-8"))["cases"]
+    cases: list[dict[str, Any]] = json.loads(Path(DATA, "wpt_eventsource.json").read_text("utf-8"))["cases"]
     return cases
 
 

@@ -1,0 +1,339 @@
+"""The native transport: the contract of all, and TLS, proxies, event loops, cancelling and pickling beyond it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import pickle
+import socket
+import threading
+import traceback
+
+import pytest
+
+from replicate_home import AiohttpTransport
+from replicate_home.edges import aiohttp_lines
+from replicate_home.testing.scripted_server import (
+    Await,
+    Drip,
+    Receive,
+    ScriptedServer,
+    Send,
+    Serve,
+    Stall,
+    answer,
+    chunk,
+    chunked,
+)
+from replicate_home.testing.transport_contract import CASES, Case, run_case
+from replicate_home.words.errors import ConnectFailed, Disconnected, ProxyFailed, RequestTimeout, TLSFailed
+from replicate_home.words.wire import Request, Secret
+from tests.edges.async_shim import Blocking
+from tests.servers.fault_server import AUTHORITY, Relay, speaks_tls
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+else:  # libuv opens a pipe when it is first used, and keeps it
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.sleep(0))
+
+TOKEN = "r8_0123456789abcdefghij"
+ENOUGH = 10.0
+SOON = 0.2
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.group}: {case.name}")
+def test_the_aiohttp_transport_keeps_the_contract(case: Case):
+    made = []
+
+    def make():
+        made.append(Blocking(AiohttpTransport))
+        return made[-1]
+
+    try:
+        run_case(case, make)
+    finally:
+        for shim in made:
+            shim.end()
+
+
+@pytest.fixture
+def transport():
+    shim = Blocking(AiohttpTransport)
+    yield shim
+    shim.end()
+
+
+def ask(transport, url, method="GET", seconds=ENOUGH, **parts):
+    return transport.send(Request(method, url, token=Secret(TOKEN), **parts), transport.clock.now() + seconds)
+
+
+def failure_of(transport, url, *kinds, **parts):
+    with pytest.raises(kinds) as caught:
+        ask(transport, url, **parts)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert TOKEN not in shown
+    return caught.value
+
+
+def ok(body=b"{}"):
+    return Serve(lambda received: answer(200, body))
+
+
+def truth(error):
+    return type(error), error.phase, error.may_have_been_processed
+
+
+class TestTLS:
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+    def test_a_certificate_is_believed_if_the_environment_names_its_authority(self, transport, monkeypatch, variable):
+        monkeypatch.setenv(variable, AUTHORITY)
+        with ScriptedServer([ok()], tls=speaks_tls()) as server:
+            for _ in range(3):
+                assert ask(transport, server.url)[0].body == b"{}"
+            assert server.connections == 1
+
+    def test_a_stream_under_tls_is_given_as_it_arrives(self, transport, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
+        head = answer(headers={"Transfer-Encoding": "chunked"}, framed=False)
+        with ScriptedServer([Receive(), Send(head + chunk(b"a")), Stall()], tls=speaks_tls()) as server:
+            _, body = ask(transport, server.url, streams=True)
+            assert body.read(transport.clock.now() + ENOUGH) == b"a"
+            body.close()
+            with pytest.raises(Disconnected):
+                body.read(transport.clock.now() + ENOUGH)
+
+    def test_an_unknown_authority_is_refused_without_a_hint_at_trusting_it(self, transport):
+        with ScriptedServer([ok()], tls=speaks_tls()) as server:
+            error = failure_of(transport, server.url, TLSFailed, method="POST")
+        assert truth(error) == (TLSFailed, "tls", False)
+        assert "certificate" in str(error)
+        assert "verify" not in str(error).partition("certificate")[0]
+
+    def test_a_certificate_for_another_host_is_refused(self, transport, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
+        with ScriptedServer([ok()], tls=speaks_tls("elsewhere")) as server:
+            assert truth(failure_of(transport, server.url, TLSFailed)) == (TLSFailed, "tls", False)
+
+    def test_a_bundle_that_does_not_exist_is_named(self, transport, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/bundle.pem")
+        error = failure_of(transport, "https://127.0.0.1:1/", TLSFailed)
+        assert "SSL_CERT_FILE names '/nowhere/bundle.pem'" in str(error)
+
+
+class TestProxies:
+    def test_an_http_url_goes_to_the_proxy_whole_with_its_credentials(self, transport, monkeypatch):
+        with ScriptedServer([ok()]) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@127.0.0.1:{proxy.port}")
+            assert ask(transport, "http://api.example/v1/x?a=b")[0].body == b"{}"
+            (received,) = proxy.requests
+        assert received.target == "http://api.example/v1/x?a=b"
+        assert received.headers["proxy-authorization"] == basic("me", "secret")
+
+    def test_no_proxy_is_honoured(self, transport, monkeypatch):
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with ScriptedServer([ok()]) as server:
+            assert ask(transport, server.url)[0].status == 200
+
+    def test_an_https_url_goes_through_a_tunnel_and_the_credentials_no_further(self, transport, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
+        with ScriptedServer([ok()], tls=speaks_tls()) as server, ScriptedServer([Receive(), Relay(server.port)]) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{proxy.port}")
+            for _ in range(2):
+                assert ask(transport, server.url)[0].body == b"{}"
+            (tunnel,) = proxy.requests
+            first, second = server.requests
+        assert (tunnel.method, tunnel.target) == ("CONNECT", f"127.0.0.1:{server.port}")
+        assert tunnel.headers["proxy-authorization"] == basic("me", "secret")
+        assert "authorization" not in tunnel.headers
+        assert "proxy-authorization" not in first.headers | second.headers
+        assert first.headers["authorization"] == f"Bearer {TOKEN}"
+
+    def test_a_proxy_that_was_given_goes_before_the_environment(self, monkeypatch):
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        with ScriptedServer([ok()], [ok()]) as proxy:
+            given = AiohttpTransport(proxy=f"http://me:secret@127.0.0.1:{proxy.port}")
+            shim, blocking = Blocking(lambda: given), given.blocking()
+            try:
+                assert ask(shim, "http://api.example/")[0].status == 200
+                assert ask(blocking, "http://api.example/")[0].status == 200
+            finally:
+                shim.end()
+                blocking.close()
+            assert [received.target for received in proxy.requests] == ["http://api.example/"] * 2
+        assert "secret" not in repr(given)
+
+    @pytest.mark.parametrize("status", [403, 407, 502])
+    def test_a_tunnel_that_is_refused_is_proxy_failed(self, transport, monkeypatch, status):
+        with ScriptedServer([Receive(), Send(answer(status))]) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{proxy.port}")
+            error = failure_of(transport, "https://api.example/", ProxyFailed, method="POST")
+        assert truth(error) == (ProxyFailed, "proxy", False)
+        assert str(status) in str(error)
+        assert "secret" not in str(error)
+
+    def test_a_proxy_that_wants_credentials_for_an_http_url_is_proxy_failed(self, transport, monkeypatch):
+        with ScriptedServer([Receive(), Send(answer(407)), Stall()]) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+            assert truth(failure_of(transport, "http://api.example/", ProxyFailed)) == (ProxyFailed, "proxy", False)
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_a_proxy_that_is_not_there_is_proxy_failed(self, transport, monkeypatch, scheme):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://me:secret@127.0.0.1:{port}")
+        error = failure_of(transport, f"{scheme}://api.example/", ProxyFailed, method="POST")
+        assert truth(error) == (ProxyFailed, "proxy", False)
+        assert "secret" not in str(error)
+
+    def test_a_proxy_that_does_not_answer_in_http_is_proxy_failed(self, transport, monkeypatch):
+        with ScriptedServer([Receive(), Send(b"220 mail ready\r\n\r\n")]) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            assert truth(failure_of(transport, "https://api.example/", ProxyFailed)) == (ProxyFailed, "proxy", False)
+
+    def test_a_proxy_that_drips_is_held_to_the_deadline(self, transport, monkeypatch):
+        with ScriptedServer([Receive(), Drip(b"HTTP/1.1 200 OK\r\n" * 9)]) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            error = failure_of(transport, "https://api.example/", RequestTimeout, seconds=SOON)
+        assert truth(error) == (RequestTimeout, "proxy", False)
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+class TestConnections:
+    def test_a_name_that_is_none_is_connect_failed(self, transport):
+        error = failure_of(transport, "http://no-such-host.invalid/", ConnectFailed, method="POST")
+        assert truth(error) == (ConnectFailed, "resolve", False)
+
+    def test_what_is_no_http_url_is_not_asked(self, transport):
+        for url in ("ftp://127.0.0.1/", "http://me:secret@127.0.0.1/", "http://127.0.0.1 /", "nonsense"):
+            assert truth(failure_of(transport, url, ConnectFailed)) == (ConnectFailed, "resolve", False)
+
+    def test_a_create_takes_no_connection_that_has_idled_long_and_other_requests_do(self, transport, monkeypatch):
+        monkeypatch.setattr(aiohttp_lines, "CREATE_REUSE_SECONDS", 0.0)
+        with ScriptedServer([ok()], repeat=True) as server:
+            ask(transport, server.url)
+            ask(transport, server.url)
+            assert server.connections == 1
+            ask(transport, server.url, method="POST", body=b"{}")
+            assert server.connections == 2
+
+    def test_a_body_of_many_megabytes_is_sent_whole(self, transport):
+        with ScriptedServer([ok()]) as server:
+            ask(transport, server.url, method="POST", body=b"ab" * 1_500_000)
+            assert server.requests[0].body == b"ab" * 1_500_000
+            assert server.requests[0].headers["content-length"] == "3000000"
+
+    def test_chunks_with_something_after_them_do_not_reach_the_next_answer(self, transport):
+        with ScriptedServer([Receive(), Send(chunked(b"{}") + b"HTTP/1.1 200"), Stall()], [ok(b"2")]) as server:
+            assert ask(transport, server.url)[0].body == b"{}"
+            assert ask(transport, server.url)[0].body == b"2"
+
+    def test_netrc_is_never_read(self, transport, monkeypatch, tmp_path):
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        with ScriptedServer([ok()]) as server:
+            transport.send(Request("GET", server.url), transport.clock.now() + ENOUGH)
+            assert "authorization" not in server.requests[0].headers
+
+
+class TestCancelling:
+    @pytest.mark.parametrize("streams", [False, True])
+    def test_a_task_that_is_cancelled_closes_its_connection_and_shows_no_token(self, streams):
+        arrived = threading.Event()
+
+        async def main(url):
+            transport = AiohttpTransport()
+            request = Request("POST", url, body=b"{}", token=Secret(TOKEN), streams=streams)
+            task = asyncio.create_task(transport.send(request, None))
+            await asyncio.to_thread(arrived.wait, ENOUGH)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            return "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+
+        def note(received):
+            arrived.set()
+            return b""
+
+        with ScriptedServer([Serve(note)]) as server:  # it serves on until the connection is closed
+            assert TOKEN not in asyncio.run(main(server.url))
+            assert len(server.requests) == 1
+
+    def test_asyncio_timeout_ends_a_read_and_the_body_can_be_read_on(self):
+        go_on = threading.Event()
+        head = answer(headers={"Transfer-Encoding": "chunked"}, content_type="text/event-stream", framed=False)
+
+        async def main(url):
+            transport = AiohttpTransport()
+            request = Request("GET", url, {"Accept": "text/event-stream"}, streams=True)
+            _, body = await transport.send(request, None)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await body.read(None)
+            go_on.set()
+            assert await body.read(None) == b"a"
+            body.close()
+            with pytest.raises(Disconnected):
+                await body.read(None)
+
+        with ScriptedServer([Receive(), Send(head), Await(go_on), Send(chunk(b"a")), Stall()]) as server:
+            asyncio.run(main(server.url))
+
+
+class TestLoops:
+    def test_one_transport_serves_several_event_loops_one_after_another_unclosed(self, caplog):
+        caplog.set_level(logging.DEBUG)
+        transport = AiohttpTransport()
+
+        async def main(url):
+            return (await transport.send(Request("GET", url), None))[0].body
+
+        with ScriptedServer([ok()], repeat=True) as server:
+            assert [asyncio.run(main(server.url)) for _ in range(3)] == [b"{}"] * 3
+            assert server.connections == 3
+        assert len(transport._senders) <= 1
+        assert "Unclosed" not in caplog.text
+
+    @pytest.mark.skipif(uvloop is None, reason="uvloop is not installed")
+    def test_it_runs_on_uvloop(self):
+        shim = Blocking(AiohttpTransport, uvloop.new_event_loop)
+        try:
+            for group in ("bodies", "connections"):
+                for case in (case for case in CASES if case.group == group):
+                    run_case(case, lambda: shim)
+        finally:
+            shim.end()
+
+    def test_one_that_is_closed_closes_the_connections_of_other_loops(self):
+        transport = AiohttpTransport()
+        shim = Blocking(lambda: transport)
+
+        async def main(url):
+            await transport.send(Request("GET", url), None)
+            await transport.close()
+
+        with ScriptedServer([ok()], repeat=True) as server:
+            ask(shim, server.url)
+            asyncio.run(main(server.url))
+            ask(shim, server.url)
+            assert server.connections == 3
+        shim.end()
+
+
+def test_it_pickles_without_its_connections():
+    assert repr(pickle.loads(pickle.dumps(AiohttpTransport()))) == "AiohttpTransport()"
+    assert repr(pickle.loads(pickle.dumps(AiohttpTransport(proxy="http://p")))) == "AiohttpTransport(proxy=...)"
+
+
+def test_without_aiohttp_the_error_names_the_command(monkeypatch):
+    monkeypatch.setattr("replicate_home.edges.aiohttp_transport.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "replicate_home\[async\]"'):
+        AiohttpTransport()

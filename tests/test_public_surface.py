@@ -1,0 +1,103 @@
+"""What users import is one sorted list, and all of it is there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import replicate_home
+from replicate_home.rules.backends import dialect
+from replicate_home.words import errors, events, records
+
+SOURCE = Path(replicate_home.__file__)
+RESOURCES = {
+    "run", "stream", "use", "map", "predictions", "models", "deployments", "trainings", "files", "collections",
+    "hardware", "accounts", "webhooks", "request", "default_client",
+}  # fmt: skip
+
+
+def type_checking_names() -> set[str]:
+    """What a type checker is told."""
+    tree = ast.parse(SOURCE.read_text("utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    return {
+        alias.asname or alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+
+
+def test_the_list_is_sorted_and_without_repetition():
+    assert replicate_home.__all__ == sorted(set(replicate_home.__all__))
+    assert dir(replicate_home) == replicate_home.__all__
+
+
+def test_type_checkers_the_lazy_table_and_the_list_agree():
+    names = set(replicate_home.__all__) - {"__version__"}
+    assert names == set(replicate_home._HOME_OF) == type_checking_names()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in replicate_home.__all__ if name not in ("default_client", "predictions")]
+)
+def test_every_name_is_there_and_has_something_to_say(name):
+    found = getattr(replicate_home, name)
+    if inspect.isclass(found) or inspect.isroutine(found):
+        assert inspect.getdoc(found)
+    # A name that is looked up anew each time is the same thing each time, unless it depends on the environment.
+    assert getattr(replicate_home, name) is found
+
+
+def test_a_name_comes_from_where_the_table_says():
+    for name, module in replicate_home._HOME_OF.items():
+        found = getattr(replicate_home, name) if name not in ("default_client", "predictions") else None
+        if inspect.isclass(found):
+            assert found.__module__.startswith("replicate_home."), name
+            assert module.partition(".")[0] in ("words", "edges", "emulator", "facade", "doors", "testing"), name
+
+
+@pytest.mark.parametrize("module", [errors, events, records])
+def test_every_public_class_of_the_words_is_public(module):
+    own = {
+        name for name, found in vars(module).items() if inspect.isclass(found) and found.__module__ == module.__name__
+    }
+    missing = {name for name in own if not name.startswith("_")} - set(replicate_home.__all__)
+    assert missing <= {"PredictionFields"}, "the base that snapshots and handles share"
+
+
+def test_star_gives_all_of_it():
+    script = "from replicate_home import *; import replicate_home as r; print(set(r.__all__) <= set(dir()))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, check=True,
+        env={"PATH": ""},
+    )  # fmt: skip
+    assert done.stdout.strip() == "True"
+
+
+def test_what_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'Cleint'"):
+        _ = replicate_home.Cleint
+    with pytest.raises(ImportError):
+        exec("from replicate_home import Cleint")
+
+
+def test_no_submodule_has_the_name_of_something_public():
+    """Importing it would hide the function or resource of that name."""
+    submodules = {
+        path.stem for path in SOURCE.parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert submodules & (RESOURCES | set(replicate_home.__all__)) == set()
+    assert len(submodules) >= 8
+
+
+def test_there_is_one_version():
+    assert replicate_home.__version__ == version("replicate_home")
+    assert f"replicate-home/{replicate_home.__version__}" == dialect.USER_AGENT
+
+
+def test_the_package_is_marked_as_typed():
+    assert (SOURCE.parent / "py.typed").exists()
