@@ -12,6 +12,9 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("nightly", deadline=None, print_blob=True)  # pytest looks for it once this file is loaded
 
 _SETTINGS = ("_PROXY", "_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REPLICATE_", "NETRC")
 _OPEN_FILES = "/proc/self/fd"

@@ -26,8 +26,8 @@ LAYERS = {
 # What words and rules may use of the standard library: nothing that waits, reads, draws, logs or asks for the time.
 # email.utils and ipaddress are imported late, for the one date and the few addresses that have to be understood.
 PURE = {
-    "__future__", "collections.abc", "difflib", "email.utils", "enum", "functools", "ipaddress", "json", "math", "re", "typing",
-    "urllib.parse", "attrs",
+    "__future__", "collections.abc", "difflib", "email.utils", "enum", "functools", "ipaddress", "json", "math", "re",
+    "typing", "urllib.parse", "attrs",
 }  # fmt: skip
 EXTRAS = {
     "aiohttp",

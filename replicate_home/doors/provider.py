@@ -22,10 +22,11 @@ import attrs
 from ..edges.requests_transport import RequestsTransport
 from ..edges.threaded import ThreadedTransport
 from ..facade.async_client import AsyncClient
+from ..facade.async_streams import AsyncStream
 from ..facade.client import Client
 from ..facade.file_output import is_file
 from ..facade.prompting import checked_messages, one_prompt
-from ..facade.settings import DEFAULT, TimeoutOption, checked_token
+from ..facade.settings import DEFAULT, TimeoutOption, checked_timeout, checked_token
 from ..rules import catalogue, urls
 from ..rules.backends.home import BASE_URL as HOME_URL
 from ..rules.backends.replicate import BASE_URL as REPLICATE_URL
@@ -218,19 +219,17 @@ class ReplicateHome:
             for piece in answer.opening():
                 yield piece
             line = _Line.taken(asyncio.get_running_loop(), proxy)
+            client = question.client(AsyncClient, line.transport)
+            stream = client.stream(question.ref, question.input, timeout=question.timeout, use_file_output=False)
+            yields = False
             try:
-                client = question.client(AsyncClient, line.transport)
-                stream = client.stream(question.ref, question.input, timeout=question.timeout, use_file_output=False)
-                try:
-                    async for item in stream:
-                        for piece in answer.pieces(item):
-                            yield piece
-                finally:
-                    await stream.aclose()
-                    await client.aclose()
+                async for item in stream:
+                    yields = True
+                    for piece in answer.pieces(item):
+                        yield piece
+                    yields = False
             finally:
-                if line.left():
-                    await line.transport.close()
+                await _closed(stream, client, line, in_thread=yields and question.token is not None)
             for piece in answer.ending(stream.prediction):
                 yield piece
 
@@ -294,7 +293,7 @@ class ReplicateHome:
             ref=full if ":" in full or version is None else f"{full}:{version}",
             input={"prompt": text, **cls._inputs(name, options)},
             prompt=text,
-            timeout=options.get("timeout", DEFAULT),
+            timeout=checked_timeout(options["timeout"]) if "timeout" in options else DEFAULT,
             base_url=base_url,
             token=token,
             is_link=cls._links_of(name, base_url),
@@ -351,6 +350,22 @@ def _width_and_height(size: Any) -> dict[str, int]:
     if found is None:
         raise ValueError(f"size is width and height such as '1024x768', or 'auto'; got {str(size)[:100]!r}")
     return {"width": int(found[1]), "height": int(found[2])}
+
+
+async def _closed(stream: AsyncStream, client: AsyncClient, line: _Line, *, in_thread: bool) -> None:
+    """End a call. A prediction that is left between two pieces is canceled ``in_thread``.
+
+    For generators within generators are closed when their event loop is all but over, and whatever waits in it then is
+    never heard of again; but for its threads the loop does wait.
+    """
+    try:
+        await (asyncio.to_thread(asyncio.run, stream.aclose()) if in_thread else stream.aclose())
+        await client.aclose()
+    except BaseException:  # torn off: it goes on in the background, over this very transport
+        line.left()
+        raise
+    if line.left():
+        await line.transport.close()
 
 
 class _OverProxy(RequestsTransport):

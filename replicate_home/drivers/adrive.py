@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import assert_never
+from typing import Any, assert_never
 
 from ..edges.async_transport import AsyncBody, AsyncTransport, sleep_on
 from ..edges.clock import Clock
@@ -35,6 +35,7 @@ class AsyncDrive:
         self._news: Iterator[News] = iter(state.news)
         self._all_leaving = leaving
         self._leaving: asyncio.Task[None] | None = None
+        self._impatient = False
         self._create: asyncio.Task[Came] | None = None
 
     def __aiter__(self) -> AsyncDrive:
@@ -46,7 +47,8 @@ class AsyncDrive:
                 return news
             if self.left or isinstance(self.state, Settled):
                 raise StopAsyncIteration
-            self._news = iter((await self.step()).news)
+            state = await self.step()
+            self._news = iter(() if self.left else state.news)  # left by another task: what the state says is old
 
     async def settle(self) -> Settled:
         """Go on to the end, whatever the news."""
@@ -71,15 +73,25 @@ class AsyncDrive:
     async def leave(self) -> None:
         """The caller goes: close the stream and cancel what is ours, within two seconds or in the background."""
         self.left = True
-        if self.body is None and isinstance(self.state, Settled):
+        if self._impatient or (self.body is None and isinstance(self.state, Settled)):
             return
-        if self._leaving is None or self._leaving.cancelled():
+        leaving = self.start_leaving()
+        try:
+            await asyncio.wait({leaving}, timeout=LEAVING)
+        except asyncio.CancelledError:
+            self._impatient = True
+            raise
+        if leaving.done() and not leaving.cancelled():
+            leaving.result()
+
+    def start_leaving(self) -> asyncio.Task[None]:
+        """Leave in a task, and wait for nothing."""
+        self.left = True
+        if self._leaving is None or self._leaving.cancelled() or not _is_of_this_loop(self._leaving):
             self._leaving = asyncio.ensure_future(self._leave())
             self._all_leaving.add(self._leaving)
             self._leaving.add_done_callback(self._all_leaving.discard)
-        await asyncio.wait({self._leaving}, timeout=LEAVING)
-        if self._leaving.done() and not self._leaving.cancelled():
-            self._leaving.result()
+        return self._leaving
 
     async def read(self, until: float | None) -> bytes:
         """What has arrived of the open body; ``b""`` at its end, or where there is none."""
@@ -97,11 +109,13 @@ class AsyncDrive:
             body.close()
 
     async def _leave(self) -> None:
+        """Until it is done the state stays what it was, so that it can be done again where the event loop ends."""
         await self._hear_of_create()
-        self.state = self.state.leave(self._clock.now())
         self.close_body()
-        while not isinstance(self.state, Settled):
-            self._become(self.state, await self._advance(self.state))
+        state = self.state.leave(self._clock.now())
+        while not isinstance(state, Settled):
+            state = await self._advance(state)
+        self.state = state
 
     async def _advance(self, state: State) -> State:
         match state:
@@ -119,9 +133,9 @@ class AsyncDrive:
 
     def _become(self, before: State, after: State) -> State:
         """Take on the next state, unless somebody else has left meanwhile."""
-        if self.state is before:
+        if self.state is before and not self.left:
             self.state = after
-        if self.body is not None and not _holds_body(self.state):
+        if self.body is not None and (self.left or not _holds_body(self.state)):
             self.close_body()
         return self.state
 
@@ -140,7 +154,7 @@ class AsyncDrive:
     async def _hear_of_create(self) -> None:
         """Wait for the answer to a create that is under way, as long as the server may hold it, and take it in."""
         create, self._create = self._create, None
-        if create is None:
+        if create is None or not _is_of_this_loop(create):
             return
         before = self.state
         try:
@@ -169,6 +183,10 @@ class AsyncDrive:
         """``until`` on the transport's own clock, which need not be the caller's."""
         clock = self._transport.clock
         return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
+
+
+def _is_of_this_loop(task: asyncio.Task[Any]) -> bool:
+    return task.get_loop() is asyncio.get_running_loop()
 
 
 def _holds_body(state: State) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from typing import assert_never
@@ -30,6 +31,7 @@ class Drive:
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._news: Iterator[News] = iter(state.news)
 
     def __iter__(self) -> Drive:
@@ -63,7 +65,7 @@ class Drive:
         """The caller goes: close the stream and cancel what is ours. Leaving while leaving is over at once."""
         self.left = True
         with self._lock:
-            self.state = self.state.leave(self._clock.now())
+            self.state = self._left()
         self.close_body()
         while not isinstance(self.state, Settled):
             self.step()
@@ -75,7 +77,7 @@ class Drive:
 
     def has_to_cancel(self) -> bool:
         """Whether leaving now would send a cancel."""
-        return isinstance(self.state.leave(self._clock.now()), Sending)
+        return isinstance(self._left(), Sending)
 
     def close_body(self) -> None:
         """Give up the open body, if any; may be called from another thread."""
@@ -86,6 +88,11 @@ class Drive:
     def close_transport(self) -> None:
         """Close idle connections too, at the end of the interpreter: their pool's own finalizer has run already."""
         self._transport.close()
+
+    def _left(self) -> State:
+        if self._process != os.getpid():  # the copy in a forked child: the prediction is its parent's
+            return Settled(self.state.life)
+        return self.state.leave(self._clock.now())
 
     def _advance(self, state: State) -> State:
         match state:
@@ -116,7 +123,8 @@ class Drive:
             response, self.body = self._transport.send(sending.request, self._moment(sending.until))
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
-        self._decoder = Decoder()
+        if self.body is not None:
+            self._decoder = Decoder()
         return response
 
     def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
@@ -127,8 +135,8 @@ class Drive:
             return lost.with_traceback(None)
 
     def _moment(self, until: float | None) -> float | None:
-        """``until`` on the transport's own clock, which need not be the caller's."""
-        clock = self._transport.clock
+        """``until`` on the transport's own clock, which need not be the caller's; one without a clock has his."""
+        clock = getattr(self._transport, "clock", self._clock)
         return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
 
 

@@ -138,8 +138,10 @@ class Watcher(asyncio.Protocol):
     def finish(self, exchange: Exchange, length: int | None) -> None:
         """The body is complete: close the connection if more came than it, of this length, None for one in chunks."""
         more_came = self._count > length if length is not None else self._end != b"\r\n\r\n"
-        if more_came and self._exchange is exchange:
-            self.abort()
+        if self._exchange is exchange:
+            self._exchange = None
+            if more_came:
+                self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Note that the server speaks."""

@@ -39,7 +39,7 @@ class Threads:
         self._jobs: deque[Callable[[], None]] = deque()
         self._threads: set[threading.Thread] = set()
         self._idle = 0
-        self._rounds = 0
+        self._round = 0
 
     async def run(self, function: Callable[..., T], *args: Any, discard: Callable[[T], None] | None = None) -> T:
         """What ``function`` does, in a thread; ``discard`` takes a result that nobody waits for any more."""
@@ -66,13 +66,10 @@ class Threads:
         return await future
 
     def end(self) -> None:
-        """Have the threads that do nothing end now."""
+        """Have the threads end that have nothing to do, now or after what they are at."""
         with self._changed:
-            self._rounds += 1
+            self._round += 1
             self._changed.notify_all()
-            threads = list(self._threads) if not self._jobs and self._idle == len(self._threads) else []
-        for thread in threads:
-            thread.join()
 
     def _submit(self, job: Callable[[], None]) -> None:
         if self._process != os.getpid():
@@ -87,16 +84,17 @@ class Threads:
         thread.start()
 
     def _work(self) -> None:
-        while (job := self._next()) is not None:
+        began = self._round
+        while (job := self._next(began)) is not None:
+            began = self._round
             job()
             del job  # what it has returned is not kept while this thread idles
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self, began: int) -> Callable[[], None] | None:
         with self._changed:
             if not self._jobs:
                 self._idle += 1
-                now = self._rounds
-                self._changed.wait_for(lambda: self._jobs or self._rounds != now, IDLE_SECONDS)
+                self._changed.wait_for(lambda: self._jobs or self._round != began, IDLE_SECONDS)
                 self._idle -= 1
             if self._jobs:
                 return self._jobs.popleft()

@@ -57,6 +57,7 @@ class AsyncConnections:
     async def close(self) -> None:
         """Wait for the predictions that are being cancelled; then close what was made here."""
         here = asyncio.get_running_loop()
+        await asyncio.sleep(0)  # streams that were just dropped begin to leave
         leaving = {task for task in self.leaving if task.get_loop() is here}
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVING)

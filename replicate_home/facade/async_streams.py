@@ -84,8 +84,8 @@ class AsyncStream(StreamFacts):
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
         self._closed = True
         if self._drive is not None:
-            self._detach()
             await self._drive.leave()
+            self._detach()  # not before: where the event loop ends meanwhile, the finalizer sees to it
 
     close = aclose
 
@@ -176,13 +176,17 @@ def _leave_soon(drive: AsyncDrive) -> None:
         elif drive.has_to_cancel():
             _leave_in_thread(drive)  # the loop is ending, with the cancel unsent
 
-    asyncio.ensure_future(drive.leave()).add_done_callback(ended)
+    drive.start_leaving().add_done_callback(ended)
+
+
+async def _left(drive: AsyncDrive) -> None:
+    await drive.start_leaving()
 
 
 def _leave_in_thread(drive: AsyncDrive) -> None:
     def leave() -> None:
         with contextlib.suppress(Exception):  # there is nobody to tell
-            asyncio.run(drive.leave())
+            asyncio.run(_left(drive))
 
     try:
         threading.Thread(target=leave, name="replicate-home-leaving").start()

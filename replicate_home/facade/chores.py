@@ -26,7 +26,7 @@ from .file_output import FileOutput
 T = TypeVar("T")
 Chore = Generator[State, Settled, T]
 DATA_URI_MOST = 256 * 1024
-_LARGEST_UPLOAD = 100_000_000
+_LARGEST_UPLOAD = 100 * 2**20
 
 
 def settled(begins: Chore[State]) -> Chore[Snapshot]:

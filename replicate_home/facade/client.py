@@ -122,6 +122,8 @@ class Client(Core):
     @classmethod
     def _connected(cls, transport: Any, clock: Clock | None, models: Models | None) -> Connections:
         if transport is not None:
+            if not callable(getattr(transport, "send", None)):
+                raise TypeError(f"a transport has send(request, deadline); {type(transport).__name__} has none")
             from ..edges.async_transport import is_async  # brings asyncio, which costs 12 ms to import
 
             if is_async(transport):

@@ -25,7 +25,6 @@ _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+(=[^,;\s]*)?)*,\S*", re
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
 _EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_BEGINNINGS = ("http", "data")
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 PIECE = 64 * 1024
 _ATTEMPTS = 3
@@ -247,11 +246,17 @@ def with_files(value: Any, base_url: str, opener: Opener) -> Any:
 
 
 def pieces_with_files(items: list[Any], base_url: str, opener: Opener) -> list[Any]:
-    """The same for pieces of output as they arrive; text, one token after another, is passed on at little cost."""
-    return [
-        item if type(item) is str and item[:4] not in _BEGINNINGS else with_files(item, base_url, opener)
-        for item in items
-    ]
+    """The same for pieces of output as they arrive."""
+    return [with_files(item, base_url, opener) for item in items] if _may_be_files(items) else items
+
+
+def _may_be_files(items: list[Any]) -> bool:
+    """Whether to look at each piece; one look at all of them tells that tokens are none, at little cost."""
+    try:
+        text = "\n".join(items)
+    except TypeError:  # they are not all text
+        return True
+    return "http" in text or "data:" in text
 
 
 def files_in(value: Any) -> list[FileOutput]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..drivers.drive import Drive
 from ..rules.life import News, Output
-from ..rules.lifecycle import Settled
+from ..rules.lifecycle import Settled, State
 from ..words.errors import ReplicateHomeError, StreamInterrupted
-from ..words.events import Event, OutputEvent
+from ..words.events import DoneEvent, Event, OutputEvent
 from ..words.records import Snapshot
 from .core import Dressing
 from .results import Result
@@ -53,7 +53,7 @@ class StreamFacts:
         drive, snapshot = self._drive, self.prediction
         if drive is not None and isinstance(drive.state, Settled) and drive.state.error is not None:
             raise drive.state.error
-        if drive is None or drive.left or snapshot is None:
+        if drive is None or snapshot is None or not _is_done(drive.state):
             message = "the stream was closed before its end: there is no result"
             raise ReplicateHomeError(message, prediction=snapshot)
         return self._dressing.finish(snapshot)
@@ -95,14 +95,18 @@ class Stream(StreamFacts):
 
     def events(self) -> Iterator[Event]:
         """The typed events: status, output, logs and, after success, done."""
-        for item in self._batch:
-            yield OutputEvent(item)
         while True:
+            for item in self._batch:
+                yield OutputEvent(item)
             try:
                 news = self._next_news()
             except StopIteration:
                 return
-            yield from self._events(news)
+            if isinstance(news, Output):
+                # Not kept in this generator, whose caller may break and go on by iterating the stream.
+                self._batch = iter(self._dressing.shape(news.items))
+            else:
+                yield news
 
     def text(self) -> str:
         """All text of the stream, after waiting for its end."""
@@ -161,6 +165,11 @@ class Stream(StreamFacts):
                 "the stream was closed by another thread", partial_text=self._said(), prediction=self.prediction
             )
         raise StopIteration
+
+
+def _is_done(state: State) -> bool:
+    """Whether a life has come to a good end by itself, rather than by being left; closing it later changes nothing."""
+    return isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)
 
 
 def _dropped(drive: Drive) -> None:

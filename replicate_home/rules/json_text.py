@@ -8,6 +8,7 @@ from typing import Any
 
 from ..words.errors import ProtocolError
 
+_BOM = b"\xef\xbb\xbf"
 _TOKEN = re.compile(r"(?i:\bbearer\s+)\S+|\br8_\w+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -33,7 +34,7 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 def parse_json(data: bytes) -> Any:
     """The value of a JSON text; raises :class:`ProtocolError` with an excerpt of what came instead."""
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(_BOM).decode()
         value = _DECODER.decode(text)
         if text.count("[") + text.count("{") <= DEEPEST or not _is_deep(value):
             return value

@@ -102,10 +102,14 @@ class Life:
         seen, fresh, gap = sift(self.seen, events, reopened=self.reopen)
         news, items, logged, done = news_in(fresh, self.terms.delivers)
         delivered = self.delivered.extended(items) if items else self.delivered
-        cuts = 0 if any(event.id for event in fresh) else self.cuts  # one without an id may be a replay
-        life = attrs.evolve(
-            self, seen=seen, delivered=delivered, logged=self.logged + logged, cuts=cuts, done=self.done or done
-        )
+        cuts = self.cuts
+        if cuts and any(event.id for event in fresh):  # one without an id may be a replay
+            cuts = 0
+        # Not attrs.evolve, which looks up each field by its name: this runs for every network read.
+        life = Life(
+            self.terms, self.began, self.snapshot, delivered, self.logged + logged, seen, self.streams, self.reopen,
+            self.done or done, cuts, self.retry_ms, self.poll_errors, self.failing_since, self.draws,
+        )  # fmt: skip
         return life, news, done or gap
 
 

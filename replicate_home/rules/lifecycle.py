@@ -443,12 +443,12 @@ def _in_time(state: State, now: float) -> State:
     deadline = state.life.terms.deadline
     if deadline is None or isinstance(state, Settled):
         return state
+    if now < deadline and not (isinstance(state, Pausing) and state.until > deadline):
+        return state
     waiting_for = state.then.kind if isinstance(state, Pausing) else getattr(state, "kind", Kind.STREAM)
     if waiting_for not in (Kind.POLL, Kind.STREAM):
         return state
-    if now >= deadline:
-        return _last_look(state.life, state.news, now)
-    return attrs.evolve(state, until=deadline) if isinstance(state, Pausing) and state.until > deadline else state
+    return _last_look(state.life, state.news, now) if now >= deadline else attrs.evolve(state, until=deadline)
 
 
 # ---- small parts --------------------------------------------------------------------------------------------
@@ -460,10 +460,14 @@ def _send(life: Life, kind: Kind, request: Request, now: float, news: tuple[News
 
 def _until(life: Life, kind: Kind, now: float) -> float | None:
     """Until when a request of this kind may take: its own limit, or the deadline where that is sooner."""
-    timeout = life.terms.timeout
-    seconds = timeout.read
+    seconds = life.terms.timeout.read
     if kind is Kind.CREATE and seconds is not None and life.terms.hold:
         seconds = max(seconds, life.terms.hold + 15.0)
+    return _within(life, seconds, now)
+
+
+def _within(life: Life, seconds: float | None, now: float) -> float | None:
+    """The end of ``seconds`` that begin now, or the deadline where that is sooner."""
     deadline = life.terms.deadline
     if seconds is None:
         return deadline
@@ -471,9 +475,7 @@ def _until(life: Life, kind: Kind, now: float) -> float | None:
 
 
 def _reading(life: Life, now: float, news: tuple[News, ...] = ()) -> Reading:
-    idle, deadline = life.terms.timeout.idle, life.terms.deadline
-    limits = [limit for limit in (deadline, None if idle is None else now + idle) if limit is not None]
-    return Reading(life, min(limits, default=None), news)
+    return Reading(life, _within(life, life.terms.timeout.idle, now), news)
 
 
 def _poll_request(life: Life) -> Request:

@@ -74,9 +74,14 @@ def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tu
     fresh: list[ServerSentEvent] = []
     keep = fresh.append
     gap = False
-    # The loop runs once per token: plain locals, and no value is made per event.
+    # The loop runs once per token: plain locals, no value made per event, and the id that usually comes is not parsed.
     for event in events:
         own = event[2]
+        if moment >= 0 and own == f"{moment}:{number + 1}":
+            number += 1
+            last = own
+            keep(event)
+            continue
         if not own:
             if reopened and event[0] == "output":
                 gap = True

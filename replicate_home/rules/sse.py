@@ -16,11 +16,11 @@ _BOM = b"\xef\xbb\xbf"
 _LONGEST_RETRY = 10**15  # milliseconds; int() refuses more than 4,300 digits, and nobody waits for so long
 
 _LINE_END = re.compile(rb"\r\n?|\n")
-_LINE = rb"([^\r\n]*+)(?:\r\n?+|\n)"
+_LINE = r"([^\r\n]*+)(?:\r\n?+|\n)"
 # Possessive, because a value may not take back the space before it: the id in `id: ` is empty, not a space.
-_USUAL_EVENT = rb"(?:event: ?+([^\r\n]++)\n)?+(?:id: ?+([^\r\n\0]++)\n)?+data: ?+([^\r\n]++)\n\n"
-_EVENTS_AND_LINES = re.compile(_USUAL_EVENT + b"|" + _LINE)
-_LINES = re.compile(b"()()()" + _LINE)  # the same four groups
+_USUAL_EVENT = r"(?:event: ?+([^\r\n]++)\n)?+(?:id: ?+([^\r\n\0]++)\n)?+data: ?+([^\r\n]++)\n\n"
+_EVENTS_AND_LINES = re.compile(f"{_USUAL_EVENT}|{_LINE}")
+_LINES = re.compile(_LINE.encode())
 
 
 class ServerSentEvent(NamedTuple):
@@ -96,9 +96,14 @@ class Decoder:
             fits = len(self._data) + len(self._line) + len(data) <= self._max_event
             if self._line:
                 start = self._finish_line(data, start)
-            self._read(_EVENTS_AND_LINES if fits else _LINES, data, start, end, events)
+            text = _if_valid(data[start:end]) if fits else None
+            if text is None:
+                self._read_lines(data[start:end], events)
+            else:
+                self._read_events(text, events)
             start = end
-        self._keep(data[start:])
+        if start < len(data):
+            self._keep(data[start:])
 
     def _finish_line(self, data: bytes, start: int) -> int:
         """Take the line that an earlier chunk began; return where the next one starts."""
@@ -109,36 +114,41 @@ class Decoder:
         self._take(line)
         return line_end.end()
 
-    def _read(
-        self, pattern: re.Pattern[bytes], data: bytes, start: int, end: int, events: list[ServerSentEvent]
-    ) -> None:
+    def _read_events(self, text: str, events: list[ServerSentEvent]) -> None:
+        """Read whole lines in any spelling, the usual one quickly."""
         # Dense, for it runs for every token that any model streams: an event in the usual spelling is one match
         # and leaves the open event's state alone. `new` skips NamedTuple's own __new__, a third of the time.
-        new, is_open = tuple.__new__, bool(self._data or self._event or self._id is not None)
-        for event, own_id, value, line in pattern.findall(data, start, end):
+        new, add = tuple.__new__, events.append
+        is_open = bool(self._data or self._event or self._id is not None)
+        for event, own_id, value, line in _EVENTS_AND_LINES.findall(text):
             if value and not is_open:
-                own = own_id.decode("utf-8", "replace") if own_id else None
-                if own:
-                    self.last_event_id = own
-                name = event.decode("utf-8", "replace") if event else "message"
-                text = value.decode("utf-8", "replace")
-                events.append(new(ServerSentEvent, (name, text, own, self.last_event_id)))
+                if own_id:
+                    self.last_event_id = own_id
+                add(new(ServerSentEvent, (event or "message", value, own_id or None, self.last_event_id)))
             elif value:
                 self._take_usual(event, own_id, value)
                 self._dispatch(events)
                 is_open = False
             elif line:
-                self._take(line)
+                self._take(line.encode())
                 is_open = True
             else:
                 self._dispatch(events)
                 is_open = False
 
-    def _take_usual(self, event: bytes, own_id: bytes, value: bytes) -> None:
+    def _read_lines(self, data: bytes, events: list[ServerSentEvent]) -> None:
+        """Read whole lines one by one: where one may be too long, or is not valid UTF-8."""
+        for line in _LINES.findall(data):
+            if line:
+                self._take(line)
+            else:
+                self._dispatch(events)
+
+    def _take_usual(self, event: str, own_id: str, value: str) -> None:
         """Add what looked like a whole event to the one that was already open."""
-        self._event = _text(event) or self._event
-        self._id = _text(own_id) or self._id
-        self._data += value + b"\n"
+        self._event = event or self._event
+        self._id = own_id or self._id
+        self._data += value.encode() + b"\n"
 
     def _take(self, line: bytes | bytearray) -> None:
         colon = line.find(b":")
@@ -177,6 +187,13 @@ class Decoder:
     def _measure(self, line: int) -> None:
         if len(self._data) + line > self._max_event:
             raise ProtocolError
+
+
+def _if_valid(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _text(value: bytes | bytearray) -> str:

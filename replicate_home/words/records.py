@@ -31,6 +31,7 @@ class Status(StrEnum):
     TIMEOUT = "timeout"
 
 
+_KNOWN = {status.value: status for status in Status}
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.ABORTED})
 
 FIELDS = (
@@ -78,11 +79,8 @@ class PredictionFields:
     @property
     def status(self) -> str:
         """The server's word, a :class:`Status` where it is a known one."""
-        word: Any = self._data.get("status")
-        try:
-            return Status(word)
-        except ValueError:
-            return str(word)
+        word = str(self._data.get("status"))
+        return _KNOWN.get(word, word)
 
     @property
     def is_terminal(self) -> bool:

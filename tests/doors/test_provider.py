@@ -417,7 +417,7 @@ def test_stream_changes_nothing(server: HomeServer, ask: Ask, stream: bool) -> N
 def test_the_timeout_holds_and_the_create_is_sent_once(server: HomeServer, ask: Ask) -> None:
     server.add(GEMMA, job(Step("processing", None)))
     with pytest.raises(PredictionTimeout) as caught:
-        ask(GEMMA, HI, timeout=0.3)
+        ask(GEMMA, HI, timeout=1)
     assert caught.value.prediction is not None
     assert (caught.value.prediction.id, server.creates) == ("home00000000", 1)
 
@@ -644,7 +644,7 @@ def test_an_asyncio_timeout_cancels_the_prediction(hosted: HostedServer, ways_of
     waiting = hosted.next(paused())
 
     async def main() -> None:
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(1):
             async for _ in ReplicateHome.create_async_generator(GEMMA, HI, api_key=KEY):
                 pass
 

@@ -142,7 +142,10 @@ class TestProxies:
 
     def test_an_https_url_goes_through_a_tunnel_and_the_credentials_no_further(self, transport, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
-        with ScriptedServer([ok()], tls=speaks_tls()) as server, ScriptedServer([Receive(), Relay(server.port)]) as proxy:
+        with (
+            ScriptedServer([ok()], tls=speaks_tls()) as server,
+            ScriptedServer([Receive(), Relay(server.port)]) as proxy,
+        ):
             monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{proxy.port}")
             for _ in range(2):
                 assert ask(transport, server.url)[0].body == b"{}"

@@ -246,7 +246,7 @@ def test_idle_threads_end_when_told_to_and_the_next_job_starts_another():
         threads = Threads(2, "test")
         first = await threads.run(threading.current_thread)
         threads.end()
-        assert not first.is_alive()
+        await until(lambda: not first.is_alive())
         second = await threads.run(threading.current_thread)
         threads.end()
         assert second is not first
@@ -257,7 +257,10 @@ def test_idle_threads_end_when_told_to_and_the_next_job_starts_another():
 def test_an_idle_thread_is_used_again():
     async def main():
         threads = Threads(9, "test")
-        found = {await threads.run(threading.get_ident) for _ in range(5)}
+        found = set()
+        for _ in range(5):
+            found.add(await threads.run(threading.get_ident))
+            await until(lambda: threads._idle)
         threads.end()
         return found
 
@@ -265,6 +268,8 @@ def test_an_idle_thread_is_used_again():
 
 
 def test_after_a_fork_threads_are_started_anew(monkeypatch):
+    monkeypatch.setattr(threaded, "IDLE_SECONDS", 0.0)
+
     async def main():
         threads = Threads(1, "test")
         await threads.run(int)
@@ -296,7 +301,6 @@ class TestSleeping:
     def test_on_a_fake_clock_time_passes_at_once_and_others_get_their_turn(self):
         async def main():
             turns = []
-            other = asyncio.ensure_future(asyncio.sleep(0, turns.append("other")))
             other = asyncio.ensure_future(note(turns))
             await sleep_on(clock, 600)
             await other

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import traceback
 
 import pytest
@@ -29,7 +30,7 @@ from replicate_home.testing.scripted_server import Receive, ScriptedServer, Send
 from replicate_home.words import errors
 from tests.g4f.conftest import GEMMA, KEY, SD3, URLS, hi
 from tests.reliability.hosted_server import CutAfter, Job, by_name
-from tests.servers.home_server import Step, fails, grows, job, returns
+from tests.servers.home_server import Raw, Step, fails, grows, job, returns
 
 
 def sent(server):
@@ -49,6 +50,15 @@ def collected(*args, **kwargs):
         return [piece async for piece in ReplicateHome.create_async_generator(*args, **kwargs)]
 
     return asyncio.run(main())
+
+
+def was_canceled(waiting):
+    """Whether the prediction is canceled; where the event loop ended meanwhile, a thread does it."""
+    gc.collect()
+    until = time.monotonic() + 5
+    while not waiting.canceled and time.monotonic() < until:
+        time.sleep(0.01)
+    return waiting.canceled == 1
 
 
 def completed(*args, **kwargs):
@@ -90,7 +100,7 @@ def test_without_g4f_the_error_names_the_command_that_installs_it():
     program = "import sys; sys.modules['g4f'] = None; import replicate_home.g4f"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: replicate_home.g4f needs g4f: python -m pip install \"replicate_home[g4f]\""
+        'ModuleNotFoundError: replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
     )
 
 
@@ -239,11 +249,9 @@ def test_a_model_of_g4fs_own_may_name_it_as_its_provider(server, monkeypatch):
 
 @pytest.mark.parametrize("kind", [IterListProvider, RetryProvider])
 def test_it_answers_where_the_provider_before_it_fails(server, chat, kind):
-    class Broken(ReplicateHome):
-        base_url = "http://127.0.0.1:1"
-
+    server.refusals.append(Raw(422, b'{"detail":"not today"}'))
     server.add(GEMMA, returns(["Hi"]))
-    assert chat(provider=kind([Broken, ReplicateHome], shuffle=False), model="gemma-2b", timeout=5).text == "Hi"
+    assert chat(provider=kind([ReplicateHome, ReplicateHome], shuffle=False), model="gemma-2b").text == "Hi"
 
 
 def test_the_provider_after_it_answers_where_it_fails(server, chat):
@@ -279,7 +287,11 @@ def test_inside_a_running_event_loop_the_blocking_client_works_and_patches_nothi
     async def main():
         create = Client(provider=ReplicateHome).chat.completions.create
         streamed = "".join(chunk.choices[0].delta.content or "" for chunk in create(hi(), stream=True))
-        return create(hi()).choices[0].message.content, streamed, hasattr(type(asyncio.get_running_loop()), "_nest_patched")
+        return (
+            create(hi()).choices[0].message.content,
+            streamed,
+            hasattr(type(asyncio.get_running_loop()), "_nest_patched"),
+        )
 
     assert asyncio.run(main()) == ("Hello", "Hello", False)
 
@@ -367,7 +379,7 @@ def test_the_timeout_holds_in_every_way_of_asking(server, chat):
     server.add(GEMMA, job(Step("succeeded", ["Hi"], after=30)))
     with pytest.raises(theirs.TimeoutError) as caught:
         chat(timeout=0.3)
-    assert isinstance(caught.value, replicate_home.PredictionTimeout)
+    assert isinstance(caught.value, TimeoutError)
 
 
 def test_g4fs_own_stream_timeout_ends_a_silent_stream_and_its_prediction(hosted):
@@ -375,12 +387,12 @@ def test_g4fs_own_stream_timeout_ends_a_silent_stream_and_its_prediction(hosted)
 
     async def main():
         client = AsyncClient(provider=ReplicateHome, api_key=KEY)
-        async for _ in client.chat.completions.create(hi(), stream=True, stream_timeout=0.3):
+        async for _ in client.chat.completions.create(hi(), stream=True, stream_timeout=1):
             pass
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())
-    assert waiting.canceled == 1
+    assert was_canceled(waiting)
 
 
 # ---- errors ----
@@ -437,9 +449,9 @@ def test_an_error_keeps_its_evidence_its_notes_and_its_traceback_and_pickles(ser
 
 @pytest.mark.parametrize("way", [completed, collected])
 def test_the_key_is_in_no_error_and_in_no_frame_of_ours(way):
-    with ScriptedServer([Receive(), Send(answer(401, b'{"detail":"no"}'))], repeat=True) as api:
-        with pytest.raises(theirs.MissingAuthError) as caught:
-            way(GEMMA, hi(), api_key=KEY, base_url=api.url)
+    refuses = [Receive(), Send(answer(401, b'{"detail":"no"}'))]
+    with ScriptedServer(refuses) as api, pytest.raises(theirs.MissingAuthError) as caught:
+        way(GEMMA, hi(), api_key=KEY, base_url=api.url)
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     frames = [frame for frame in shown.stack if "/replicate_home/" in frame.filename]
     assert frames
@@ -454,8 +466,7 @@ def test_a_streamed_chat_that_is_left_cancels_the_prediction(hosted):
     for chunk in Client(provider=ReplicateHome, api_key=KEY).chat.completions.create(hi(), stream=True):
         assert chunk.choices[0].delta.content == "Hello"
         break
-    gc.collect()
-    assert waiting.canceled == 1
+    assert was_canceled(waiting)
 
 
 def test_a_streamed_chat_that_is_closed_cancels_the_prediction(hosted):
@@ -463,7 +474,7 @@ def test_a_streamed_chat_that_is_closed_cancels_the_prediction(hosted):
     streaming = Client(provider=ReplicateHome, api_key=KEY).chat.completions.create(hi(), stream=True)
     next(streaming)
     streaming.close()
-    assert waiting.canceled == 1
+    assert was_canceled(waiting)
 
 
 def test_a_streamed_async_chat_that_is_left_cancels_the_prediction(hosted):
@@ -474,7 +485,18 @@ def test_a_streamed_async_chat_that_is_left_cancels_the_prediction(hosted):
             return
 
     asyncio.run(main())
-    assert waiting.canceled == 1
+    assert was_canceled(waiting)
+
+
+def test_a_streamed_async_chat_with_the_homepage_that_is_left_leaves_nothing_open(server):
+    server.add(GEMMA, grows("Hel", "lo"))
+
+    async def main():
+        async for chunk in AsyncClient(provider=ReplicateHome).chat.completions.create(hi(), stream=True):
+            assert chunk.choices[0].delta.content == "Hel"
+            break
+
+    asyncio.run(main())
 
 
 def test_an_async_chat_whose_task_is_cancelled_cancels_the_prediction(hosted):
@@ -482,16 +504,15 @@ def test_an_async_chat_whose_task_is_cancelled_cancels_the_prediction(hosted):
 
     async def main():
         create = AsyncClient(provider=ReplicateHome, api_key=KEY).chat.completions.create
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(1):
             await create(hi())
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())
-    assert waiting.canceled == 1
+    assert was_canceled(waiting)
 
 
 def test_an_answer_cut_by_max_tokens_cancels_the_rest(hosted, chat):
     waiting = hosted.next(paused())
     assert chat(api_key=KEY, max_tokens=1).text == "Hello"
-    gc.collect()
-    assert waiting.canceled == 1
+    assert was_canceled(waiting)

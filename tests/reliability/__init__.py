@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, settings
-
 from replicate_home import Client, FakeClock
 from replicate_home.edges.requests_transport import RequestsTransport
 
+from ..hypothesis_profiles import examples, is_nightly
+
+__all__ = ["NIGHTLY", "TOKEN", "counted", "examples", "virtual_client"]
+
 Case = TypeVar("Case")
-NIGHTLY = settings.get_current_profile_name() == "nightly"
+NIGHTLY = is_nightly()
 TOKEN = "r8_CANARYcanaryCANARYcanaryCANARYcanary1"
 
 
@@ -25,16 +27,6 @@ def counted(cases: Iterable[Case], at_least: int) -> Iterator[Case]:
         yield case
         count += 1
     assert count >= at_least, f"{count} cases where {at_least} are promised"
-
-
-def examples(default: int, nightly: int) -> settings:
-    """How many examples Hypothesis tries; the same ones every time, unless it is night."""
-    return settings(
-        max_examples=nightly if NIGHTLY else default,
-        deadline=None,
-        derandomize=not NIGHTLY,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def virtual_client(url: str, **options: Any) -> Client:

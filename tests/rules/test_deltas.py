@@ -71,7 +71,7 @@ def test_polls_hand_out_every_piece_once(name, polls, items, error):
 
 @pytest.mark.reliability
 def test_these_are_the_sequences_of_the_reference_data():
-    if DATA is None:
+    if not DATA:
         pytest.skip("REPLICATE_HOME_TEST_DATA does not name the folder with poll_sequences.json")
     cases = json.loads((Path(DATA) / "poll_sequences.json").read_text("utf-8"))["cases"]
     assert len(cases) == len(SEQUENCES) == 11

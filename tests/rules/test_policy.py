@@ -45,7 +45,7 @@ RETRY_AFTER = [
 
 
 def needs(name: str) -> Any:
-    if DATA is None:
+    if not DATA:
         pytest.skip(f"REPLICATE_HOME_TEST_DATA does not name the folder with {name}")
     return json.loads((Path(DATA) / name).read_text("utf-8"))
 

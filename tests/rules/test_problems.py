@@ -162,7 +162,7 @@ def test_a_redirect_names_its_target():
 
 @pytest.mark.reliability
 def test_the_recorded_bodies_are_understood():
-    if DATA is None:
+    if not DATA:
         pytest.skip("REPLICATE_HOME_TEST_DATA does not name the folder with problem_details.json")
     table: dict[str, Any] = json.loads((Path(DATA) / "problem_details.json").read_text("utf-8"))
     kinds = dict(STATUSES)

@@ -161,7 +161,7 @@ def test_a_location_may_be_relative(location, url):
 
 @pytest.mark.reliability
 def test_the_reference_table_of_origins():
-    if DATA is None:
+    if not DATA:
         pytest.skip("REPLICATE_HOME_TEST_DATA does not name the folder with urls_credentials.json")
     table = json.loads((Path(DATA) / "urls_credentials.json").read_text("utf-8"))
     cases = 0

@@ -1,0 +1,41 @@
+"""A transport of the user's own: ``send`` is all that it must have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from replicate_home import Client, FakeClock, Request, Response
+
+
+class Canned:
+    """Answers every request with the same prediction."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, float | None]] = []
+
+    def send(self, request: Request, deadline: float | None) -> tuple[Response, None]:
+        self.sent.append((request.method, deadline))
+        body = {"id": "abc", "status": "succeeded", "output": ["Hel", "lo"]}
+        return Response(201, {"content-type": "application/json"}, json.dumps(body).encode()), None
+
+
+def test_a_transport_needs_neither_clock_nor_close() -> None:
+    with Client("r8_canned", transport=Canned()) as client:
+        assert client.run("owner/llm", prompt="Hi") == ["Hel", "lo"]
+        assert list(client.stream("owner/llm", prompt="Hi")) == ["Hel", "lo"]
+        assert client.predictions.get("abc").output == ["Hel", "lo"]
+
+
+def test_a_transport_without_a_clock_is_told_deadlines_on_the_clients() -> None:
+    canned = Canned()
+    Client("r8_canned", transport=canned, clock=FakeClock(start=1000)).run("owner/llm", prompt="Hi", timeout=20)
+    assert canned.sent == [("POST", 1020.0)]
+
+
+@pytest.mark.parametrize("transport", [5, object(), {}])
+def test_what_cannot_send_is_no_transport(transport: Any) -> None:
+    with pytest.raises(TypeError, match="send"):
+        Client("r8_canned", transport=transport)

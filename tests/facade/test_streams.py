@@ -1,0 +1,47 @@
+"""What a stream keeps for whoever reads it in more than one way, or after it is closed."""
+
+from __future__ import annotations
+
+import pytest
+
+from replicate_home import Client, DoneEvent, OutputEvent, ReplicateHomeError, StatusEvent
+from replicate_home.testing import FakeReplicate
+
+
+@pytest.fixture
+def client() -> Client:
+    fake = FakeReplicate()
+    fake.on("owner/llm").streams("Hel", "lo", ", ", "world")
+    return fake.client()
+
+
+def test_a_stream_that_was_read_to_its_end_has_its_result_after_it_is_closed(client: Client) -> None:
+    with client.stream("owner/llm", prompt="Hi") as stream:
+        assert list(stream) == ["Hel", "lo", ", ", "world"]
+    assert stream.result() == ["Hel", "lo", ", ", "world"]
+    assert stream.text() == "Hello, world"
+
+
+def test_a_stream_that_was_closed_before_its_end_has_no_result() -> None:
+    fake = FakeReplicate()
+    fake.on("owner/llm").streams("Hel", "lo").takes(60)
+    with fake.client().stream("owner/llm", prompt="Hi") as stream:
+        assert next(stream) == "Hel"
+    with pytest.raises(ReplicateHomeError, match="closed before its end"):
+        stream.result()
+
+
+def test_pieces_that_the_events_did_not_reach_are_iterated(client: Client) -> None:
+    stream = client.stream("owner/llm", prompt="Hi")
+    for event in stream.events():
+        if isinstance(event, OutputEvent):
+            break
+    assert list(stream) == ["lo", ", ", "world"]
+
+
+def test_events_go_on_where_others_stopped(client: Client) -> None:
+    stream = client.stream("owner/llm", prompt="Hi")
+    first = [type(event) for _, event in zip(range(2), stream.events(), strict=False)]
+    rest = [type(event) for event in stream.events()]
+    assert first == [StatusEvent, OutputEvent]
+    assert rest == [OutputEvent, OutputEvent, OutputEvent, StatusEvent, DoneEvent]
