@@ -35,7 +35,6 @@ except ModuleNotFoundError as missing:
 
 from .doors import provider
 from .words import errors as ours
-from .words.errors import _restore
 from .words.records import Snapshot
 from .words.wire import Secret
 
@@ -114,9 +113,8 @@ class _TheirErrors:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if isinstance(error, ours.ReplicateHomeError) and type(error) in _BOTH:
-            cause = error.__cause__ if isinstance(error.__cause__, ours.ReplicateHomeError) else None
-            both: ours.ReplicateHomeError = _restore(_BOTH[type(error)], error.args, error.__dict__, cause)
-            raise both.with_traceback(error.__traceback__) from error.__cause__
+            made, (mine, *evidence) = error.__reduce__()  # as a pickle would make it again, but of the other class
+            raise made(_BOTH[mine], *evidence).with_traceback(error.__traceback__) from error.__cause__
 
 
 _THEIRS: dict[type[ours.ReplicateHomeError], type[Exception]] = {

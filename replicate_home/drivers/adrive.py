@@ -21,8 +21,8 @@ Leaving = set["asyncio.Task[None]"]
 class AsyncDrive:
     """One life under way: iterate for its news; afterwards ``state`` is :class:`Settled`.
 
-    Whoever is cancelled while he waits in it leaves: for that he waits two seconds at most, and not at all where
-    he is cancelled once more; the leaving itself goes on in a task of its own.
+    Whoever is cancelled while he waits in it leaves: for that he waits two seconds at most, two more where the server
+    holds the create, and no longer where he is cancelled once more; the leaving goes on in a task of its own.
     """
 
     def __init__(self, state: State, transport: AsyncTransport, clock: Clock, leaving: Leaving) -> None:
@@ -71,16 +71,16 @@ class AsyncDrive:
             raise
 
     async def leave(self) -> None:
-        """The caller goes: close the stream and cancel what is ours, within two seconds or in the background."""
+        """The caller goes: close the stream and cancel what is ours, soon or in the background."""
         self.left = True
         if self._impatient or (self.body is None and isinstance(self.state, Settled)):
             return
+        patience = LEAVING if self._create is None else LEAVING + min(LEAVING, self.state.life.terms.hold)
         leaving = self.start_leaving()
         try:
-            await asyncio.wait({leaving}, timeout=LEAVING)
-        except asyncio.CancelledError:
-            self._impatient = True
-            raise
+            await asyncio.wait({leaving}, timeout=patience)
+        finally:
+            self._impatient = not leaving.done()
         if leaving.done() and not leaving.cancelled():
             leaving.result()
 

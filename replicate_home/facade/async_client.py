@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ..drivers.adrive import AsyncDrive
 from ..edges.clock import Clock
 from ..rules.lifecycle import Settled, State
+from ..rules.policy import LEAVING
 from ..rules.refs import ModelRef
 from ..words.records import Snapshot
 from . import chores
@@ -119,8 +120,9 @@ class AsyncClient(Core):
     def _shared(self) -> AsyncConnections:
         return self._lines
 
-    def _may_hold(self, route: Route) -> bool:
-        return self._lines.is_native(route.connections)
+    def _longest_hold(self, route: Route) -> float:
+        # Whoever is cancelled waits for the answer to a create, to cancel the prediction by its id: never for long.
+        return LEAVING if self._lines.is_native(route.connections) else 0.0
 
     def _drive(self, state: State, route: Route) -> AsyncDrive:
         return AsyncDrive(state, self._lines.transport(route.connections), self._clock, self._lines.leaving)

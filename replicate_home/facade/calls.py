@@ -74,18 +74,19 @@ def begin(
     *,
     follows: bool = True,
     delivers: bool = True,
-    may_hold: bool = True,
+    longest_hold: float = LONGEST_HOLD,
 ) -> chores.Chore[State]:
     """Prepare the input, with requests where it needs them, and return the state that creates the prediction.
 
-    ``may_hold`` says whether a create that is followed may be held by the server, which a thread may have to wait for.
+    ``longest_hold`` is how many seconds the server may hold a create that is followed where nobody said anything; 0 is
+    never, whatever was said, for where a thread would have to wait.
     """
     ref = ModelRef.parse(call.model, aliases=route.dialect.name == "home")
     inputs = prompting.checked_input(call.input, call.prompt, call.messages)
     messages = None if call.messages is None else prompting.checked_messages(call.messages)
     timeout = given.budget(call.timeout)
-    hold = _hold(call.wait, timeout, default=follows and not delivers)
-    if follows and not may_hold:
+    hold = _hold(call.wait, timeout, longest_hold if follows and not delivers else 0.0)
+    if follows and not longest_hold:
         hold = None
     life_terms = terms(
         given,
@@ -100,11 +101,14 @@ def begin(
     if messages is not None:
         schema = yield from schema_of(life_terms, ref, clock.now())
         inputs = prompting.with_messages(inputs, messages, schema)
-    made = yield from chores.encoded(life_terms, inputs, clock.now(), call.file_encoding_strategy)
+    if not prompting.is_json(inputs):
+        from .inputs import encoded  # only needed for files and the like
+
+        inputs = yield from encoded(life_terms, inputs, clock.now(), call.file_encoding_strategy)
     asked = call.timeout if call.timeout is not DEFAULT else given.timeout
     wanted = Create(
         ref,
-        made,
+        inputs,
         wait=hold,
         cancel_after=timeout.total if life_terms.cancels and asked is not None else None,
         webhook=call.webhook,
@@ -117,11 +121,10 @@ def begin(
     return creating(life_terms, request, clock.now())
 
 
-def _hold(wait: Any, timeout: Timeout, *, default: bool) -> int | None:
+def _hold(wait: Any, timeout: Timeout, longest: float) -> int | None:
     """How many seconds the server may hold the create: as asked, or long enough for a quick model."""
     if wait is None:
-        longest = LONGEST_HOLD if timeout.total is None else min(LONGEST_HOLD, timeout.total / 4)
-        return int(longest) or None if default else None
+        return int(longest if timeout.total is None else min(longest, timeout.total / 4)) or None
     if wait is True or wait is False:
         return 60 if wait else None
     if not isinstance(wait, (int, float)):

@@ -23,10 +23,11 @@ from ..words.errors import ModelError, UnsafeURL
 from ..words.records import Snapshot
 from ..words.wire import Request
 from . import chores
-from .calls import Call, begin, terms
+from .calls import LONGEST_HOLD, Call, begin, terms
 from .connections import Connections, Models
 from .file_output import Download, pieces_with_files
 from .progress import Report, reporting
+from .prompting import is_json
 from .results import Result, result_of
 from .settings import (
     DEFAULT,
@@ -140,9 +141,9 @@ class Core:
         """The connections, for another client to share."""
         raise NotImplementedError
 
-    def _may_hold(self, route: Route) -> bool:  # noqa: ARG002 - a blocking client's calls wait in any case
-        """Whether a create that is followed may be held by the server."""
-        return True
+    def _longest_hold(self, route: Route) -> float:  # noqa: ARG002 - it is the same on all of a blocking client's
+        """How many seconds the server may hold a create that is followed, where nobody said anything."""
+        return LONGEST_HOLD
 
     # ---- how it is done ----
 
@@ -180,15 +181,14 @@ class Core:
 
     def _beginning(self, call: Call, route: Route, *, delivers: bool) -> Errand[State]:
         """The state that creates a prediction which is followed to its end."""
-        chore = begin(
-            self._settings, route, self._clock, call, self._schema, delivers=delivers, may_hold=self._may_hold(route)
-        )
-        return Errand(chore, route, reads_files=chores.reads_files(call.input))
+        hold = self._longest_hold(route)
+        chore = begin(self._settings, route, self._clock, call, self._schema, delivers=delivers, longest_hold=hold)
+        return Errand(chore, route, reads_files=not is_json(call.input))
 
     def _creating(self, call: Call, route: Route) -> Errand[Snapshot]:
         """A prediction that is created, and not followed."""
         chore = begin(self._settings, route, self._clock, call, self._schema, follows=False)
-        return Errand(chores.settled(chore), route, reads_files=chores.reads_files(call.input))
+        return Errand(chores.settled(chore), route, reads_files=not is_json(call.input))
 
     def _getting(self, prediction_id: str, backend: str | None) -> Errand[Snapshot]:
         route = self._route(None, backend)

@@ -30,6 +30,14 @@ def checked_input(value: Any, prompt: str | None, messages: Messages | None) -> 
     return inputs
 
 
+def is_json(value: Any) -> bool:
+    """Whether a value is JSON as it stands: nothing in it is a file, or has to be made JSON of."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(name) is str for name in value) and all(map(is_json, value.values()))
+    return all(map(is_json, value)) if kind is list else value is None or kind in (str, int, float, bool)
+
+
 def checked_messages(messages: Messages) -> list[dict[str, str]]:
     """Role and text of each message; raises ValueError for an empty list or a part that is no text."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):

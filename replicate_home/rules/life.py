@@ -12,8 +12,8 @@ from ..words.wire import Timeout
 from . import policy
 from .backends.dialect import Dialect
 from .deltas import new_items
-from .logs import Log
-from .replays import Seen, sift
+from .logs import EMPTY, Log
+from .replays import NOTHING, Seen, sift
 from .sse import ServerSentEvent
 
 
@@ -58,9 +58,9 @@ class Life:
     terms: Terms
     began: float
     snapshot: Snapshot | None = None
-    delivered: Log = attrs.field(factory=Log)
+    delivered: Log = EMPTY
     logged: int = 0
-    seen: Seen = attrs.field(factory=Seen)
+    seen: Seen = NOTHING
     streams: bool = True
     reopen: bool = False
     done: bool = False

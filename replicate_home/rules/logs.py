@@ -22,8 +22,8 @@ class Log(Sequence[Any]):
         """This log with ``items`` at its end."""
         if not items:
             return self
-        # Whoever goes on from an older state must not see what the newer one appended.
-        shared = self._items if self._length == len(self._items) else self._items[: self._length]
+        # Whoever goes on from an older state must not see what the newer one appended; the empty log is everybody's.
+        shared = self._items if 0 < self._length == len(self._items) else self._items[: self._length]
         shared.extend(items)
         grown = Log.__new__(Log)
         grown._items, grown._length = shared, len(shared)
@@ -52,3 +52,6 @@ class Log(Sequence[Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Log, (list(self),)
+
+
+EMPTY = Log()

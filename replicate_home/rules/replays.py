@@ -32,7 +32,8 @@ class Ids:
         if name in self:
             return self
         places = self._places
-        if len(places) != self._length:  # a newer state has gone on; it must not see what this one adds
+        # Where a newer state has gone on it must not see what this one adds; and no ids are everybody's.
+        if len(places) != self._length or not places:
             places = {known: place for known, place in places.items() if place < self._length}
         places[name] = self._length
         grown = Ids.__new__(Ids)
@@ -54,6 +55,9 @@ class Ids:
         return Ids, (list(self),)
 
 
+_NONE = Ids()
+
+
 @attrs.frozen
 class Seen:
     """The ids so far: ``last`` is what a reconnect asks to go on from, ``moment:number`` the last numbered one."""
@@ -61,7 +65,10 @@ class Seen:
     last: str = ""
     moment: int = -1
     number: int = -1
-    others: Ids = attrs.field(factory=Ids)
+    others: Ids = _NONE
+
+
+NOTHING = Seen()
 
 
 def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tuple[Seen, list[ServerSentEvent], bool]:

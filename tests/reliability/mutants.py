@@ -1,0 +1,203 @@
+"""Small wrongs, each of which must make a test of its promise fail: the proof that the tests can.
+
+``old`` stands once in ``file``; with ``new`` in its place ``test`` has to fail. The table is long so that every rule
+that keeps a promise is in it; those marked ``quick`` are tried by day.
+"""
+# ruff: noqa: E501 - lines of code and names of tests are as long as they are
+
+from __future__ import annotations
+
+import attrs
+
+G1 = "tests/reliability/test_g01_exact_streams.py"
+G2 = "tests/reliability/test_g02_creates.py"
+G3 = "tests/reliability/test_g03_secrets.py"
+G4 = "tests/reliability/test_g04_deadlines.py"
+G6 = "tests/reliability/test_g06_only_our_errors.py"
+G7 = "tests/rules/test_sse.py"
+REPLAYED = "tests/rules/test_replays.py"
+G10 = "tests/reliability/test_g10_bounded_memory.py"
+G13 = "tests/reliability/test_g13_nothing_left_open.py"
+G14 = "tests/reliability/test_g14_threads_and_fork.py"
+G15 = "tests/edges/test_transport_contract.py"
+
+
+@attrs.frozen
+class Mutant:
+    """``why`` is what would go wrong."""
+
+    why: str
+    file: str
+    old: str
+    new: str
+    test: str
+    quick: bool = False
+
+
+LIFECYCLE, LIFE = "rules/lifecycle.py", "rules/life.py"
+REPLAYS, DELTAS, POLICY, URLS = "rules/replays.py", "rules/deltas.py", "rules/policy.py", "rules/urls.py"
+DIALECT, REPLICATE = "rules/backends/dialect.py", "rules/backends/replicate.py"
+DRIVE, STREAMS = "drivers/drive.py", "facade/streams.py"
+CONNECTION, BODY, HTTP = "edges/deadline_connection.py", "edges/response_body.py", "edges/http1.py"
+
+MUTANTS = (
+    # ---- G1: exact streams
+    Mutant("an event that comes again is delivered again", REPLAYS,
+           "if this_number <= number:", "if this_number < number:", REPLAYED),
+    Mutant("an opaque id that comes again is delivered again", REPLAYS,
+           "elif own in others:", "elif False:", f"{G1}::test_what_a_server_loses_or_repeats_is_put_right", quick=True),
+    Mutant("a jump in the numbers goes unnoticed", REPLAYS,
+           "gap = this_number != number + 1", "gap = False", f"{G1}::test_what_a_server_loses_or_repeats_is_put_right"),
+    Mutant("output without ids after a reconnect is taken for new", REPLAYS,
+           'if reopened and event[0] == "output":', "if False:", f"{G1}::test_what_a_server_loses_or_repeats_is_put_right"),
+    Mutant("what a stream missed is not delivered at the end", LIFECYCLE,
+           "(life, []) if removed else life.delivering(final=succeeded)", "(life, [])",
+           f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
+    Mutant("a stream is opened again for ever", LIFECYCLE,
+           "cuts=life.cuts + 1", "cuts=life.cuts", f"{G1}::test_a_stream_whose_cuts_bring_nothing_is_given_up"),
+    Mutant("a stream without ids is opened again", LIFECYCLE,
+           "life.reopen and life.streams and life.seen.last and", "life.reopen and life.streams and",
+           f"{G1}::test_random_lives_end_with_the_servers_own_output"),
+    Mutant("a stream is not opened: its output is polled", REPLICATE,
+           "if not isinstance(url, str) or not urls.is_safe(self.base_url, url):", "if url:",
+           f"{G1}::test_a_stream_is_opened_and_polled_for_its_last_word_only", quick=True),
+    Mutant("output that contradicts what was delivered is appended", DELTAS,
+           "if seen.startswith(have):", "if True:", f"{G1}::test_a_server_that_contradicts_itself_is_an_error_that_shows_both_sides"),
+    Mutant("a final output that falls short of what was delivered passes", DELTAS,
+           "if have.startswith(seen) and not final:", "if have.startswith(seen):",
+           f"{G1}::test_a_server_that_contradicts_itself_is_an_error_that_shows_both_sides"),
+    Mutant("half an event is joined to the next connection's first", DRIVE,
+           "        self._decoder = Decoder()\n        return response", "        return response",
+           f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
+    Mutant("the end of a body that was cut passes for its end", BODY,
+           'raise Cut("it ended before all of it had come")', "pass",
+           f"{G2}::test_an_answer_that_breaks_at_any_byte_is_never_asked_for_again"),
+    Mutant("tokens are handed on when the body has ended", BODY,
+           "            data = self._reader.read(deadline)\n", '            data = b"".join(iter(lambda: self._reader.read(deadline), b""))\n',
+           f"{G1}::test_a_token_is_delivered_before_the_next_is_sent"),
+    Mutant("an incomplete text is handed out as if it were all", "rules/endings.py",
+           "if not delivered or snapshot is None:", "if True:", f"{G1}::test_a_server_that_cannot_be_asked_any_more_leaves_the_text_so_far"),
+    Mutant("an output that was removed passes for an empty one", LIFECYCLE,
+           "removed = snapshot.data_removed and snapshot.output is None", "removed = False",
+           f"{G1}::test_an_output_that_the_server_has_removed_is_no_end_of_a_stream"),
+    # ---- G2: creates
+    Mutant("a create whose outcome is unknown is sent again", LIFECYCLE,
+           "return _outcome_unknown(sending, came, now) if _may_have_been_processed(came) else _again(sending, came, now)",
+           "return _again(sending, came, now)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
+    Mutant("a create is sent again after 503", REPLICATE,
+           "return status == 429", "return status in (429, 503)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
+    Mutant("a create is not sent again after 429", REPLICATE,
+           "return status == 429", "return False", f"{G2}::test_a_throttled_create_is_sent_again_and_counted_once_by_the_server"),
+    Mutant("a failed create of a failing server is called a refusal", LIFECYCLE,
+           "return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)",
+           "return Settled(life, refusal)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
+    Mutant("a request that was sent is called unsent", "edges/transport_errors.py",
+           "processed=exchange.sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
+    Mutant("a create goes over a connection that is closed", CONNECTION,
+           "self.owner == os.getpid() and self.is_connected", "self.owner == os.getpid()",
+           f"{G2}::test_a_create_on_a_connection_that_the_server_has_closed_is_created_once"),
+    Mutant("a server is asked to cancel sooner than it can", REPLICATE,
+           "max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))", "math.ceil(wanted.cancel_after)",
+           f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
+    Mutant("a prediction that is the caller's own is canceled by the server", "facade/calls.py",
+           "if life_terms.cancels and asked is not None else None", "if asked is not None else None",
+           f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
+    # ---- G3: secrets
+    Mutant("the token goes to any https host", URLS,
+           "found is not None and found == origin(base_url) and", "found is not None and", f"{G3}::test_a_stream_url_elsewhere_gets_no_token", quick=True),
+    Mutant("the token goes over plain http", URLS,
+           '(found[0] == "https" or is_loopback(url))', "True", f"{G3}::test_the_token_goes_over_https_or_to_this_machine"),
+    Mutant("a redirect of a poll is followed to any host", LIFECYCLE,
+           "urls.origin(urls.resolve(sending.request.url, location)) == here", "True", f"{G3}::test_a_redirect_away_from_the_api_is_not_followed"),
+    Mutant("a redirect of a file takes the token along", LIFECYCLE,
+           "url=target, token=None, headers=headers)", "url=target, headers=headers)",
+           f"{G3}::test_no_byte_of_the_token_reaches_another_server"),
+    Mutant("a redirect of a file leads anywhere", LIFECYCLE,
+           "or not urls.is_safe(base_url, target):", "or False:", f"{G3}::test_a_file_elsewhere_gets_no_token_and_leads_to_no_internal_host"),
+    Mutant("a stream URL leads anywhere", REPLICATE,
+           "or not urls.is_safe(self.base_url, url):", "or False:", f"{G3}::test_a_stream_url_that_is_unsafe_is_not_asked_at_all"),
+    Mutant("the repr of a secret is the secret", "words/wire.py",
+           'return f"{self._value[:3]}***{self._value[-2:]}" if len(self._value) >= 12 else "***"', "return self._value",
+           f"{G3}::test_nothing_that_a_client_hands_out_shows_it"),
+    Mutant("a secret is pickled", "words/wire.py",
+           'return Secret, ("",)', "return Secret, (self._value,)", f"{G3}::test_what_is_pickled_leaves_the_token_behind"),
+    Mutant("a header on its way is shown in tracebacks", HTTP,
+           "        return \"'***'\"", "        return str.__repr__(self)", f"{G3}::test_a_transport_that_fails_shows_nothing"),
+    Mutant("a server's answer without sense is shown in tracebacks", DIALECT,
+           "failure = error.with_traceback(None)", "failure = error", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
+    # ---- G4: deadlines
+    Mutant("the last look takes its time", POLICY,
+           "LAST_LOOK = 0.4", "LAST_LOOK = 4.0", f"{G4}::test_whatever_takes_how_long_the_deadline_holds", quick=True),
+    Mutant("the deadline is not looked at between requests", LIFECYCLE,
+           "return _last_look(state.life, state.news, now) if now >= deadline else attrs.evolve(state, until=deadline)",
+           "return state",
+           f"{G4}::test_whatever_takes_how_long_the_deadline_holds"),
+    Mutant("a retry waits beyond the deadline", LIFECYCLE,
+           "now + delay >= life.terms.deadline:", "False:", f"{G4}::test_whatever_takes_how_long_the_deadline_holds"),
+    Mutant("each receive has the time of all", CONNECTION,
+           "        sock.settimeout(self.left())\n        data: bytes", "        sock.settimeout(5)\n        data: bytes",
+           f"{G4}::test_no_call_outlives_its_deadline"),
+    Mutant("a result that is there at the deadline is thrown away", LIFECYCLE,
+           "if snapshot.is_terminal and not (tried and stopped):", "if False:", f"{G4}::test_a_result_that_is_there_at_the_deadline_is_returned"),
+    Mutant("at the deadline nothing is canceled", LIFECYCLE,
+           "request = life.terms.dialect.cancel(life.snapshot) if life.terms.cancels else None", "request = None",
+           f"{G4}::test_whoever_created_the_prediction_cancels_it_and_says_so"),
+    # ---- G6: only our errors
+    Mutant("errors do not survive pickling", "words/errors.py",
+           "return _restore, (type(self), self.args, self.__dict__, cause)", "return type(self), self.args",
+           f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
+    Mutant("JSON that is too deep escapes as a RecursionError", "rules/json_text.py",
+           "except (ValueError, RecursionError) as error:", "except ValueError as error:", f"{G6}::test_whatever_is_answered_only_our_errors_are_raised"),
+    Mutant("a prediction without a status is a KeyError", DIALECT,
+           'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
+    Mutant("what breaks on the way escapes as it is", "edges/deadline_connection.py",
+           "        except Exception as error:\n            self.error = error.with_traceback(None)\n            self.error.__context__",
+           "        except KeyError as error:\n            self.error = error.with_traceback(None)\n            self.error.__context__",
+           f"{G6}::test_whatever_bytes_come_only_our_errors_are_raised"),
+    Mutant("an id that is a path is asked for", DIALECT,
+           "if not _ID.fullmatch(prediction_id):", "if False:", f"{G6}::test_an_argument_that_cannot_be_meant_is_refused_before_any_request", quick=True),
+    # ---- G7: the decoder
+    Mutant("a byte order mark spoils the first event", "rules/sse.py",
+           '_BOM = b"\\xef\\xbb\\xbf"', '_BOM = b"\\xff\\xff\\xff"', G7),
+    Mutant("a CR alone ends no line", "rules/sse.py",
+           '_LINE_END = re.compile(rb"\\r\\n?|\\n")', '_LINE_END = re.compile(rb"\\r\\n|\\n")', G7),
+    # ---- G10: memory
+    Mutant("an answer of any length is held", BODY,
+           "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
+    Mutant("gzip is unpacked all at once", HTTP,
+           "_PIECE = 256 * 1024", "_PIECE = 256 * 1024 * 1024", f"{G10}::test_noise_on_a_stream_takes_no_memory"),
+    Mutant("a message is as long as the answer", "rules/json_text.py",
+           'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
+           f"{G10}::test_the_message_of_an_error_is_short_whatever_came"),
+    Mutant("an event may have any length", "rules/sse.py",
+           "max_event: int = 128 * 2**20", "max_event: int = 2**40", G7),
+    # ---- G13: nothing left open
+    Mutant("Ctrl-C leaves the prediction running", DRIVE,
+           "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),
+    Mutant("a second Ctrl-C sends a second cancel", LIFECYCLE,
+           "return Settled(self.life, self.cause) if self.kind in _LATE else _leave(self.life, now)", "return _leave(self.life, now)",
+           f"{G13}::test_a_second_ctrl_c_passes_at_once"),
+    Mutant("leaving may take long", POLICY,
+           "LEAVING = 2.0", "LEAVING = 20.0", f"{G13}::test_a_cancel_that_is_not_answered_is_waited_for_briefly"),
+    Mutant("a stream that is dropped leaves the prediction running", STREAMS,
+           "if not drive.has_to_cancel():", "if True:", f"{G13}::test_leaving_cancels_once_and_leaves_nothing_behind"),
+    Mutant("a script that ends leaves the prediction running", STREAMS,
+           "if not threading.main_thread().is_alive():", "if False:",
+           f"{G13}::test_a_script_that_ends_with_a_stream_open_cancels_and_says_nothing"),
+    Mutant("a prediction that is not ours is canceled", LIFECYCLE,
+           "if not life.terms.cancels or snapshot is None or snapshot.is_terminal:", "if snapshot is None or snapshot.is_terminal:",
+           f"{G13}::test_leaving_what_is_over_or_not_ours_cancels_nothing"),
+    # ---- G14: threads and fork
+    Mutant("a forked child cancels its parent's prediction", DRIVE,
+           "if self._process != os.getpid():", "if False:", f"{G14}::test_a_child_that_leaves_its_parents_stream_cancels_nothing"),
+    Mutant("a thread's answer may be another's", "facade/connections.py",
+           "self._network = self._network or RequestsTransport()", "self._network = RequestsTransport()",
+           f"{G14}::test_threads_that_begin_together_share_one_transport"),
+    # ---- G15: the transport's contract
+    Mutant("a request that was sent is called unsent", "edges/transport_errors.py",
+           "processed=exchange.sent)", "processed=False)", G15),
+    Mutant("a body that is cut passes for whole", BODY,
+           'raise Cut("it ended before all of it had come")', "pass", G15),
+    Mutant("a gzip that is cut passes for whole", BODY,
+           'raise Cut("its gzip ended early")', "pass", G15),
+)  # fmt: skip
