@@ -312,12 +312,12 @@ class ReplicateHome:
     @classmethod
     def _inputs(cls, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """What of the options goes into the model's input; for a model of unknown kind all that any model takes."""
-        names = {
-            **({} if model in cls.text_models else _IMAGE_INPUTS),
-            **({} if model in cls.image_models else _TEXT_INPUTS),
-        }
-        given = {**_width_and_height(options.get("size")), **options}
-        inputs = {ours: given[theirs] for theirs, ours in names.items() if given.get(theirs) is not None}
+        for_image = {} if model in cls.text_models else _IMAGE_INPUTS
+        for_text = {} if model in cls.image_models else _TEXT_INPUTS
+        given = {name: value for name, value in options.items() if value is not None}
+        if for_image:
+            given = {**_width_and_height(options.get("size")), **given}
+        inputs = {ours: given[theirs] for theirs, ours in {**for_image, **for_text}.items() if theirs in given}
         if not isinstance(inputs.get("stop_sequences", ""), str):
             inputs["stop_sequences"] = ",".join(inputs["stop_sequences"])
         extra = options.get("extra_body") or {}

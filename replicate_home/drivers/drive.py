@@ -30,7 +30,7 @@ class Drive:
         self._decoder = Decoder()
         self._transport = transport
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and leaving takes it
         self._process = os.getpid()
         self._news: Iterator[News] = iter(state.news)
 

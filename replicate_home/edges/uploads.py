@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import secrets
@@ -25,8 +26,8 @@ class Source:
     length: int
     name: str
     content_type: str
-    owned: bool = True
-    """Whether whoever opened it should close it."""
+    done_with: Callable[[BinaryIO], object] = attrs.field(default=lambda file: file.close(), repr=False)
+    """What becomes of the file when it was read; one that is the caller's is put back to where it was."""
 
     def read(self) -> bytes:
         """All of it."""
@@ -47,8 +48,8 @@ class Source:
             if file.read(1):
                 raise ProtocolError(f"the file {self.name!r} became longer while it was read")
         finally:
-            if self.owned:
-                file.close()
+            with contextlib.suppress(ValueError, OSError):  # the caller may have closed his file meanwhile
+                self.done_with(file)
 
     def data_uri(self) -> str:
         """The content as a ``data:`` URI."""
@@ -58,8 +59,9 @@ class Source:
 def source_of(value: Any) -> Source | None:
     """The file that an input value is, or None where it is none.
 
-    A path, bytes, an open binary file, a PIL image, or anything whose ``read()`` gives bytes. Raises TypeError
-    for a file that was opened as text.
+    A path, bytes, an open binary file, a PIL image, or anything whose ``read()`` gives bytes. An open file is read from
+    where it stands, or whole where it stands at its end, and is left there. Raises TypeError for a file that was opened
+    as text, or an image that cannot be a PNG.
     """
     if isinstance(value, os.PathLike):
         return _path_source(Path(value))
@@ -74,7 +76,8 @@ def source_of(value: Any) -> Source | None:
 
 def _path_source(path: Path) -> Source:
     if not path.is_file():
-        raise FileNotFoundError(f"the input file {str(path)!r} does not exist")
+        what = "is not a file" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"the input file {str(path)!r} {what}")
     return Source(lambda: path.open("rb"), path.stat().st_size, path.name, content_type_of(path.name))
 
 
@@ -84,7 +87,10 @@ def _bytes_source(content: bytes, name: str) -> Source:
 
 def _image_source(image: Any) -> Source:
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
+    try:
+        image.save(buffer, format="PNG")
+    except OSError as error:
+        raise TypeError(f"the image cannot be sent as a PNG ({error}): pass image.convert('RGB')") from None
     return _bytes_source(buffer.getvalue(), "image.png")
 
 
@@ -93,9 +99,9 @@ def _file_source(file: Any) -> Source:
     if isinstance(file, io.TextIOBase):
         raise TypeError(f"the file {name!r} was opened as text: open it with mode 'rb'")
     try:
-        start = file.tell()
-        length = file.seek(0, os.SEEK_END) - start
-        file.seek(start)
+        here, end = file.tell(), file.seek(0, os.SEEK_END)
+        start = here if here < end else 0  # of one that was just written, or read before, all is meant
+        file.seek(here)
     except (AttributeError, OSError, ValueError):
         content = file.read()
         if not isinstance(content, bytes):
@@ -106,7 +112,7 @@ def _file_source(file: Any) -> Source:
         file.seek(start)
         return file  # type: ignore[no-any-return]  # whatever has read() and seek()
 
-    return Source(again, length, name, content_type_of(name), owned=False)
+    return Source(again, end - start, name, content_type_of(name), done_with=lambda file: file.seek(here))
 
 
 def content_type_of(name: str) -> str:

@@ -177,11 +177,11 @@ class Function:
         self._options = options
         self.model = model
 
-    def __call__(self, **inputs: Any) -> Result:
+    def __call__(self, /, **inputs: Any) -> Result:
         """Run the model with these inputs."""
         return self._client.run(self.model, **self._arguments(inputs))
 
-    def stream(self, **inputs: Any) -> Stream:
+    def stream(self, /, **inputs: Any) -> Stream:
         """Stream the model's output for these inputs."""
         return self._client.stream(self.model, **self._arguments(inputs))
 

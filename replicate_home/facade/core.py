@@ -115,7 +115,7 @@ class Core:
         return self._made(attrs.evolve(self._settings, **changes), self._shared())
 
     def __repr__(self) -> str:
-        given = self._settings
+        given = self.__dict__.get("_settings", Settings())  # a traceback may show a client that is half made
         shown = {"backend": given.backend, "base_url": given.base_url, "api_token": given.token}
         options = ", ".join(f"{name}={value!r}" for name, value in shown.items() if value is not None)
         return f"{type(self).__name__}({options})"

@@ -42,7 +42,10 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 @attrs.frozen
 class Settings:
-    """A client's options. ``requires_token`` is set by pickling: such a client never goes without one."""
+    """A client's options. ``requires_token`` is set by pickling: such a client never goes without one.
+
+    ``said`` is what its user was told once, and need not be told again by clients that are made from it.
+    """
 
     token: Secret | None = None
     backend: str | None = None
@@ -51,6 +54,7 @@ class Settings:
     max_retries: int = 3
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     requires_token: bool = False
+    said: set[str] = attrs.field(factory=set, repr=False, eq=False)
 
     def current_token(self) -> Secret | None:
         """The token that was given, else what REPLICATE_API_TOKEN says now."""
@@ -172,7 +176,7 @@ def choose(given: Settings, declared: tuple[str, str | None] | None, ref: str | 
     name = given.backend or (declared[0] if declared else None) or os.environ.get("REPLICATE_HOME_BACKEND") or None
     if name is not None:
         return named(given, declared, name)
-    base_url = given.base_url or os.environ.get("REPLICATE_BASE_URL")
+    base_url = given.base_url or _base_url_of_environment()
     if base_url:
         return _hosted(given, base_url, required=not urls.is_loopback(base_url))
     if ref is not None and isinstance(ref, str) and ref.startswith("local/"):
@@ -198,15 +202,24 @@ def named(given: Settings, declared: tuple[str, str | None] | None, name: str) -
             "REPLICATE_HOME_BACKEND" if name == os.environ.get("REPLICATE_HOME_BACKEND") else "the transport's backend"
         )
         raise ValueError(f"{said} must be one of {', '.join(BACKENDS)}; got {name!r}")
-    at = given.base_url or (declared[1] if declared else None) or os.environ.get("REPLICATE_BASE_URL")
     if name == "local":
         return _local(given, declared[1] if declared else None)
     if name == "home":
         return Route(
             Home((given.base_url or (declared[1] if declared else None) or HOME_URL).rstrip("/"), given.headers)
         )
+    at = given.base_url or (declared[1] if declared else None) or _base_url_of_environment()
     needed = not (declared and declared[1]) and not (at and urls.is_loopback(at))
     return _hosted(given, at or REPLICATE_URL, required=needed)
+
+
+def _base_url_of_environment() -> str | None:
+    """What REPLICATE_BASE_URL says; ValueError, with its name, where that is no base URL."""
+    found = os.environ.get("REPLICATE_BASE_URL")
+    try:
+        return urls.normalized(found) if found else None
+    except ValueError as error:
+        raise ValueError(f"REPLICATE_BASE_URL cannot be used: {error}") from None
 
 
 def _hosted(given: Settings, base_url: str, *, required: bool) -> Route:
@@ -227,20 +240,18 @@ LOCAL_URL = "https://local.invalid/v1"
 def _keyless(given: Settings, ref: str | None) -> Route:
     if ref is None:
         raise AuthenticationError(f"no API token: {_WAYS_OUT}", status=401)
-    _warn_keyless()
+    _warn_keyless(given)
     return Route(Home(HOME_URL, given.headers))
 
 
-_warned = False
+_KEYLESS = (
+    "no API token: asking Replicate's keyless homepage endpoint, which is undocumented and has few models; "
+    "set REPLICATE_API_TOKEN for the API, or backend='home' to say that this is meant"
+)
 
 
-def _warn_keyless() -> None:
-    global _warned
-    if not _warned:
-        _warned = True
-        warnings.warn(
-            "no API token: asking Replicate's keyless homepage endpoint, which is undocumented and has few models; "
-            "set REPLICATE_API_TOKEN for the API, or backend='home' to say that this is meant",
-            UserWarning,
-            stacklevel=2,
-        )
+def _warn_keyless(given: Settings) -> None:
+    """Once for a client; Python itself shows a warning from one place once in a process."""
+    if _KEYLESS not in given.said:
+        given.said.add(_KEYLESS)
+        warnings.warn(_KEYLESS, UserWarning, stacklevel=2)

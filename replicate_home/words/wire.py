@@ -73,15 +73,19 @@ class Request:
     streams: bool = False
 
 
+def _by_lower_case_name(headers: Mapping[str, str]) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
 @attrs.frozen
 class Response:
-    """A complete answer: ``headers`` by lower-case name, ``body`` whole and decoded.
+    """A complete answer: ``headers`` by lower-case name, however they were given, ``body`` whole and decoded.
 
     Where the body is read piece by piece, ``body`` is empty and a :class:`Body` comes with the response.
     """
 
     status: int
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, converter=_by_lower_case_name)
     body: bytes = attrs.field(default=b"", repr=False)
 
     @property

@@ -376,7 +376,7 @@ def test_picture_options_reach_an_image_model_by_its_own_names(server: HomeServe
 
 def test_width_and_height_go_before_size(server: HomeServer, ask: Ask) -> None:
     server.add(SD3, returns(URLS))
-    ask(SD3, HI, size="1024x768", width=512)
+    ask(SD3, HI, size="1024x768", width=512, height=None)
     assert sent(server)["input"] == {"prompt": "Hi", "width": 512, "height": 768}
 
 
@@ -400,7 +400,8 @@ def test_extra_body_is_a_mapping(server: HomeServer, ask: Ask) -> None:
 def test_what_is_not_known_is_accepted_and_ignored(server: HomeServer, ask: Ask) -> None:
     server.add(GEMMA, returns(["Hi"]))
     unknown: dict[str, Any] = {"provider": "x", "media": [(b"1", "a.png")], "conversation": None, "response_format": {}}
-    unset = {"api_key": None, "base_url": None, "proxy": None, "extra_body": None, "temperature": None, "size": "auto"}
+    unknown |= {"size": "large", "n": 2}
+    unset = {"api_key": None, "base_url": None, "proxy": None, "extra_body": None, "temperature": None}
     assert ask(GEMMA, HI, stream=True, stream_timeout=9, tools=None, user="me", **unknown, **unset) == ["Hi"]
     assert sent(server)["input"] == {"prompt": "Hi"}
 

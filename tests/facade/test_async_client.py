@@ -373,10 +373,11 @@ class TestClients:
         async def holds(client):
             server = client._lines.shared.given
             await client.run(MODEL, {"x": 1}, wait=9)
+            await client.run(MODEL, {"x": 1})
             await client.close()
             return [value for request in server.requests if (value := request.headers.get("Prefer"))]
 
-        assert asyncio.run(holds(AsyncClient(transport=Server()))) == ["wait=9"]
+        assert asyncio.run(holds(AsyncClient(transport=Server()))) == ["wait=9", "wait=2"]
         blocking = BlockingServer()
         assert asyncio.run(holds(AsyncClient(transport=blocking))) == []
 

@@ -35,6 +35,17 @@ def test_a_transport_without_a_clock_is_told_deadlines_on_the_clients() -> None:
     assert canned.sent == [("POST", 1020.0)]
 
 
+def test_a_transport_may_write_header_names_as_it_likes() -> None:
+    class Throttled(Canned):
+        def send(self, request: Request, deadline: float | None) -> tuple[Response, None]:
+            answer = super().send(request, deadline)
+            return answer if len(self.sent) > 1 else (Response(429, {"Retry-After": "7"}), None)
+
+    clock = FakeClock()
+    assert Client("r8_canned", transport=Throttled(), clock=clock).run("owner/llm", prompt="Hi") == ["Hel", "lo"]
+    assert 7 <= clock.now() <= 8
+
+
 @pytest.mark.parametrize("transport", [5, object(), {}])
 def test_what_cannot_send_is_no_transport(transport: Any) -> None:
     with pytest.raises(TypeError, match="send"):

@@ -26,11 +26,6 @@ LOCAL = "https://local.invalid/v1"
 GEMMA = "google-deepmind/gemma-2b-it"
 
 
-@pytest.fixture(autouse=True)
-def nobody_was_warned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replicate_home.facade.settings._warned", False)
-
-
 def made(**options: Any) -> Settings:
     given = {
         "api_token": None,
@@ -173,10 +168,12 @@ def test_rule_7_without_a_token_the_homepage_answers_for_its_models(ref: str) ->
         assert route(ref) == ("home", HOMEPAGE, None, "network")
 
 
-def test_rule_7_warns_once() -> None:
-    with pytest.warns(UserWarning, match="no API token"):
-        route(GEMMA)
-    assert route(GEMMA)[0] == "home"  # and a second warning would be an error
+def test_rule_7_warns_once_for_a_client_and_those_made_from_it() -> None:
+    for client in (Client(), Client()):
+        with pytest.warns(UserWarning, match="no API token") as told:
+            routes = [each._route(GEMMA) for each in (client, client, client.with_options(timeout=3))]
+        assert [chosen.dialect.name for chosen in routes] == ["home"] * 3
+        assert len(told) == 1
 
 
 def test_rule_7_choosing_home_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +197,17 @@ def test_rule_7_other_models_need_a_token_and_the_error_names_the_ways_out(ref: 
 def test_rule_7_what_is_no_reference_is_said_to_be_none(ref: str) -> None:
     with pytest.raises(ModelNotFound):
         route(ref)
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+@pytest.mark.parametrize("backend", [None, "replicate"])
+def test_a_base_url_of_the_environment_that_is_none_is_said_to_be_the_fault(
+    monkeypatch: pytest.MonkeyPatch, token: str | None, backend: str | None
+) -> None:
+    monkeypatch.setenv("REPLICATE_BASE_URL", "localhost:8000")
+    with pytest.raises(ValueError, match=r"^REPLICATE_BASE_URL cannot be used: .*'localhost:8000'$"):
+        route(api_token=token, backend=backend)
+    assert route("local/x", backend="local")[0] == "local"
 
 
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def cuts(every: bool) -> Iterator[tuple[Recording, CutAfter]]:
 
 
 def test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once(server, client):
-    for found, cut in counted(cuts(NIGHTLY), at_least=50_000 if NIGHTLY else 1_600):
+    for found, cut in counted(cuts(NIGHTLY), at_least=50_000 if NIGHTLY else 1_500):
         job = Job(found, [cut], otherwise=Whole(honours=cut.honours))
         assert_true(job, *outcome(client, server, job))
 
@@ -123,6 +123,15 @@ def test_a_stream_that_is_cut_twice_still_delivers_every_piece_once(server, clie
         honours = (first + second) % 2 == 0
         job = Job(found, [CutAfter(first, "rst"), CutAfter(second, "fin", honours=honours)])
         assert_true(job, *outcome(client, server, job))
+
+
+def test_a_stream_without_ids_is_not_opened_again(server, client):
+    """Nobody could tell what of a second opening is new."""
+    found = by_name("no ids")
+    for place, how in counted(itertools.product(range(0, len(found.wire), 9), HOWS[:3]), at_least=40):
+        job = Job(found, [CutAfter(place, how)])
+        assert_true(job, *outcome(client, server, job))
+        assert (job.opened, job.polled > 0) == (1, True)
 
 
 # ---- everything that a stream URL can answer -------------------------------------------------------------------
@@ -192,6 +201,7 @@ ALL_THE_SAME: list[tuple[str, list[Opening], Opening]] = [
     ("the numbers begin anew", [saying(0, 1), RENUMBERED], GONE),
     ("opaque ids come again", [saying(0, 1, ids=opaque), saying(0, 1, 2, ids=opaque), saying(2, 3, ids=opaque)], GONE),
     ("ids vanish after a cut", [saying(0, 1), saying(2, 3, ids=without)], GONE),
+    ("all come again without ids", [saying(0, 1), saying(0, 1, 2, 3, ids=without)], Whole()),
     ("five cuts bring nothing", [saying(0), *[saying()] * 5], Whole()),
     ("all further cuts bring nothing", [saying(0)], saying()),
     ("each cut brings one", [saying(0), saying(1), saying(2), saying(3)], Whole()),
@@ -204,7 +214,7 @@ ALL_THE_SAME: list[tuple[str, list[Opening], Opening]] = [
 
 def test_what_a_server_loses_or_repeats_is_put_right(server, client):
     four = recording("four", *FOUR, ids=numbered, ending=())
-    for _, openings, otherwise in counted(ALL_THE_SAME, at_least=15):
+    for _, openings, otherwise in counted(ALL_THE_SAME, at_least=16):
         job = Job(four, openings, otherwise=otherwise, polls_to_end=9)
         assert_true(job, *outcome(client, server, job))
 

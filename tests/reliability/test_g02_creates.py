@@ -50,7 +50,7 @@ KINDS: dict[str, Callable[..., object]] = {
     "stream": lambda client, **inputs: list(client.stream("owner/model", inputs)),
     "create": lambda client, **inputs: client.predictions.create("owner/model", inputs),
 }
-SHORT = Timeout(total=600, read=0.05)
+SHORT = Timeout(total=9, read=0.05)
 CREATED = b'{"id":"job0","status":"starting","urls":{}}'
 WHOLE = answer(201, CREATED)
 
@@ -170,7 +170,7 @@ REDIRECTS = (300, 301, 302, 303, 304, 305, 307, 308)
 
 def test_an_answer_without_sense_is_no_reason_to_create_again():
     for kind, (what, wire) in counted(itertools.product(KINDS, UNKNOWN.items()), at_least=84):
-        error, server = Faulty((Receive(), Send(wire), Cut())).meets(kind, Timeout(total=600, read=5))
+        error, server = Faulty((Receive(), Send(wire), Cut())).meets(kind, Timeout(total=9, read=5))
         assert (type(error), server.creates) == (CreateOutcomeUnknown, 1), what
 
 

@@ -37,6 +37,7 @@ from replicate_home import (
     Timeout,
     UnsafeURL,
 )
+from replicate_home.edges.deadline_connection import Exchange
 from replicate_home.edges.requests_transport import RequestsTransport
 from replicate_home.testing.scripted_server import Cut, Drip, Line, Receive, Reset, ScriptedServer, Send, Step, answer
 from replicate_home.words.wire import Request, Response
@@ -534,6 +535,23 @@ def test_a_prediction_that_ends_badly_shows_nothing():
             assert_shows_nothing(error)
             assert TOKEN not in shown(stream) + shown(error.prediction)
             client._connections.given.close()
+
+
+@pytest.mark.parametrize("place", ["_send_piece", "receive", "run"])
+def test_an_interrupt_on_the_way_shows_nothing(monkeypatch, place):
+    """Ctrl-C passes through with all frames of the transport on it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with HostedServer() as server:
+        client = virtual_client(server.url)
+        monkeypatch.setattr(Exchange, place, interrupted)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.predictions.get("abc")
+        assert len(caught.traceback) > 5
+        assert_shows_nothing(caught.value)
+        client._connections.given.close()
 
 
 def test_an_error_of_the_callers_own_shows_nothing():

@@ -193,7 +193,7 @@ class DrawnBody:
 def test_whatever_is_answered_only_our_errors_are_raised():
     ran = 0
 
-    @examples(250, nightly=50_000)
+    @examples(150, nightly=50_000)
     @given(st.sampled_from(list(CALLS)), st.lists(ANSWERS, min_size=1, max_size=5), EVENTS)
     def check(call, answers, events):
         nonlocal ran
@@ -201,7 +201,7 @@ def test_whatever_is_answered_only_our_errors_are_raised():
         raises_only_ours(call, Client(TOKEN, transport=Drawn(answers, events)))
 
     check()
-    assert ran >= (50_000 if NIGHTLY else 250)
+    assert ran >= (50_000 if NIGHTLY else 150)
 
 
 # ---- any bytes, over sockets ------------------------------------------------------------------------------------

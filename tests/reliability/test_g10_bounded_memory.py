@@ -151,7 +151,7 @@ def streaming(*steps: Step, zipped: bool = False) -> Job:
     return Job(RECORDINGS[0], [lambda job, received: [Send(head), *steps, Cut()]], polls_to_end=1)
 
 
-TIMES = 4096 if NIGHTLY else 256
+TIMES = 4096 if NIGHTLY else 160
 NOISE: dict[str, Job] = {
     "one endless comment": streaming(Send(b":"), Repeat(PIECE, TIMES)),
     "many comments": streaming(Repeat((b":" + b"x" * 255 + b"\n") * 256, TIMES)),
