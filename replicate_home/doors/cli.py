@@ -14,12 +14,15 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from .exit_codes import CLOSED_PIPE, TERMINATED, USAGE, say
+from .exit_codes import CLOSED_PIPE, USAGE, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (``sys.argv`` where no arguments are given) and return its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup stays nohup
+            signal.signal(number, _terminate)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         _let_stdout_take_any_text()
@@ -39,9 +42,9 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     return commands.main(arguments, prog_name="replicate-home", standalone_mode=False) or 0
 
 
-def _terminate(*_: Any) -> NoReturn:
-    """SIGTERM ends us as Ctrl-C does, so that what runs is canceled."""
-    raise SystemExit(TERMINATED)
+def _terminate(number: int, _: Any) -> NoReturn:
+    """SIGTERM, and the end of the terminal, end us as Ctrl-C does, so that what runs is canceled."""
+    raise SystemExit(128 + number)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

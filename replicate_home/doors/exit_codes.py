@@ -9,6 +9,7 @@
 5     anything else: no connection, a server that fails or makes no sense, a file not written
 130   Ctrl-C
 141   whoever read our output has gone away
+129   the terminal was closed (SIGHUP)
 143   SIGTERM
 ====  =======================================================================================
 """
@@ -30,7 +31,7 @@ from ..words.errors import (
     ReplicateHomeError,
 )
 
-MODEL_FAILED, USAGE, AUTH, LATE, OTHER, INTERRUPTED, CLOSED_PIPE, TERMINATED = 1, 2, 3, 4, 5, 130, 141, 143
+MODEL_FAILED, USAGE, AUTH, LATE, OTHER, INTERRUPTED, CLOSED_PIPE = 1, 2, 3, 4, 5, 130, 141
 _LONGEST_LINE = 2000
 
 # The first that fits; a TimeoutError or ConnectionError may be of ours or of Python's.

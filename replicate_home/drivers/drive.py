@@ -109,10 +109,13 @@ class Drive:
         assert_never(state)
 
     def _become(self, before: State, after: State) -> State:
-        """Take on the next state, unless another thread has left meanwhile."""
+        """Take on the next state; where another thread has left meanwhile, only a prediction that came of it."""
         with self._lock:
-            if self.state is before:
+            late = self.state is not before
+            if not late or (isinstance(self.state, Settled) and self.state.life.snapshot is None):
                 self.state = after
+        if late and self.state is after:
+            self.leave()  # it was created while somebody left, who knew of nothing to cancel
         if self.body is not None and not _holds_body(self.state):
             self.close_body()
         return self.state

@@ -175,11 +175,11 @@ class AsyncFunction:
         self._options = options
         self.model = model
 
-    async def __call__(self, **inputs: Any) -> Result:
+    async def __call__(self, /, **inputs: Any) -> Result:
         """Run the model with these inputs."""
         return await self._client.run(self.model, **self._arguments(inputs))
 
-    def stream(self, **inputs: Any) -> AsyncStream:
+    def stream(self, /, **inputs: Any) -> AsyncStream:
         """Stream the model's output for these inputs."""
         return self._client.stream(self.model, **self._arguments(inputs))
 

@@ -269,7 +269,7 @@ def files_in(value: Any) -> list[FileOutput]:
 
 def safe_name(name: str) -> str:
     """A file name that stays in its folder, on any system."""
-    cleaned = _ODD.sub("_", name)
+    cleaned = _ODD.sub("_", name).rstrip("._-")
     stem, dot, extension = cleaned.rpartition(".")
     if not (dot and _EXTENSION.fullmatch(extension)):
         stem, dot, extension = cleaned, "", ""
@@ -279,7 +279,7 @@ def safe_name(name: str) -> str:
 
 def _decoded(url: str) -> bytes:
     head, _, text = url.partition(",")
-    if not head.endswith(";base64"):
+    if not head.lower().endswith(";base64"):
         return unquote_to_bytes(text)
     try:
         return base64.b64decode(unquote_to_bytes(text), validate=True)

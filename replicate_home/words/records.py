@@ -194,6 +194,12 @@ class PredictionFields:
     def __getitem__(self, key: str) -> Any:
         return self._data[key]
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
     def __repr__(self) -> str:
         shown = f"{type(self).__name__}(id={self._data.get('id')!r}, status={str(self._data.get('status'))!r}"
         return shown + (f", model={self.model!r})" if self.model else ")")

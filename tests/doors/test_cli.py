@@ -436,6 +436,7 @@ def test_plasma_paints_a_picture_and_prints_its_path() -> None:
     [
         (signal.SIGINT, 130, "replicate-home: interrupted while waiting for prediction {}\n"),
         (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
     ],
 )
 def test_a_signal_cancels_the_prediction(number: int, code: int, complaint: str) -> None:

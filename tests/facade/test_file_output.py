@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from replicate_home import Disconnected, FileExpired, FileOutput, ProtocolError, RequestTimeout, UnsafeURL
@@ -169,6 +169,7 @@ def test_a_file_that_belongs_to_no_client_says_so_without_its_signature() -> Non
     [
         ("data:text/plain;base64,SGVsbG8=", b"Hello", "text/plain", "output.txt"),
         ("data:image/png;base64,", b"", "image/png", "output.png"),
+        ("data:text/plain;BASE64,SGVsbG8=", b"Hello", "text/plain", "output.txt"),
         ("data:text/plain;charset=utf-8,Gr%C3%BC%C3%9Fe", "Grüße".encode(), "text/plain", "output.txt"),
         ("data:,a%20b", b"a b", "text/plain", "output.txt"),
         ("data:application/x-odd;base64,%41%41%3D%3D", b"\x00", "application/x-odd", "output.bin"),
@@ -318,6 +319,7 @@ def test_a_name_stays_in_its_folder_on_any_system(name: str, safe: str, tmp_path
 
 
 @given(st.text())
+@example("0:.0:")
 def test_any_name_becomes_an_ordinary_one(name: str) -> None:
     safe = safe_name(name)
     assert safe_name(safe) == safe

@@ -170,7 +170,7 @@ REDIRECTS = (300, 301, 302, 303, 304, 305, 307, 308)
 
 def test_an_answer_without_sense_is_no_reason_to_create_again():
     for kind, (what, wire) in counted(itertools.product(KINDS, UNKNOWN.items()), at_least=84):
-        error, server = Faulty((Receive(), Send(wire), Cut())).meets(kind, Timeout(total=9, read=5))
+        error, server = Faulty((Receive(), Send(wire), Cut())).meets(kind, Timeout(total=9, read=0.5))
         assert (type(error), server.creates) == (CreateOutcomeUnknown, 1), what
 
 

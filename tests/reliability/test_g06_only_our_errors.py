@@ -87,7 +87,13 @@ def raises_only_ours(call: str, client: Client) -> None:
         return
     copy = pickle.loads(pickle.dumps(raised))
     assert (type(copy), str(copy), copy.args) == (type(raised), str(raised), raised.args)
+    assert evidence(copy) == evidence(raised)
     assert str(raised)
+
+
+def evidence(error: ReplicateHomeError) -> dict[str, Any]:
+    """What an error holds, but for the request, which loses its token."""
+    return {name: value for name, value in vars(error).items() if name != "request"}
 
 
 # ---- any answers, as values -------------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ def test_every_field_has_its_name_and_the_others_are_extra():
 def test_it_goes_round_as_a_dict():
     snapshot = Snapshot.parse(RECORD)
     assert dict(snapshot) == snapshot.to_dict() == RECORD
+    assert list(snapshot) == list(RECORD)
+    assert "id" in snapshot
+    assert "nonsense" not in snapshot
     assert Snapshot.parse(snapshot.to_dict()) == snapshot
     assert snapshot["colour"] == "blue"
     snapshot.to_dict()["id"] = "other"
