@@ -170,7 +170,8 @@ MUTANTS = (
            'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
            f"{G10}::test_the_message_of_an_error_is_short_whatever_came"),
     Mutant("an event may have any length", "rules/sse.py",
-           "max_event: int = 128 * 2**20", "max_event: int = 2**40", G7),
+           "if len(self._data) + line > self._max_event:", "if False:",
+           f"{G10}::test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on"),
     # ---- G13: nothing left open
     Mutant("Ctrl-C leaves the prediction running", DRIVE,
            "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),
