@@ -180,8 +180,8 @@ class AsyncDrive:
             return lost.with_traceback(None)
 
     def _moment(self, until: float | None) -> float | None:
-        """``until`` on the transport's own clock, which need not be the caller's."""
-        clock = self._transport.clock
+        """``until`` on the transport's own clock, which need not be the caller's; one without a clock has his."""
+        clock = getattr(self._transport, "clock", self._clock)
         return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from .deadline_connection import CONNECT_SECONDS, CREATE_REUSE_SECONDS, IDEMPOTENT
+from .deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT
 from .http1 import INTERIM_LIMIT, Malformed, split_head
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", default=None)
@@ -28,11 +28,15 @@ class SentOnce(Exception):
 
 
 class Exchange:
-    """One request and its answer: until when, how far it got, what went wrong on our side."""
+    """One request and its answer: until when, how far it got, what went wrong on our side.
 
-    def __init__(self, method: str, deadline: float | None) -> None:
+    ``connect`` is how many seconds reaching the server may take.
+    """
+
+    def __init__(self, method: str, deadline: float | None, connect: float | None) -> None:
         self.method = method
         self.deadline = deadline
+        self.connect = connect
         self.phase = "connect"
         self.proxied = False
         self.uploads = False
@@ -81,7 +85,7 @@ class WatchedConnector(aiohttp.TCPConnector):
         assert exchange is not None
         if exchange.watcher is not None:
             raise SentOnce
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(exchange.connect):
             while True:
                 connection = await super().connect(req, traces, timeout)
                 watcher = _watcher_of(connection)

@@ -64,7 +64,7 @@ class Sender:
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AiohttpBody | None]:
         """Send ``request`` once and return the answer, whatever its status."""
-        exchange = Exchange(request.method, deadline)
+        exchange = Exchange(request.method, deadline, request.connect)
         failure: BaseException
         try:
             return await self._ask(request, exchange)

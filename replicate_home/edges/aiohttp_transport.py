@@ -25,8 +25,8 @@ class AiohttpTransport:
     """Sends requests with ``aiohttp``: thousands at a time, without threads.
 
     ``proxy`` is the URL of an http or https proxy for everything; without it, and for the certificates to trust, the
-    environment counts as it does for :class:`RequestsTransport`. Connecting takes at most 5 seconds, the name look-up
-    included. It may be used in several event loops, and needs no closing where these end as ``asyncio.run`` ends them.
+    environment counts as it does for :class:`RequestsTransport`. ``Request.connect`` includes the name look-up.
+    It may be used in several event loops, and needs no closing where these end as ``asyncio.run`` ends them.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -34,7 +34,7 @@ class AiohttpTransport:
     def __init__(self, *, proxy: str | None = None) -> None:
         if find_spec("aiohttp") is None:
             message = 'AiohttpTransport needs aiohttp: python -m pip install "replicate_home[async]"'
-            raise ModuleNotFoundError(message, name="aiohttp")
+            raise MissingExtra(message, name="aiohttp")
         self._proxy = proxy
         self._lock = threading.Lock()
         self._contexts: Contexts = {}

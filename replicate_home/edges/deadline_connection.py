@@ -27,8 +27,6 @@ from urllib3.util.connection import allowed_gai_family
 from ..words.wire import Upload
 from . import http1
 
-CONNECT_SECONDS = 5.0
-"""The most that all addresses together may take to connect, and again the handshakes with proxy and server."""
 REUSE_SECONDS = 20.0
 CREATE_REUSE_SECONDS = 5.0
 """How long a connection may have been idle to be used again, by any request and by one that is not idempotent."""
@@ -59,12 +57,14 @@ class UploadFailed(Exception):
 class Exchange:
     """One request and its answer over one connection: until when, how far it got, what has come back.
 
-    ``phase`` is the word for what it is at, ``sent`` is whether a byte of the request may have left.
+    ``phase`` is the word for what it is at, ``sent`` is whether a byte of the request may have left. ``connect`` is the
+    most seconds that all addresses together may take to connect, and again the handshakes with proxy and server.
     """
 
     __slots__ = (
         "_by",
         "body",
+        "connect",
         "connection",
         "deadline",
         "error",
@@ -76,10 +76,13 @@ class Exchange:
         "sent",
     )
 
-    def __init__(self, method: str, body: bytes | Upload | None, deadline: float | None) -> None:
+    def __init__(
+        self, method: str, body: bytes | Upload | None, deadline: float | None, connect: float | None = None
+    ) -> None:
         self.method = method
         self.body = body
         self.deadline = deadline
+        self.connect = connect
         self.phase = "resolve"
         self.sent = False
         self.proxied = False
@@ -112,8 +115,8 @@ class Exchange:
         self._by = self.deadline = deadline
 
     def _allow_connecting(self) -> None:
-        by = time.monotonic() + CONNECT_SECONDS
-        self._by = by if self.deadline is None else min(by, self.deadline)
+        limits = [self.deadline, None if self.connect is None else time.monotonic() + self.connect]
+        self._by = min((limit for limit in limits if limit is not None), default=None)
 
     # Reaching the server
 

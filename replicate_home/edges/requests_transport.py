@@ -24,7 +24,7 @@ class RequestsTransport:
     ``build_response``, or make their own kind of pool: then a deadline holds for each wait for the server, not for
     a server that drips its headers. An adapter that would repeat a POST by itself is a ValueError.
 
-    Connecting takes at most 5 seconds over all addresses of a host, the handshakes at most 5 more. The name look-up
+    ``Request.connect`` bounds connecting over all addresses of a host, and again the handshakes. The name look-up
     is the system's and obeys no deadline. Safe to share between threads, and to use after a fork.
     """
 

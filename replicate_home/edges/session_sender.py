@@ -16,7 +16,7 @@ from urllib3.util import Timeout
 
 from ..words.errors import ConnectFailed, ProxyFailed, ReplicateHomeError
 from ..words.wire import Body, Request, Response
-from .deadline_connection import CONNECT_SECONDS, Answer, Broken, Exchange, upload_pieces
+from .deadline_connection import Answer, Broken, Exchange, upload_pieces
 from .environment import Surroundings, surroundings
 from .http1 import Concealed
 from .response_body import ExchangeReader, ForeignReader, Reader, StreamBody, read_whole
@@ -53,7 +53,7 @@ class SessionSender:
 
     def send(self, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
         """Send ``request`` once and return the answer, whatever its status."""
-        exchange = Exchange(request.method, request.body, deadline)
+        exchange = Exchange(request.method, request.body, deadline, request.connect)
         failure: ReplicateHomeError
         try:
             return _received(self._ask(request, exchange), request, deadline)
@@ -138,7 +138,8 @@ def _prepared(request: Request, route: Route, target: str) -> LeanRequest:
 
 def _timed(exchange: Exchange) -> Timeout:
     left = exchange.left()
-    return Timeout(connect=CONNECT_SECONDS if left is None else min(CONNECT_SECONDS, left), read=left)
+    limits = [limit for limit in (left, exchange.connect) if limit is not None]
+    return Timeout(connect=min(limits, default=None), read=left)
 
 
 def _received(response: Any, request: Request, deadline: float | None) -> tuple[Response, Body | None]:

@@ -10,7 +10,7 @@ import contextlib
 import inspect
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..drivers.adrive import AsyncDrive
@@ -146,16 +146,19 @@ class AsyncEvents:
 
     def __init__(self, stream: AsyncStream) -> None:
         self._stream = stream
-        self._waiting: Iterator[Event] = map(OutputEvent, stream._batch)
 
     def __aiter__(self) -> AsyncEvents:
         return self
 
     async def __anext__(self) -> Event:
+        stream = self._stream
         while True:
-            for event in self._waiting:
-                return event
-            self._waiting = iter(self._stream._events(await self._stream._next_news()))
+            for item in stream._batch:  # the stream's own, so that whoever iterates it next misses nothing
+                return OutputEvent(item)
+            news = await stream._next_news()
+            if not isinstance(news, Output):
+                return news
+            stream._batch = iter(stream._dressing.shape(news.items))
 
 
 def _dropped(drive: AsyncDrive, loop: asyncio.AbstractEventLoop) -> None:

@@ -21,6 +21,7 @@ from .settings import DEFAULT, Route, Settings, TimeoutOption
 
 LONGEST_HOLD = 5.0
 _STRATEGIES = (None, "base64", "url")
+_EVENTS = ("start", "output", "logs", "completed")
 
 
 @attrs.frozen
@@ -48,6 +49,18 @@ class Call:
             )
         if self.on_update is not None and not callable(self.on_update):
             raise TypeError(f"on_update must be callable, got {type(self.on_update).__name__}")
+        if self.webhook is not None and not isinstance(self.webhook, str):
+            raise TypeError(f"webhook must be a URL, got {type(self.webhook).__name__}")
+        if self.webhook_events_filter is not None:
+            _check_events(self.webhook_events_filter)
+
+
+def _check_events(events: Any) -> None:
+    if not isinstance(events, (list, tuple)) or not all(isinstance(event, str) for event in events):
+        raise TypeError(f"webhook_events_filter must be a list of {', '.join(_EVENTS)}; got {events!r:.100}")
+    unknown = [event for event in events if event not in _EVENTS]
+    if unknown:
+        raise ValueError(f"webhook_events_filter may name {', '.join(_EVENTS)}; got {unknown[0]!r:.100}")
 
 
 def terms(given: Settings, route: Route, clock: Clock, timeout: Timeout, **more: Any) -> Terms:

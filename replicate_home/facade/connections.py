@@ -62,14 +62,16 @@ class Connections:
         )
 
     def close(self) -> None:
-        """Close what was made here; a transport that was given stays open."""
+        """Close what was made here; a transport that was given stays open.
+
+        Models that run in this process end; the files that others have made stay readable.
+        """
         with self._lock:
             network, self._network = self._network, None
-            local, self._local = self._local, None
         if network is not None:
             network.close()
-        if local is not None:
-            local.emulator.close()
+        if self._local is not None:
+            self._local.emulator.close()
 
     def _made_network(self) -> Transport:
         network = self._network

@@ -120,6 +120,12 @@ class Core:
         options = ", ".join(f"{name}={value!r}" for name, value in shown.items() if value is not None)
         return f"{type(self).__name__}({options})"
 
+    def __copy__(self) -> Self:
+        return self._made(self._settings, self._shared())
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self.__copy__()  # its connections cannot be doubled, and its options do not change
+
     def __reduce__(self) -> tuple[Any, ...]:
         given, shared = self._settings, self._connections
         required = given.requires_token or given.current_token() is not None

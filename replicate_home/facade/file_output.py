@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import io
 import os
 import re
@@ -128,6 +129,8 @@ class FileOutput:
             target = target / self.name
         # Not by tempfile, whose files nobody else may read: a model's output is an ordinary file.
         temporary = target.parent / f".{os.urandom(8).hex()}.part"
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(target))
         try:
             with temporary.open("xb") as file:
                 self._write_to(file)
@@ -160,9 +163,7 @@ class FileOutput:
         """The file, whose content begins to arrive."""
         if self.url.startswith("data:"):
             return Download.of(_decoded(self.url), self.content_type or "")
-        if self._opener is None:
-            raise UnsafeURL(f"{self.url.partition('?')[0]!r} belongs to no client any more: fetch it yourself")
-        download = self._opener(self.url)
+        download = (self._opener or _public)(self.url)
         self._content_type = download.content_type or None
         return download
 
@@ -275,6 +276,33 @@ def safe_name(name: str) -> str:
         stem, dot, extension = cleaned, "", ""
     stem = stem.strip("._-")[-100:].lstrip("._-") or "output"
     return f"{'_' if _RESERVED.fullmatch(stem) else ''}{stem}{dot}{extension}"
+
+
+def _public(url: str) -> Download:
+    """A file that came without its client, by a pickle: fetched without a token, where it needs none."""
+    if not _is_public(url):
+        raise ReplicateHomeError(
+            f"{url.partition('?')[0]!r} came without its client: read it in the process of the client that ran the model"
+        )
+    from .client import Client  # which needs this module
+
+    client = Client(backend="home")
+    try:
+        download = client._download(url, client._route(None))
+    except BaseException:
+        client.close()
+        raise
+
+    def close() -> None:
+        download.close()
+        client.close()
+
+    return Download(download.content_type, download.read, close)
+
+
+def _is_public(url: str) -> bool:
+    found = urls.origin(url)
+    return found is not None and found[0] == "https" and _DELIVERY.fullmatch(found[1]) is not None
 
 
 def _decoded(url: str) -> bytes:

@@ -63,6 +63,12 @@ class PredictionFacts(PredictionFields):
     def __hash__(self) -> int:
         return hash(self.id)
 
+    def __copy__(self) -> Self:
+        return type(self)(self.snapshot, self._client, self._dialect_name)
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self.__copy__()  # a snapshot does not change
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_dict, (self.to_dict(),)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from enum import Enum
@@ -35,6 +35,7 @@ DEFAULT: Final = _Default.DEFAULT
 
 TimeoutOption = float | Timeout | None | _Default
 PLAIN_SECONDS = 120.0
+_LONGEST_SECONDS = sys.float_info.max
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 _HEADER = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -131,8 +132,9 @@ def _check_seconds(value: Any, name: str) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be seconds, None or a Timeout; got {type(value).__name__}")
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be a positive number of seconds, or None for no limit; got {value}")
+    if not 0 < value <= _LONGEST_SECONDS:
+        shown = value if isinstance(value, float) or abs(value) <= _LONGEST_SECONDS else "a number beyond all time"
+        raise ValueError(f"{name} must be a positive number of seconds, or None for no limit; got {shown}")
 
 
 def checked_retries(value: Any) -> int:
@@ -226,6 +228,8 @@ def _hosted(given: Settings, base_url: str, *, required: bool) -> Route:
     token = given.current_token()
     if token is None and required:
         raise AuthenticationError(f"no API token: {_WAYS_OUT}", status=401)
+    if given.token is not None and not urls.carries_token(base_url, base_url):
+        raise ValueError(f"the API token goes over https only, or to this machine: base_url is {base_url!r}")
     return Route(Replicate(urls.normalized(base_url), token, given.headers))
 
 

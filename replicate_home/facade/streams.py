@@ -43,11 +43,6 @@ class StreamFacts:
         self._reported = snapshot
         return report(snapshot)
 
-    def _events(self, news: News) -> list[Event]:
-        if isinstance(news, Output):
-            return [OutputEvent(item) for item in self._dressing.shape(news.items)]
-        return [news]
-
     def _outcome(self) -> Result:
         """The result of a life that has settled; raises what it ended with."""
         drive, snapshot = self._drive, self.prediction

@@ -52,7 +52,8 @@ News = StatusEvent | Output | LogsEvent | DoneEvent
 class Life:
     """What is known so far; ``began`` is when the create was sent, or when the prediction was picked up again.
 
-    ``streams``: the event stream may still be used; ``reopen``: it has been cut; ``done``: it said so itself.
+    ``streams``: the event stream may still be used; ``opens``: how often it was opened; ``reopen``: it has been cut;
+    ``done``: it said so itself.
     """
 
     terms: Terms
@@ -63,6 +64,7 @@ class Life:
     seen: Seen = NOTHING
     streams: bool = True
     reopen: bool = False
+    opens: int = 0
     done: bool = False
     cuts: int = 0
     retry_ms: int | None = None
@@ -99,7 +101,7 @@ class Life:
 
         It has where a final word came, or where events are missing: then no later one is taken in.
         """
-        seen, fresh, gap = sift(self.seen, events, reopened=self.reopen)
+        seen, fresh, gap = sift(self.seen, events, reopened=self.opens > 1)
         news, items, logged, done = news_in(fresh, self.terms.delivers)
         delivered = self.delivered.extended(items) if items else self.delivered
         cuts = self.cuts
@@ -108,7 +110,7 @@ class Life:
         # Not attrs.evolve, which looks up each field by its name: this runs for every network read.
         life = Life(
             self.terms, self.began, self.snapshot, delivered, self.logged + logged, seen, self.streams, self.reopen,
-            self.done or done, cuts, self.retry_ms, self.poll_errors, self.failing_since, self.draws,
+            self.opens, self.done or done, cuts, self.retry_ms, self.poll_errors, self.failing_since, self.draws,
         )  # fmt: skip
         return life, news, done or gap
 

@@ -190,7 +190,7 @@ def _opened(sending: Sending, came: Came, now: float) -> State:
     life = sending.life
     if isinstance(came, Response):
         if came.is_event_stream:
-            return _reading(life, now)
+            return _reading(attrs.evolve(life, opens=life.opens + 1), now)
         if _may_redirect(sending, came):
             return _redirected(sending, came, now)
         if came.status not in policy.RETRYABLE:
@@ -216,13 +216,14 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
     try:
         snapshot = life.terms.dialect.snapshot(came, life.snapshot)
     except WrongPrediction as error:
-        return _abandon(life, error, now)
+        return _abandon(life, ProtocolError(str(error)), now)  # for callers it is that, and no class of its own
     except ProtocolError as error:
         return _poll_failed(life, error, now)
     life, news = attrs.evolve(life, poll_errors=0, failing_since=None).seeing(snapshot)
     if snapshot.is_terminal:
         return _finish(life, news)
-    if life.reopen and life.streams and life.seen.last and life.cuts <= policy.MOST_CUTS:
+    may_open = life.seen.last or life.opens == 0  # without ids, only a stream that never was open
+    if life.reopen and life.streams and may_open and life.cuts <= policy.MOST_CUTS:
         return _reopen(life, news, now)
     return _go_on_polling(life, news, now)
 
@@ -328,7 +329,7 @@ def _reopen(life: Life, news: tuple[News, ...], now: float) -> State:
         return _go_on_polling(life, news, now)
     delay = policy.reopen_delay(life.cuts, life.retry_ms, life.drawn())
     life = attrs.evolve(life, draws=life.draws + 1)
-    return Pausing(life, now + delay, Sending(life, Kind.STREAM, request), news)
+    return Pausing(life, now + delay, Sending(life, Kind.STREAM, _reaching(life, request)), news)
 
 
 # ---- going on, and coming to an end -------------------------------------------------------------------------
@@ -370,7 +371,8 @@ def _poll_failed(life: Life, failure: ReplicateHomeError, now: float) -> State:
     worn_out = life.poll_errors >= policy.MOST_POLL_ERRORS or now - since >= policy.POLL_ERROR_SECONDS
     if worn_out or asked > policy.LONGEST_SERVER_WAIT or isinstance(failure, TLSFailed):
         return Settled(life, endings.interrupted(life.snapshot, life.delivered, failure))
-    return _pause_for_poll(life, policy.patient(asked, life.drawn()), now)
+    least = max(policy.patient(asked, life.drawn()), policy.after_failed_poll(life.poll_errors))
+    return _pause_for_poll(life, least, now)
 
 
 def _finish(life: Life, news: tuple[News, ...]) -> State:
@@ -395,7 +397,7 @@ def _last_look(life: Life, news: tuple[News, ...], now: float) -> State:
     assert life.snapshot is not None
     request = life.terms.dialect.cancel(life.snapshot) if life.terms.cancels else None
     until = now + policy.LAST_LOOK
-    return Sending(life, Kind.LAST, request or _poll_request(life), until, news=news)
+    return Sending(life, Kind.LAST, _reaching(life, request or _poll_request(life)), until, news=news)
 
 
 def _leave(life: Life, now: float) -> Sending | Settled:
@@ -404,7 +406,9 @@ def _leave(life: Life, now: float) -> Sending | Settled:
     if not life.terms.cancels or snapshot is None or snapshot.is_terminal:
         return Settled(life)
     request = life.terms.dialect.cancel(snapshot)
-    return Settled(life) if request is None else Sending(life, Kind.CANCEL, request, now + policy.LEAVING)
+    if request is None:
+        return Settled(life)
+    return Sending(life, Kind.CANCEL, _reaching(life, request), now + policy.LEAVING)
 
 
 def _abandon(life: Life, error: ReplicateHomeError, now: float, news: tuple[News, ...] = ()) -> State:
@@ -455,7 +459,13 @@ def _in_time(state: State, now: float) -> State:
 
 
 def _send(life: Life, kind: Kind, request: Request, now: float, news: tuple[News, ...] = ()) -> Sending:
-    return Sending(life, kind, request, _until(life, kind, now), news=news)
+    return Sending(life, kind, _reaching(life, request), _until(life, kind, now), news=news)
+
+
+def _reaching(life: Life, request: Request) -> Request:
+    """The request with the caller's limit for reaching the server."""
+    connect = life.terms.timeout.connect
+    return request if request.connect == connect else attrs.evolve(request, connect=connect)
 
 
 def _until(life: Life, kind: Kind, now: float) -> float | None:
@@ -480,7 +490,7 @@ def _reading(life: Life, now: float, news: tuple[News, ...] = ()) -> Reading:
 
 def _poll_request(life: Life) -> Request:
     assert life.snapshot is not None
-    return life.terms.dialect.poll(life.snapshot)
+    return _reaching(life, life.terms.dialect.poll(life.snapshot))
 
 
 def _output(items: list[Any]) -> tuple[News, ...]:

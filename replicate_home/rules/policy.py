@@ -37,6 +37,11 @@ def poll_interval(age: float, drawn: float) -> float:
     return min(5.0, max(0.1, 0.05 * age)) * (0.9 + 0.2 * drawn)
 
 
+def after_failed_poll(failures: int) -> float:
+    """The least pause after so many failed polls in a row: a server that restarts is to be outlived."""
+    return min(1.0, 0.05 * 2.0 ** min(failures, 10))
+
+
 def backoff(attempt: int, drawn: float, *, throttled: bool = False) -> float:
     """Seconds before attempt ``attempt`` + 1 (full jitter); slower where the server is throttling."""
     base, most = (1.0, 20.0) if throttled else (0.5, 8.0)

@@ -243,6 +243,8 @@ class FakeReplicate:
 
         ``model`` is ``owner/name``, or ``owner/name:version`` where clients ask for that version.
         """
+        if not isinstance(model, str):
+            raise TypeError(f"a model is named 'owner/name', got {type(model).__name__}")
         name, _, version = model.partition(":")
         scripted = self._models.by_name.setdefault(checked_name(name), _ScriptedModel(name, self._refuse))
         if version and version not in scripted.told:
@@ -287,7 +289,8 @@ class FakeReplicate:
             self.check()
 
     def _refuse(self, asked: str, model: str) -> NoReturn:
-        defined = [repr(script) for known in self._models.by_name.values() for script in known.scripts]
+        scripts = [script for known in self._models.by_name.values() for script in known.scripts]
+        defined = list(dict.fromkeys(map(repr, scripts)))
         told = "\n  ".join(defined) if defined else "nothing"
         add = f'\nAdd, for example: fake.on("{model}").streams("Hello", " world")' if model else ""
         error = UnexpectedRequest(f"the fake was asked for {asked}.\nDefined is:\n  {told}{add}")

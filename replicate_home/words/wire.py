@@ -62,7 +62,8 @@ class Upload(Protocol):
 class Request:
     """One HTTP request. ``url`` is absolute; ``token`` is sent as ``Authorization: Bearer``.
 
-    ``streams`` asks for the body of a 200 answer piece by piece: an event stream, or a download.
+    ``streams`` asks for the body of a 200 answer piece by piece: an event stream, or a download. ``connect`` is how
+    many seconds reaching the server may take, None for as long as the deadline leaves.
     """
 
     method: str
@@ -71,6 +72,7 @@ class Request:
     body: bytes | Upload | None = attrs.field(default=None, repr=False)
     token: Secret | None = None
     streams: bool = False
+    connect: float | None = 5.0
 
 
 def _by_lower_case_name(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -221,10 +221,9 @@ class TestConnecting:
             error = failure_of(transport, f"http://127.0.0.1:{port}/", RequestTimeout, method="POST", seconds=SOON)
         assert truth(error) == (RequestTimeout, "connect", False)
 
-    def test_connecting_has_a_limit_of_its_own(self, transport, monkeypatch):
-        monkeypatch.setattr(deadline_connection, "CONNECT_SECONDS", SOON)
+    def test_connecting_has_the_limit_that_the_request_says(self, transport):
         with black_hole() as port:
-            error = failure_of(transport, f"http://127.0.0.1:{port}/", RequestTimeout)
+            error = failure_of(transport, f"http://127.0.0.1:{port}/", RequestTimeout, connect=SOON)
         assert truth(error) == (RequestTimeout, "connect", False)
 
     def test_the_addresses_of_a_host_are_tried_in_turn_within_one_limit(self, transport, monkeypatch):
@@ -232,8 +231,12 @@ class TestConnecting:
             here = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
             found = [(*here, ("127.0.0.1", port)) for port in (hole, 1, server.port)]
             monkeypatch.setattr(socket, "getaddrinfo", lambda *args: found)
-            monkeypatch.setattr(deadline_connection, "CONNECT_SECONDS", 3 * SOON)
-            assert ask(transport, "http://api.example/")[0].status == 200
+            assert ask(transport, "http://api.example/", connect=3 * SOON)[0].status == 200
+
+    def test_without_a_limit_for_connecting_the_deadline_is_one(self, transport):
+        with black_hole() as port:
+            error = failure_of(transport, f"http://127.0.0.1:{port}/", RequestTimeout, seconds=SOON, connect=None)
+        assert truth(error) == (RequestTimeout, "connect", False)
 
     @pytest.mark.parametrize(
         "url",

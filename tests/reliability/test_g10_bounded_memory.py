@@ -176,7 +176,7 @@ def test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on(monkeypatch
     (cap,) = Decoder.__init__.__defaults__
     fields = (b"data: ", b"data: x\ndata: ", b"event: ", b"id: ", b"weather: ", b"")
     for field in counted(fields, at_least=6):
-        with HostedServer(streaming(Send(field), Repeat(PIECE, 2 * cap // 65536))) as server:
+        with HostedServer(streaming(Send(field), Repeat(PIECE, 8 * cap // 65536))) as server:
             client = virtual_client(server.url)
             with at_most(2 * cap + ALLOWANCE):
                 assert "".join(client.stream("owner/model", {})) == RECORDINGS[0].text

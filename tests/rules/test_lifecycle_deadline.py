@@ -76,7 +76,7 @@ def settled(state: State) -> Settled:
 
 def test_no_request_is_given_time_past_the_deadline():
     assert Pausing(LIFE, END - 1, polling(LIFE)).next(END - 1) == polling(LIFE, until=END)
-    assert Sending(LIFE, Kind.STREAM, CREATE).next(EVENT_STREAM, END - 1) == Reading(LIFE, END)
+    assert Sending(LIFE, Kind.STREAM, CREATE).next(EVENT_STREAM, END - 1) == Reading(attrs.evolve(LIFE, opens=1), END)
 
 
 def test_no_pause_outlasts_it():

@@ -279,6 +279,6 @@ def test_an_answer_about_another_prediction_cancels_ours_and_says_so():
     state = POLL.next(told("processing", id="p2"), NOW)
     assert isinstance(state, Sending)
     assert (state.kind, state.request) == (Kind.CANCEL, HOSTED.cancel(LIFE.snapshot))
-    assert isinstance(state.cause, ProtocolError)
+    assert type(state.cause) is ProtocolError
     assert "asked for prediction 'p1', got 'p2'" in str(state.cause)
     assert state.cause.prediction == LIFE.snapshot

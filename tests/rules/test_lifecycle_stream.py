@@ -61,7 +61,7 @@ def test_an_unsafe_stream_url_is_not_opened(url):
 
 
 def test_an_event_stream_is_read():
-    assert OPENING.next(EVENT_STREAM, NOW) == READING
+    assert OPENING.next(EVENT_STREAM, NOW) == attrs.evolve(READING, life=attrs.evolve(LIFE, opens=1))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_event_stream_is_read():
 )
 def test_it_may_be_silent_for_the_idle_time_and_not_past_the_deadline(given_terms, until):
     life = known(terms=terms(**given_terms), snapshot=FOUND)
-    assert Sending(life, Kind.STREAM, OPENING.request).next(EVENT_STREAM, NOW) == Reading(life, until)
+    assert Sending(life, Kind.STREAM, OPENING.request).next(EVENT_STREAM, NOW) == Reading(attrs.evolve(life, opens=1), until)
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,25 @@ def test_a_prediction_that_ended_meanwhile_is_not_streamed_again():
 
 
 def test_without_ids_a_stream_is_never_opened_again():
-    life = attrs.evolve(LIFE, delivered=Log(["a"]), reopen=True, cuts=1)
+    life = attrs.evolve(LIFE, delivered=Log(["a"]), reopen=True, opens=1, cuts=1)
     state = polling(life).next(told("processing", ["a", "b"], streams=True), NOW)
     assert isinstance(state, Pausing)
     assert state.then.kind is Kind.POLL
     assert state.news[-1] == Output(["b"])
+
+
+def test_one_that_never_was_open_is_tried_again():
+    life = attrs.evolve(LIFE, reopen=True, opens=0, cuts=1)
+    state = polling(life).next(told("processing", ["a"], streams=True), NOW)
+    assert isinstance(state, Pausing)
+    assert state.then.kind is Kind.STREAM
+    assert "Last-Event-ID" not in state.then.request.headers
+
+
+def test_a_poll_that_leaves_out_the_urls_does_not_lose_the_streams():
+    state = cut_after("a").next(told("processing", ["a"]), NOW)
+    assert isinstance(state, Pausing)
+    assert state.then.kind is Kind.STREAM
 
 
 @pytest.mark.parametrize(("cuts", "kind"), [(0, Kind.STREAM), (4, Kind.STREAM), (5, Kind.POLL)])
@@ -262,7 +276,7 @@ def test_a_jump_ends_the_stream_before_the_event_is_delivered():
 
 
 def test_output_without_an_id_on_a_stream_that_was_opened_again_ends_it():
-    life = attrs.evolve(after(LIFE, "a"), reopen=True, cuts=1)
+    life = attrs.evolve(after(LIFE, "a"), reopen=True, opens=2, cuts=1)
     for unknown in (event("a", None), event("a", "")):
         state = polled_after(Reading(life).next([unknown], NOW))
         assert state.news == ()

@@ -89,9 +89,19 @@ class Replicate:
         return self.request("GET", url, headers=headers, streams=True)
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
-        """A prediction needs an id of the usual letters and a status; all else may be missing."""
-        return without_frames(lambda: checked_snapshot(parse_prediction(response), known))
+        """A prediction needs an id of the usual letters and a status; all else may be missing.
+
+        URLs that were said before still hold where an answer leaves them out.
+        """
+        return without_frames(lambda: _snapshot(parse_prediction(response), known))
 
     def not_processed(self, status: int) -> bool:
         """429: the limiter refused it before anything was created."""
         return status == 429
+
+
+def _snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:
+    said = found.get("urls") or {}
+    if known is not None and known.urls and isinstance(said, dict):
+        found["urls"] = {**known.urls, **said}
+    return checked_snapshot(found, known)
