@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Disconnected,
         FileExpired,
         InvalidInput,
+        MissingExtra,
         ModelCanceled,
         ModelError,
         ModelNotFound,
@@ -82,10 +83,10 @@ _HOMES = {
     "facade.results": "Result",
     "facade.streams": "Stream",
     "words.errors": """APIError AuthenticationError BatchLocked ConnectFailed CreateOutcomeUnknown CreateTimedOut
-        Disconnected FileExpired InvalidInput ModelCanceled ModelError ModelNotFound NotFound OutputDiverged
-        PaymentRequired PermissionDenied PredictionTimeout ProtocolError ProxyFailed RateLimited ReplicateHomeError
-        RequestTimeout ServerError StreamInterrupted TLSFailed TransportError UnexpectedRequest UnsafeURL
-        WebhookVerificationError""",
+        Disconnected FileExpired InvalidInput MissingExtra ModelCanceled ModelError ModelNotFound NotFound
+        OutputDiverged PaymentRequired PermissionDenied PredictionTimeout ProtocolError ProxyFailed RateLimited
+        ReplicateHomeError RequestTimeout ServerError StreamInterrupted TLSFailed TransportError UnexpectedRequest
+        UnsafeURL WebhookVerificationError""",
     "words.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
     "words.records": "Progress Snapshot Status",
     "words.wire": "Body Request Response Secret Timeout Upload",
@@ -122,6 +123,7 @@ __all__ = [
     "InvalidInput",
     "LocalRun",
     "LogsEvent",
+    "MissingExtra",
     "ModelCanceled",
     "ModelError",
     "ModelNotFound",

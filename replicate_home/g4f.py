@@ -31,7 +31,7 @@ except ModuleNotFoundError as missing:
     if missing.name != "g4f":
         raise
     message = 'replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
-    raise ModuleNotFoundError(message, name="g4f") from None
+    raise MissingExtra(message, name="g4f") from None
 
 from .doors import provider
 from .words import errors as ours

@@ -6,6 +6,8 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any
 
+from ..words.errors import MissingExtra
+
 
 def borrow(module: str) -> Any:
     """Import ``module``, or say which command installs it."""
@@ -15,7 +17,7 @@ def borrow(module: str) -> Any:
         library = module.partition(".")[0]
         if (error.name or "").partition(".")[0] != library:
             raise  # the library is there; what it needs itself is not, and its own message says so
-        raise ModuleNotFoundError(
+        raise MissingExtra(
             f'the demo models need {library}: python -m pip install "replicate_home[local]"', name=error.name
         ) from error
 

@@ -13,6 +13,7 @@ from ..rules.lifecycle import Came, Kind, Lost, Pausing, Reading, Sending, Settl
 from ..rules.policy import LEAVING
 from ..rules.sse import Decoder, ServerSentEvent
 from ..words.errors import Disconnected, ProtocolError, TransportError
+from .drive import UNHEARD_OF
 
 Leaving = set["asyncio.Task[None]"]
 """The tasks that leave lives, for whoever closes the client to wait for."""
@@ -65,7 +66,10 @@ class AsyncDrive:
             self.close_body()
             raise
         except BaseException as error:
+            creates = isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
             await self.leave()
+            if creates and self.state.life.snapshot is None:
+                error.add_note(UNHEARD_OF)
             if self.state.life.snapshot is not None:
                 error.add_note(f"while waiting for prediction {self.state.life.snapshot.id}")
             raise

@@ -10,10 +10,13 @@ from typing import assert_never
 from ..edges.clock import Clock
 from ..edges.transport import Transport
 from ..rules.life import News
-from ..rules.lifecycle import Came, Lost, Pausing, Reading, Sending, Settled, State
+from ..rules.lifecycle import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
 from ..rules.sse import Decoder, ServerSentEvent
 from ..words.errors import ProtocolError, TransportError
 from ..words.wire import Body
+
+
+UNHEARD_OF = "while creating a prediction: it may exist, and nothing has canceled it"
 
 
 class Drive:
@@ -56,7 +59,10 @@ class Drive:
         try:
             return self._become(self.state, self._advance(self.state))
         except BaseException as error:
+            creates = isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
             self.leave()
+            if creates and self.state.life.snapshot is None:
+                error.add_note(UNHEARD_OF)
             if self.state.life.snapshot is not None:
                 error.add_note(f"while waiting for prediction {self.state.life.snapshot.id}")
             raise

@@ -15,7 +15,7 @@ from . import chores
 from .async_connections import AsyncConnections
 from .async_handles import AsyncPrediction, AsyncPredictions
 from .async_streams import AsyncStream
-from .calls import Call
+from .calls import Call, checked_options
 from .connections import Models
 from .core import Core, Errand
 from .results import Result
@@ -88,7 +88,7 @@ class AsyncClient(Core):
     def use(self, model: str, **options: Any) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
         ModelRef.parse(model, aliases=True)
-        return AsyncFunction(self, model, options)
+        return AsyncFunction(self, model, checked_options(options))
 
     @property
     def predictions(self) -> AsyncPredictions:

@@ -59,10 +59,8 @@ class AsyncStream(StreamFacts):
         return AsyncEvents(self)
 
     async def text(self) -> str:
-        """All text of the stream, after waiting for its end."""
-        await self._drain()
-        self._outcome()
-        return self._said()
+        """All text of the stream, after waiting for its end; ValueError where the output is no text."""
+        return (await self.result()).text or self._said()  # what was said may be removed by now
 
     async def result(self) -> Result:
         """The whole output as ``run()`` returns it, after waiting for the end."""

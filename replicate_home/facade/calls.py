@@ -55,6 +55,18 @@ class Call:
             _check_events(self.webhook_events_filter)
 
 
+def checked_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a function that a model is used as; TypeError for what is an input, or nothing at all."""
+    for name in options:
+        if name not in _OPTIONS:
+            raise TypeError(f"{name!r} is no option: inputs are given when the function is called")
+    Call("", **options)  # raises for values that are wrong
+    return options
+
+
+_OPTIONS = attrs.fields_dict(Call).keys() - {"model", "input", "prompt", "messages"}
+
+
 def _check_events(events: Any) -> None:
     if not isinstance(events, (list, tuple)) or not all(isinstance(event, str) for event in events):
         raise TypeError(f"webhook_events_filter must be a list of {', '.join(_EVENTS)}; got {events!r:.100}")

@@ -10,7 +10,7 @@ from ..edges.clock import Clock
 from ..rules.lifecycle import State
 from ..rules.refs import ModelRef
 from ..words.records import Snapshot
-from .calls import Call
+from .calls import Call, checked_options
 from .connections import Connections, Models
 from .core import Core, Errand
 from .handles import Prediction, Predictions
@@ -90,7 +90,7 @@ class Client(Core):
     def use(self, model: str, **options: Any) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
         ModelRef.parse(model, aliases=True)
-        return Function(self, model, options)
+        return Function(self, model, checked_options(options))
 
     @property
     def predictions(self) -> Predictions:

@@ -17,16 +17,21 @@ from ..words.errors import ProtocolError
 from ..words.wire import Response
 from .chores import Chore, exchange
 from .file_output import FileOutput
+from .prompting import DEEPEST
 
 DATA_URI_MOST = 256 * 1024
 _LARGEST_UPLOAD = 100 * 2**20
 
 
-def encoded(terms: Terms, value: Any, now: float, strategy: str | None, path: str = "input") -> Chore[Any]:
+def encoded(
+    terms: Terms, value: Any, now: float, strategy: str | None, path: str = "input", levels: int = DEEPEST
+) -> Chore[Any]:
     """An input as JSON: files in it as data URIs or as URLs of uploads.
 
-    Raises TypeError, with the place, for what JSON cannot hold.
+    Raises TypeError, with the place, for what JSON cannot hold, and ValueError for what is nested without end.
     """
+    if not levels:
+        raise ValueError(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, Mapping):
@@ -34,7 +39,7 @@ def encoded(terms: Terms, value: Any, now: float, strategy: str | None, path: st
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"{path} has the name {key!r}: names in JSON are strings")
-            made[key] = yield from encoded(terms, item, now, strategy, f"{path}[{key!r}]")
+            made[key] = yield from encoded(terms, item, now, strategy, f"{path}[{key!r}]", levels - 1)
         return made
     if isinstance(value, FileOutput):
         return (yield from _sent_on(terms, value, now, strategy))
@@ -45,7 +50,7 @@ def encoded(terms: Terms, value: Any, now: float, strategy: str | None, path: st
     if isinstance(plain_value, list):
         made_list = []
         for place, item in enumerate(plain_value):
-            made_list.append((yield from encoded(terms, item, now, strategy, f"{path}[{place}]")))
+            made_list.append((yield from encoded(terms, item, now, strategy, f"{path}[{place}]", levels - 1)))
         return made_list
     return plain_value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..words.errors import ReplicateHomeError
+from ..words.errors import MissingExtra
 from ..words.records import Snapshot
 
 Report = Callable[[Snapshot], Any]
@@ -32,7 +32,7 @@ def _tqdm() -> Any:
     else:
         # Its monitor is a thread that never ends, for bars that are seldom updated; ours is drawn at every update.
         return type("tqdm", (tqdm,), {"monitor_interval": 0})
-    raise ReplicateHomeError(message)
+    raise MissingExtra(message, name="tqdm")
 
 
 class _Bar:

@@ -30,12 +30,24 @@ def checked_input(value: Any, prompt: str | None, messages: Messages | None) -> 
     return inputs
 
 
-def is_json(value: Any) -> bool:
-    """Whether a value is JSON as it stands: nothing in it is a file, or has to be made JSON of."""
+DEEPEST = 200
+
+
+def is_json(value: Any, levels: int = DEEPEST) -> bool:
+    """Whether a value is JSON as it stands: nothing in it is a file, or has to be made JSON of.
+
+    Raises ValueError for one that is nested deeper than any server reads, or contains itself.
+    """
     kind = type(value)
-    if kind is dict:
-        return all(type(name) is str for name in value) and all(map(is_json, value.values()))
-    return all(map(is_json, value)) if kind is list else value is None or kind in (str, int, float, bool)
+    if kind in (str, int, float, bool) or value is None:
+        return True
+    if kind is not dict and kind is not list:
+        return False
+    if not levels:
+        raise ValueError(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
+    if kind is dict and not all(type(name) is str for name in value):
+        return False
+    return all(is_json(item, levels - 1) for item in (value.values() if kind is dict else value))
 
 
 def checked_messages(messages: Messages) -> list[dict[str, str]]:

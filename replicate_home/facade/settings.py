@@ -211,7 +211,8 @@ def named(given: Settings, declared: tuple[str, str | None] | None, name: str) -
             Home((given.base_url or (declared[1] if declared else None) or HOME_URL).rstrip("/"), given.headers)
         )
     at = given.base_url or (declared[1] if declared else None) or _base_url_of_environment()
-    needed = not (declared and declared[1]) and not (at and urls.is_loopback(at))
+    # Who brings a transport may have a server behind it that asks for no token; one that does says so itself.
+    needed = declared is None and not (at and urls.is_loopback(at))
     return _hosted(given, at or REPLICATE_URL, required=needed)
 
 
@@ -226,7 +227,7 @@ def _base_url_of_environment() -> str | None:
 
 def _hosted(given: Settings, base_url: str, *, required: bool) -> Route:
     token = given.current_token()
-    if token is None and required:
+    if token is None and required and urls.carries_token(base_url, base_url):
         raise AuthenticationError(f"no API token: {_WAYS_OUT}", status=401)
     if given.token is not None and not urls.carries_token(base_url, base_url):
         raise ValueError(f"the API token goes over https only, or to this machine: base_url is {base_url!r}")

@@ -76,6 +76,7 @@ class Stream(StreamFacts):
     def __init__(self, drive: Drive, dressing: Dressing, cancel: Callable[[str], Any]) -> None:
         super().__init__(drive, dressing, cancel)
         self._finalizer = weakref.finalize(self, _dropped, drive)
+        self._moving = threading.Lock()
 
     def __iter__(self) -> Stream:
         return self
@@ -84,9 +85,7 @@ class Stream(StreamFacts):
         while True:
             for item in self._batch:
                 return item
-            news = self._next_news()
-            if isinstance(news, Output):
-                self._batch = iter(self._dressing.shape(news.items))
+            self._next_news()
 
     def events(self) -> Iterator[Event]:
         """The typed events: status, output, logs and, after success, done."""
@@ -97,17 +96,12 @@ class Stream(StreamFacts):
                 news = self._next_news()
             except StopIteration:
                 return
-            if isinstance(news, Output):
-                # Not kept in this generator, whose caller may break and go on by iterating the stream.
-                self._batch = iter(self._dressing.shape(news.items))
-            else:
+            if not isinstance(news, Output):  # pieces are not kept here: the caller may go on by iterating the stream
                 yield news
 
     def text(self) -> str:
-        """All text of the stream, after waiting for its end."""
-        self._drain()
-        self._outcome()
-        return self._said()
+        """All text of the stream, after waiting for its end; ValueError where the output is no text."""
+        return self.result().text or self._said()  # what was said may be removed by now
 
     def result(self) -> Result:
         """The whole output as ``run()`` returns it, after waiting for the end."""
@@ -139,9 +133,22 @@ class Stream(StreamFacts):
         self._batch = iter(())
         with contextlib.suppress(StopIteration):
             while True:
-                self._next_news()
+                self._next_news(keeps=False)
 
-    def _next_news(self) -> News:
+    def _next_news(self, *, keeps: bool = True) -> News:
+        """The next news, its pieces kept for whoever iterates; raises as :meth:`_moved_on`, and for a second thread."""
+        if not self._moving.acquire(blocking=False):  # to wait would hand each thread some of the pieces
+            raise ReplicateHomeError("this stream is being iterated: it has one consumer", prediction=self.prediction)
+        try:
+            news = self._moved_on()
+            if keeps and isinstance(news, Output):
+                # Those not taken yet come first: another thread may have come here between two of this one's steps.
+                self._batch = iter([*self._batch, *self._dressing.shape(news.items)])
+            return news
+        finally:
+            self._moving.release()
+
+    def _moved_on(self) -> News:
         """The next news; StopIteration at the end of a success, the life's error at the end of anything else."""
         closed_before = self._drive.left
         try:

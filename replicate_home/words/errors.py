@@ -22,6 +22,7 @@
         StreamInterrupted               the stream cannot be finished: .partial_text
       UnsafeURL, FileExpired, WebhookVerificationError, BatchLocked
       UnexpectedRequest                 a fake was asked something it was not told (also AssertionError)
+      MissingExtra                      an optional library is not installed (also ModuleNotFoundError)
 
 Errors hold their evidence as attributes, pickle and copy with it, and never hold the API token.
 """
@@ -258,3 +259,13 @@ class BatchLocked(ReplicateHomeError):
 
 class UnexpectedRequest(ReplicateHomeError, AssertionError):
     """A fake was asked for something the test did not tell it about."""
+
+
+class MissingExtra(ReplicateHomeError, ModuleNotFoundError):
+    """A library that is an extra is not installed; the message names the command that installs it."""
+
+    name: str | None = None  # an attribute of our own, which is pickled and copied as the others are
+
+    def __init__(self, message: str = "", *, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name

@@ -772,3 +772,20 @@ def ended(name):
     for thread in threading.enumerate():
         if thread.name == name:
             thread.join(ENOUGH)
+
+
+class TestEventsAndPieces:
+    """One stream may be read in both ways."""
+
+    def test_pieces_that_the_events_did_not_reach_are_iterated(self):
+        async def use():
+            fake = FakeReplicate()
+            fake.on(MODEL).streams("a", "b", "c")
+            async with AsyncClient(transport=fake.transport, clock=fake.clock) as client:
+                stream = client.stream(MODEL, prompt="Hi")
+                async for event in stream.events():
+                    if event.event == "output":
+                        break
+                return [piece async for piece in stream]
+
+        assert asyncio.run(use()) == ["b", "c"]

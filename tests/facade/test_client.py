@@ -414,9 +414,21 @@ def test_other_options_share_the_connections(fake: FakeReplicate, client: Client
 # ---- bad input ----
 
 
+ITSELF: list[Any] = []
+ITSELF.append(ITSELF)
+
+
+def test_half_a_surrogate_pair_is_sent_as_json_can_hold_it(fake: FakeReplicate, client: Client) -> None:
+    fake.on("owner/llm").returns("ok")
+    client.run("owner/llm", prompt="\udcff and \ud83d\ude00")
+    assert fake.calls[0].input == {"prompt": "\udcff and 😀"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
+        ({"input": {"x": ITSELF}}, ValueError, "contains itself"),
+        ({"input": {"x": (1, ITSELF), "y": b""}}, ValueError, "contains itself"),
         ({"model": "nonsense ref"}, ModelNotFound, "owner/name"),
         ({"model": "gemma-2b"}, ModelNotFound, "google-deepmind/gemma-2b-it"),
         ({"model": None}, TypeError, "must be a string"),

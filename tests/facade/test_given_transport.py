@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -50,3 +51,19 @@ def test_a_transport_may_write_header_names_as_it_likes() -> None:
 def test_what_cannot_send_is_no_transport(transport: Any) -> None:
     with pytest.raises(TypeError, match="send"):
         Client("r8_canned", transport=transport)
+
+
+def test_a_transport_of_ones_own_needs_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPLICATE_API_TOKEN", raising=False)
+    canned = Canned()
+    assert Client(transport=canned).run("owner/llm", prompt="Hi") == ["Hel", "lo"]
+
+
+def test_the_same_holds_in_event_loops() -> None:
+    async def use() -> None:
+        canned = Canned()
+        async with Client("r8_canned", transport=canned).as_async() as client:
+            assert await client.run("owner/llm", prompt="Hi") == ["Hel", "lo"]
+            assert [piece async for piece in client.stream("owner/llm", prompt="Hi")] == ["Hel", "lo"]
+
+    asyncio.run(use())

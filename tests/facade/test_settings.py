@@ -86,9 +86,8 @@ def test_rule_2_a_transport_says_what_it_speaks_for(monkeypatch: pytest.MonkeyPa
     assert route("local/x", ("replicate", None), api_token=TOKEN) == ("replicate", HOSTED, TOKEN, "network")
 
 
-def test_rule_2_a_transport_of_ones_own_needs_a_token_except_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AuthenticationError):
-        route(declared=("replicate", None))
+def test_rule_2_a_transport_of_ones_own_needs_no_token_that_its_server_does_not_ask_for() -> None:
+    assert route(declared=("replicate", None)) == ("replicate", HOSTED, None, "network")
     assert route(declared=("replicate", None), base_url="http://[::1]:81") == (
         "replicate",
         "http://[::1]:81/v1",

@@ -75,7 +75,8 @@ def test_an_event_stream_is_read():
 )
 def test_it_may_be_silent_for_the_idle_time_and_not_past_the_deadline(given_terms, until):
     life = known(terms=terms(**given_terms), snapshot=FOUND)
-    assert Sending(life, Kind.STREAM, OPENING.request).next(EVENT_STREAM, NOW) == Reading(attrs.evolve(life, opens=1), until)
+    state = Sending(life, Kind.STREAM, OPENING.request).next(EVENT_STREAM, NOW)
+    assert state == Reading(attrs.evolve(life, opens=1), until)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ USER_AGENT = "replicate-home/0.1.0"
 # One encoder: json.dumps would build another for every call with these options.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 T = TypeVar("T")
+_ESCAPING = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
@@ -74,7 +75,11 @@ class Dialect(Protocol):
 
 def encode_json(value: Any) -> bytes:
     """The value as the body of a request; raises TypeError or ValueError saying what JSON cannot hold."""
-    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
+    text = _ENCODER.encode(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a pair, as from a name that is no UTF-8: JSON has an escape for it
+        return _ESCAPING.encode(value).encode()
 
 
 def without_frames(read: Callable[[], T]) -> T:
