@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
+from .words.errors import MissingExtra
+
 try:
     from g4f import errors as theirs  # type: ignore[import-not-found,import-untyped,unused-ignore]
     from g4f.providers.base_provider import (  # type: ignore[import-not-found,import-untyped,unused-ignore]

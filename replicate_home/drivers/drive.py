@@ -15,8 +15,8 @@ from ..rules.sse import Decoder, ServerSentEvent
 from ..words.errors import ProtocolError, TransportError
 from ..words.wire import Body
 
-
 UNHEARD_OF = "while creating a prediction: it may exist, and nothing has canceled it"
+"""The note on what comes in the middle of a create."""
 
 
 class Drive:

@@ -12,6 +12,7 @@ from asyncio import AbstractEventLoop, get_running_loop, run_coroutine_threadsaf
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ..words.errors import MissingExtra
 from ..words.wire import Request, Response
 from .async_transport import AsyncBody
 from .clock import SYSTEM_CLOCK, Clock

@@ -49,11 +49,16 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Errand(Generic[T]):
-    """A chore and the route it goes. ``reads_files``: its own steps take time, for they read the caller's files."""
+    """A chore and the route it goes, and the input that its own steps read."""
 
     chore: chores.Chore[T]
     route: Route
-    reads_files: bool = False
+    input: Any = None
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether its own steps take time, for they read the caller's files."""
+        return not is_json(self.input)
 
 
 @attrs.frozen
@@ -189,12 +194,12 @@ class Core:
         """The state that creates a prediction which is followed to its end."""
         hold = self._longest_hold(route)
         chore = begin(self._settings, route, self._clock, call, self._schema, delivers=delivers, longest_hold=hold)
-        return Errand(chore, route, reads_files=not is_json(call.input))
+        return Errand(chore, route, call.input)
 
     def _creating(self, call: Call, route: Route) -> Errand[Snapshot]:
         """A prediction that is created, and not followed."""
         chore = begin(self._settings, route, self._clock, call, self._schema, follows=False)
-        return Errand(chores.settled(chore), route, reads_files=not is_json(call.input))
+        return Errand(chores.settled(chore), route, call.input)
 
     def _getting(self, prediction_id: str, backend: str | None) -> Errand[Snapshot]:
         route = self._route(None, backend)

@@ -16,7 +16,7 @@ from typing import IO, Any, TypeVar
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from ..rules import urls
-from ..words.errors import Disconnected, ProtocolError, ReplicateHomeError, UnsafeURL
+from ..words.errors import Disconnected, ProtocolError, ReplicateHomeError
 
 T = TypeVar("T")
 
@@ -281,9 +281,8 @@ def safe_name(name: str) -> str:
 def _public(url: str) -> Download:
     """A file that came without its client, by a pickle: fetched without a token, where it needs none."""
     if not _is_public(url):
-        raise ReplicateHomeError(
-            f"{url.partition('?')[0]!r} came without its client: read it in the process of the client that ran the model"
-        )
+        shown = url.partition("?")[0]
+        raise ReplicateHomeError(f"{shown!r} came without its client: read it where the client is that ran the model")
     from .client import Client  # which needs this module
 
     client = Client(backend="home")

@@ -45,7 +45,7 @@ def is_json(value: Any, levels: int = DEEPEST) -> bool:
         return False
     if not levels:
         raise ValueError(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
-    if kind is dict and not all(type(name) is str for name in value):
+    if kind is dict and not set(map(type, value)) <= {str}:
         return False
     return all(is_json(item, levels - 1) for item in (value.values() if kind is dict else value))
 

@@ -227,7 +227,7 @@ def _base_url_of_environment() -> str | None:
 
 def _hosted(given: Settings, base_url: str, *, required: bool) -> Route:
     token = given.current_token()
-    if token is None and required and urls.carries_token(base_url, base_url):
+    if token is None and required:
         raise AuthenticationError(f"no API token: {_WAYS_OUT}", status=401)
     if given.token is not None and not urls.carries_token(base_url, base_url):
         raise ValueError(f"the API token goes over https only, or to this machine: base_url is {base_url!r}")

@@ -266,6 +266,6 @@ class MissingExtra(ReplicateHomeError, ModuleNotFoundError):
 
     name: str | None = None  # an attribute of our own, which is pickled and copied as the others are
 
-    def __init__(self, message: str = "", *, name: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, name: str | None = None, prediction: Snapshot | None = None) -> None:
+        super().__init__(message, prediction=prediction)
         self.name = name

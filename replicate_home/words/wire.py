@@ -72,7 +72,7 @@ class Request:
     body: bytes | Upload | None = attrs.field(default=None, repr=False)
     token: Secret | None = None
     streams: bool = False
-    connect: float | None = 5.0
+    connect: float | None = attrs.field(default=5.0, repr=False)
 
 
 def _by_lower_case_name(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from replicate_home import MissingExtra
 from replicate_home.demo import MODELS
 from replicate_home.demo.extra import borrow
 from replicate_home.emulator.registry import LocalModel
@@ -62,7 +63,7 @@ def test_a_missing_library_names_the_command_that_installs_it(name, library, arg
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setattr(sys, "meta_path", [_Without(library), *sys.meta_path])
 
-    with pytest.raises(ImportError) as caught:
+    with pytest.raises(MissingExtra) as caught:
         list(MODELS[name](run, **arguments))
 
     assert str(caught.value) == f'the demo models need {library}: python -m pip install "replicate_home[local]"'

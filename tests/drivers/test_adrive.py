@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replicate_home import AsyncClient
 from replicate_home.drivers.adrive import AsyncDrive
 from replicate_home.drivers.drive import Drive
 from replicate_home.edges.clock import FakeClock
@@ -222,3 +223,18 @@ def test_what_a_transport_should_not_raise_passes_and_leaves():
 
     asyncio.run(main())
     assert [url.rpartition("/")[2] for _, url, _ in transport.asked] == ["predictions", "cancel"]
+
+
+def test_what_comes_in_the_middle_of_a_create_says_that_a_prediction_may_have_been_created():
+    class Broken:
+        clock = FakeClock()
+
+        async def send(self, request, deadline):
+            raise RuntimeError("a transport of somebody else's")
+
+        async def close(self):
+            """Nothing is open."""
+
+    with pytest.raises(RuntimeError) as caught:
+        asyncio.run(AsyncClient(transport=Broken()).run("owner/llm", prompt="Hi"))
+    assert caught.value.__notes__ == ["while creating a prediction: it may exist, and nothing has canceled it"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from replicate_home import Client, Request, Response, SystemClock
 
 CREATED = b'{"id": "abc", "status": "starting"}'
@@ -51,3 +53,13 @@ def test_a_prediction_that_is_created_while_another_thread_closes_is_canceled() 
     consumer.join(10)
     assert transport.requests == ["POST /predictions", "POST /predictions/abc/cancel"]
     assert outcome == ["StreamInterrupted"]
+
+
+def test_ctrl_c_during_a_create_says_that_a_prediction_may_have_been_created() -> None:
+    class Interrupted(SlowCreate):
+        def send(self, request: Request, deadline: float | None) -> tuple[Response, None]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Client(transport=Interrupted()).run("owner/llm", prompt="Hi")
+    assert caught.value.__notes__ == ["while creating a prediction: it may exist, and nothing has canceled it"]

@@ -12,7 +12,7 @@ import traceback
 
 import pytest
 
-from replicate_home import AiohttpTransport
+from replicate_home import AiohttpTransport, MissingExtra
 from replicate_home.edges import aiohttp_lines
 from replicate_home.testing.scripted_server import (
     Await,
@@ -199,6 +199,15 @@ class TestProxies:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
             assert truth(failure_of(transport, "https://api.example/", ProxyFailed)) == (ProxyFailed, "proxy", False)
 
+    @pytest.mark.parametrize("limit", [{"connect": SOON}, {"connect": None, "seconds": SOON}])
+    def test_connecting_has_the_limit_that_the_request_says(self, transport, monkeypatch, limit):
+        async def never(*args, **options):
+            await asyncio.sleep(3600)
+
+        monkeypatch.setattr(aiohttp_lines.aiohttp.ThreadedResolver, "resolve", never)
+        error = failure_of(transport, "http://api.example/", RequestTimeout, method="POST", **limit)
+        assert truth(error) == (RequestTimeout, "resolve", False)
+
     def test_a_proxy_that_drips_is_held_to_the_deadline(self, transport, monkeypatch):
         with ScriptedServer([Receive(), Drip(b"HTTP/1.1 200 OK\r\n" * 9)]) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
@@ -338,5 +347,5 @@ def test_it_pickles_without_its_connections():
 
 def test_without_aiohttp_the_error_names_the_command(monkeypatch):
     monkeypatch.setattr("replicate_home.edges.aiohttp_transport.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'pip install "replicate_home\[async\]"'):
+    with pytest.raises(MissingExtra, match=r'pip install "replicate_home\[async\]"'):
         AiohttpTransport()

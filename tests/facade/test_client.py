@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 
 import replicate_home
 from replicate_home import (
+    AsyncClient,
     AuthenticationError,
     Client,
     DoneEvent,
@@ -359,6 +361,53 @@ def test_a_model_may_be_used_as_a_function(fake: FakeReplicate, client: Client) 
     llm = client.use("owner/llm")
     assert llm(prompt="Hi") == ["Hel", "lo"]
     assert list(llm.stream(prompt="Hi")) == ["Hel", "lo"]
+
+
+@pytest.mark.parametrize("made", [Client, AsyncClient])
+@pytest.mark.parametrize("name", ["input", "messages", "prompt", "foo"])
+def test_what_is_no_option_of_a_function_is_refused_at_once(made: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=f"^'{name}' is no option: inputs are given when the function is called$"):
+        made().use("owner/llm", **{name: None})
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "message"),
+    [
+        ({"webhook": 5}, TypeError, "webhook must be a URL, got int"),
+        ({"webhook_events_filter": {"completed"}}, TypeError, "a list of start, output, logs, completed; got {"),
+        ({"webhook_events_filter": "completed"}, TypeError, "a list of start, output, logs, completed; got '"),
+        ({"webhook_events_filter": ["start", "end"]}, ValueError, "start, output, logs, completed; got 'end'"),
+    ],
+)
+def test_a_webhook_that_could_not_be_called_is_refused(
+    fake: FakeReplicate, client: Client, option: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    for call in (client.run, client.predictions.create):
+        with pytest.raises(error, match=message):
+            call("owner/llm", prompt="Hi", **option)
+    assert list(fake.requests) == []
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_client_or_of_a_handle_works_as_the_first_does(
+    fake: FakeReplicate, client: Client, copied: Any
+) -> None:
+    fake.on("owner/llm").streams("Hel", "lo")
+    prediction = copied(client).predictions.create("owner/llm", prompt="Hi")
+    other = copied(prediction)
+    assert other == prediction
+    assert other is not prediction
+    assert other.result() == ["Hel", "lo"]
+    assert prediction.status != other.status
+
+
+def test_files_of_a_local_model_are_readable_after_its_client_is_closed() -> None:
+    def paint() -> bytes:
+        return b"a picture"
+
+    with Client.local({"local/paint": paint}) as client:
+        file = client.run("local/paint").file
+    assert file.read() == b"a picture"
 
 
 def test_messages_are_asked_for_in_the_models_own_way(fake: FakeReplicate, client: Client) -> None:

@@ -18,7 +18,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from replicate_home import Disconnected, FileExpired, FileOutput, ProtocolError, RequestTimeout, UnsafeURL
+from replicate_home import (
+    Disconnected,
+    FileExpired,
+    FileOutput,
+    ProtocolError,
+    ReplicateHomeError,
+    Request,
+    RequestsTransport,
+    RequestTimeout,
+    Response,
+)
+from replicate_home.emulator.in_process import WholeBody
 from replicate_home.facade.file_output import PIECE, Download, files_in, is_file, safe_name, with_files
 
 API = "https://api.replicate.com/v1"
@@ -154,11 +165,40 @@ def test_what_breaks_for_good_is_raised_and_leaves_nothing_behind(
 
 
 def test_a_file_that_belongs_to_no_client_says_so_without_its_signature() -> None:
-    file = pickle.loads(pickle.dumps(FileOutput(f"{URL}?signature=secret", Server([b"x"]), API)))
-    assert file.url == f"{URL}?signature=secret"
-    with pytest.raises(UnsafeURL) as raised:
+    own = f"{API}/files/1"
+    file = pickle.loads(pickle.dumps(FileOutput(f"{own}?signature=secret", Server([b"x"]), API)))
+    assert file.url == f"{own}?signature=secret"
+    with pytest.raises(ReplicateHomeError) as raised:
         file.read()
-    assert str(raised.value) == f"{URL!r} belongs to no client any more: fetch it yourself"
+    assert str(raised.value) == f"{own!r} came without its client: read it where the client is that ran the model"
+
+
+def test_a_public_file_that_belongs_to_no_client_is_fetched_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Request] = []
+    closed: list[Any] = []
+
+    def send(_: Any, request: Request, deadline: float | None) -> tuple[Response, WholeBody]:
+        asked.append(request)
+        return Response(200, {"content-type": "image/png"}), WholeBody(b"a picture")
+
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_0123456789abcdefghijklmnopqrstuvwxyz")
+    monkeypatch.setattr(RequestsTransport, "send", send)
+    monkeypatch.setattr(RequestsTransport, "close", lambda transport: closed.append(transport))
+    file = pickle.loads(pickle.dumps(FileOutput(URL, Server([b"x"]), API)))
+    assert file.read() == b"a picture"
+    assert [(request.method, request.url, request.token) for request in asked] == [("GET", URL, None)]
+    assert len(closed) == 1
+    for url in ("http://replicate.delivery/a.png", "https://replicate.delivery.example.com/a.png"):
+        with pytest.raises(ReplicateHomeError, match="came without its client"):
+            FileOutput(url).read()
+    assert len(asked) == 1
+
+
+def test_saving_where_there_is_no_folder_names_the_target(tmp_path: Path) -> None:
+    target = tmp_path / "nowhere" / "x.png"
+    with pytest.raises(FileNotFoundError) as raised:
+        FileOutput("data:,x").save(target)
+    assert raised.value.filename == str(target)
 
 
 # ---- data: URIs ----

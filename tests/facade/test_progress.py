@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from replicate_home import ReplicateHomeError, Snapshot
+from replicate_home import MissingExtra, Snapshot
 from replicate_home.facade.progress import reporting
 
 STEP = " 30%|###       | 3/10 [00:01<00:02,  3.00it/s]\n"
@@ -75,5 +75,5 @@ def test_the_bar_is_on_stderr_and_leaves_no_thread(capsys: pytest.CaptureFixture
 
 def test_without_tqdm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(ReplicateHomeError, match=r'python -m pip install "replicate_home\[cli\]"'):
+    with pytest.raises(MissingExtra, match=r'python -m pip install "replicate_home\[cli\]"'):
         reporting(None, True)

@@ -342,3 +342,24 @@ def test_other_options_on_the_same_connections() -> None:
     assert client._settings == made(api_token=TOKEN, timeout=7, headers={"X-Team": "a", "X-Other": "b"})
     with pytest.raises(AuthenticationError):
         client.with_options(api_token="")
+
+
+@pytest.mark.parametrize("host", ["api.example.com", "10.0.0.1"])
+def test_a_token_is_not_taken_for_an_address_that_it_would_not_be_sent_to(host: str) -> None:
+    with pytest.raises(ValueError, match=r"https only.*http://") as raised:
+        route(base_url=f"http://{host}/v1", api_token=TOKEN)
+    assert TOKEN not in str(raised.value)
+    assert route(base_url=f"https://{host}/v1", api_token=TOKEN)[2] == TOKEN
+
+
+@pytest.mark.parametrize("seconds", [10**400, -(10**400)])
+def test_a_timeout_beyond_what_a_clock_can_say_is_refused(seconds: int) -> None:
+    with pytest.raises(ValueError, match=r"^timeout must be a positive number of seconds"):
+        checked_timeout(seconds)
+
+
+def test_a_copy_of_a_client_keeps_its_token_and_shares_its_connections() -> None:
+    client = Client(TOKEN, timeout=7)
+    for other in (copy.copy(client), copy.deepcopy(client)):
+        assert other is not client
+        assert (other._settings, other._connections) == (client._settings, client._connections)

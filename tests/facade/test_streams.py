@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
-from replicate_home import Client, DoneEvent, OutputEvent, ReplicateHomeError, StatusEvent
+from replicate_home import AsyncClient, Client, DoneEvent, OutputEvent, ReplicateHomeError, Snapshot, StatusEvent
 from replicate_home.testing import FakeReplicate
 
 
 @pytest.fixture
-def client() -> Client:
+def fake() -> FakeReplicate:
     fake = FakeReplicate()
     fake.on("owner/llm").streams("Hel", "lo", ", ", "world")
+    return fake
+
+
+@pytest.fixture
+def client(fake: FakeReplicate) -> Client:
     return fake.client()
 
 
@@ -45,3 +53,35 @@ def test_events_go_on_where_others_stopped(client: Client) -> None:
     rest = [type(event) for event in stream.events()]
     assert first == [StatusEvent, OutputEvent]
     assert rest == [OutputEvent, OutputEvent, OutputEvent, StatusEvent, DoneEvent]
+
+
+def test_a_second_thread_that_iterates_is_told_so_and_the_first_goes_on(fake: FakeReplicate) -> None:
+    def iterate() -> None:
+        with pytest.raises(ReplicateHomeError, match="it has one consumer") as caught:
+            next(stream)
+        told.append(type(caught.value))
+
+    def meanwhile(_: Snapshot) -> None:
+        second = threading.Thread(target=iterate)
+        second.start()
+        second.join(10)
+
+    told: list[type[Exception]] = []
+    stream = fake.client().stream("owner/llm", prompt="Hi", on_update=meanwhile)
+    assert list(stream) == ["Hel", "lo", ", ", "world"]
+    assert set(told) == {ReplicateHomeError}
+
+
+def test_output_that_is_no_text_has_no_text() -> None:
+    fake = FakeReplicate()
+    fake.on("owner/detector").returns({"boxes": []})
+    with pytest.raises(ValueError, match=r"^the output is no text but a JSON dict"):
+        fake.client().stream("owner/detector", prompt="Hi").text()
+
+    async def main() -> None:
+        client = AsyncClient(transport=fake.transport, clock=fake.clock)
+        with pytest.raises(ValueError, match=r"^the output is no text but a JSON dict"):
+            await client.stream("owner/detector", prompt="Hi").text()
+        await client.close()
+
+    asyncio.run(main())

@@ -100,7 +100,8 @@ def test_without_g4f_the_error_names_the_command_that_installs_it():
     program = "import sys; sys.modules['g4f'] = None; import replicate_home.g4f"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
-        'ModuleNotFoundError: replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
+        "replicate_home.words.errors.MissingExtra: "
+        'replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
     )
 
 

@@ -20,6 +20,9 @@ import pytest
 from replicate_home import Client, Response, SystemClock
 from replicate_home.edges.requests_transport import RequestsTransport
 from replicate_home.edges.uploads import MultipartUpload, source_of
+from replicate_home.rules.backends import Replicate
+from replicate_home.rules.life import Life, Terms
+from replicate_home.rules.replays import Seen
 from replicate_home.rules.sse import Decoder
 from replicate_home.testing import FakeReplicate
 from replicate_home.testing.scripted_server import Cut, Line, ScriptedServer, Send, answer
@@ -242,6 +245,13 @@ def test_the_decoder_calls_no_function_for_an_event_in_the_usual_spelling():
         assert events == TOKENS
 
     assert function_calls(decode) / len(pieces) <= 18, "most of them for the event that is cut"
+
+
+def test_the_shortcuts_of_the_hot_loop_forget_no_field():
+    """A life that hears of nothing is the same life, whatever is in it."""
+    odd = {field.name: f"any {field.name}" for field in attrs.fields(Life)}
+    life = Life(**odd | {"terms": Terms(Replicate()), "seen": Seen("1:2", 1, 2), "logged": 3, "cuts": 4, "opens": 1})
+    assert life.hearing([]) == (life, (), False)
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------

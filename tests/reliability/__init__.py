@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+import pytest
+
 from replicate_home import Client, FakeClock
 from replicate_home.edges.requests_transport import RequestsTransport
 
 from ..hypothesis_profiles import examples, is_nightly
 
-__all__ = ["NIGHTLY", "TOKEN", "counted", "examples", "virtual_client"]
+__all__ = ["NIGHTLY", "TOKEN", "UNHURRIED", "counted", "examples", "virtual_client"]
 
 Case = TypeVar("Case")
 NIGHTLY = is_nightly()
+UNHURRIED = pytest.mark.timeout(0 if NIGHTLY else 60)
+"""At night a test takes as long as its figures need."""
 TOKEN = "r8_CANARYcanaryCANARYcanaryCANARYcanary1"
 
 

@@ -27,7 +27,7 @@ from replicate_home import (
 )
 from replicate_home.testing.scripted_server import Await, Cut, Received, Reset, Send, Step, answer
 
-from . import NIGHTLY, counted, examples, virtual_client
+from . import NIGHTLY, UNHURRIED, counted, examples, virtual_client
 from .hosted_server import (
     FRAMINGS,
     HOWS,
@@ -52,7 +52,7 @@ from .hosted_server import (
     without,
 )
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, UNHURRIED]
 ENDS_WITH = {"succeeded": None, "failed": ModelError, "canceled": ModelCanceled}
 PATIENCE = Timeout(total=600, idle=0.03 if not NIGHTLY else 0.1)
 

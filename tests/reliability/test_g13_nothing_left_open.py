@@ -25,10 +25,10 @@ import replicate_home
 from replicate_home import Client, ModelCanceled, ReplicateHomeError, StreamInterrupted, Timeout
 from replicate_home.testing.scripted_server import Cut, Line, Over, Pause, Send, Stall, Step, answer
 
-from . import NIGHTLY, TOKEN, counted, virtual_client
+from . import NIGHTLY, TOKEN, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, Refuses, encoded, numbered
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, UNHURRIED]
 SSE = answer(200, content_type="text/event-stream", framed=False)
 TOKENS = encoded([(numbered(number), "output", f"{number} ") for number in range(3)])
 

@@ -15,10 +15,10 @@ import pytest
 
 import replicate_home
 
-from . import NIGHTLY
+from . import NIGHTLY, UNHURRIED
 from .mutants import MUTANTS, Mutant
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, UNHURRIED]
 PACKAGE = Path(replicate_home.__file__).parent
 ROOT = Path(__file__).parents[2]
 TRIED = MUTANTS if NIGHTLY else [mutant for mutant in MUTANTS if mutant.quick]
@@ -49,7 +49,6 @@ def test_every_mutant_stands_for_one_place_of_the_code():
     assert len(MUTANTS) >= 58
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("mutant", TRIED, ids=lambda mutant: mutant.why.replace(" ", "_"))
 def test_a_mutant_makes_its_test_fail(copy, mutant: Mutant):
     place = copy / "replicate_home" / mutant.file

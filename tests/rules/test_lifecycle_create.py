@@ -315,3 +315,14 @@ def test_no_state_shows_the_token():
 def test_the_record_of_a_create_is_kept_whole():
     state = SENDING.next(answer(201, record("starting", colour="blue")), NOW)
     assert state.life.snapshot.extra == {"colour": "blue"}
+
+
+@pytest.mark.parametrize("connect", [0.5, None])
+def test_every_request_of_a_life_has_the_callers_limit_for_reaching_the_server(connect: float | None):
+    hurried = terms(timeout=Timeout(connect=connect))
+    sending = creating(hurried, CREATE, NOW)
+    polling = sending.next(created(), NOW)
+    streaming = sending.next(created(streams=True), NOW)
+    requests = [sending.request, polling.then.request, streaming.request, polling.leave(NOW).request]
+    assert [request.connect for request in requests] == [connect] * 4
+    assert sending.request == attrs.evolve(CREATE, connect=connect)

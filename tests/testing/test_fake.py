@@ -329,3 +329,16 @@ def test_from_several_threads_time_passes_once_for_all(fake: FakeReplicate) -> N
 
     assert asyncio.run(together()) == ["ab"] * 4
     assert len(fake.calls) == 4
+
+
+def test_a_model_that_is_no_name_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"^a model is named 'owner/name', got NoneType$"):
+        FakeReplicate().on(None)  # type: ignore[arg-type]
+
+
+def test_what_is_told_twice_is_listed_once() -> None:
+    fake = FakeReplicate()
+    for piece in ("a", "b"):
+        fake.on("owner/llm").streams(piece)
+    with pytest.raises(UnexpectedRequest, match=r"Defined is:\n  fake.on\('owner/llm'\)\nAdd"):
+        fake.client().run("owner/other", prompt="Hi")

@@ -52,6 +52,7 @@ TREE: dict[str, tuple[str, tuple[type[BaseException], ...]]] = {
     "WebhookVerificationError": ("ReplicateHomeError", ()),
     "BatchLocked": ("ReplicateHomeError", ()),
     "UnexpectedRequest": ("ReplicateHomeError", (AssertionError,)),
+    "MissingExtra": ("ReplicateHomeError", (ModuleNotFoundError,)),
 }
 EVIDENCE: dict[type[Exception], dict[str, Any]] = {
     errors.TransportError: {"request": REQUEST, "phase": "wait", "may_have_been_processed": True},
@@ -60,6 +61,7 @@ EVIDENCE: dict[type[Exception], dict[str, Any]] = {
     errors.PredictionTimeout: {"canceled": True},
     errors.OutputDiverged: {"delivered": ["a"], "seen": {"b": 1}},
     errors.StreamInterrupted: {"partial_text": "Hel"},
+    errors.MissingExtra: {"name": "tqdm"},
 }
 KINDS = [getattr(errors, name) for name in TREE]
 
