@@ -174,10 +174,10 @@ class Core:
         return choose(self._settings, self._connections.declared, ref, aliases=True)
 
     def _backend_of(self, prediction_id: str) -> str | None:
-        """Where a prediction lives, as far as its id alone tells."""
+        """Where a prediction lives, as far as its id and what this client did before tell."""
         if self._connections.given is None and self._connections.knows_locally(prediction_id):
             return "local"
-        return None
+        return "home" if self._settings.went_keyless() else None
 
     def _plain_terms(self, route: Route) -> Terms:
         return terms(self._settings, route, self._clock, self._settings.budget(DEFAULT, PLAIN_SECONDS))

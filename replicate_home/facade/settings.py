@@ -64,6 +64,10 @@ class Settings:
         value = os.environ.get("REPLICATE_API_TOKEN")
         return checked_token(value) if value else None
 
+    def went_keyless(self) -> bool:
+        """Whether this client has asked the homepage for want of a token, and still has none."""
+        return _KEYLESS in self.said and self.current_token() is None
+
     def budget(self, option: TimeoutOption, seconds: float | None = None) -> Timeout:
         """The time budget of one call; ``seconds`` is its total where nobody said anything."""
         if option is not DEFAULT:

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import Retry
 
-from replicate_home import AuthenticationError, Client, ModelNotFound, Timeout
+from replicate_home import AuthenticationError, Client, ModelNotFound, PredictionTimeout, Timeout
 from replicate_home.facade.settings import DEFAULT, Settings, checked_retries, checked_timeout, choose, settings
 from replicate_home.rules import catalogue
 from replicate_home.testing.fake import FakeReplicate
+from tests.servers.home_server import HomeServer, Step, job
 
 TOKEN = "r8_0123456789abcdefghijklmnopqrstuvwxyz"
 HOSTED = "https://api.replicate.com/v1"
@@ -363,3 +364,16 @@ def test_a_copy_of_a_client_keeps_its_token_and_shares_its_connections() -> None
     for other in (copy.copy(client), copy.deepcopy(client)):
         assert other is not client
         assert (other._settings, other._connections) == (client._settings, client._connections)
+
+
+def test_a_client_that_went_keyless_looks_for_its_predictions_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its own error message says resumes a prediction, does."""
+    with HomeServer() as server, Client() as client:
+        monkeypatch.setattr("replicate_home.facade.settings.HOME_URL", server.url)
+        server.add(None, job(Step("succeeded", ["late"], poll=6)))
+        with pytest.warns(UserWarning, match="keyless"), pytest.raises(PredictionTimeout) as caught:
+            client.run("gemma-2b", prompt="Hi", timeout=0.2)
+        assert caught.value.prediction is not None
+        assert client.predictions.get(caught.value.prediction.id).wait().output == ["late"]
+        with pytest.raises(AuthenticationError):
+            client.predictions.list()
