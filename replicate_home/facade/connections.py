@@ -29,7 +29,7 @@ class Connections:
         self._blocking: Transport | None = blocking or given
         self.models = models
         self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and closing takes it
         self._network: Transport | None = None
         self._local: InProcessTransport | None = None
 

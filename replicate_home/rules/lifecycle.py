@@ -261,6 +261,8 @@ def _answered(sending: Sending, came: Came, now: float) -> State:
     harmless = sending.request.method in policy.IDEMPOTENT or sending.repeatable
     if not isinstance(came, Response):
         again = harmless or not _may_have_been_processed(came)
+        if isinstance(came, ProtocolError) and sending.attempt > 0:
+            again = False  # nonsense twice is no accident, and may be large
         return _again(sending, came, now) if again else Settled(sending.life, came)
     if came.status < 300:
         return Settled(sending.life, answer=came)

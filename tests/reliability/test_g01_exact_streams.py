@@ -297,7 +297,7 @@ def lives(draw) -> Job:
     ending = draw(st.sampled_from([(("done", "{}"),), (), (("error", "x"), ("done", '{"reason":"error"}'))]))
     ids = draw(st.sampled_from([numbered, opaque, without]))
     found = recording("random", *tokens, ids=ids, ending=ending, status=status)
-    polls = draw(st.lists(POLLS, max_size=9))
+    polls = draw(st.lists(POLLS, max_size=8))  # ten failures in a row would be too many, and a connection may be stale
     return Job(
         found, draw(st.lists(OPENINGS, max_size=8)), polls, draw(OPENINGS), polls_to_end=draw(st.integers(1, 30))
     )

@@ -173,3 +173,9 @@ def test_a_failure_of_the_moment_is_tried_again():
 def test_no_error_shows_the_token():
     for came in (answer(401, {"detail": TOKEN}), answer(500, f"<{TOKEN * 60}>".encode()), answer(302, location="")):
         assert TOKEN[:8] not in str(settled(sent(attempt=3).next(came, NOW)).error)
+
+
+def test_an_answer_that_makes_no_sense_is_asked_for_once_more():
+    nonsense = ProtocolError("not HTTP")
+    assert isinstance(sent().next(nonsense, NOW), Pausing)
+    assert sent(attempt=1).next(nonsense, NOW) == Settled(LIFE, nonsense)
