@@ -1,7 +1,9 @@
-"""Connections of aiohttp that are watched, so that it is known how far an exchange got.
+"""Connections that aiohttp opens, tunnels, secures and pools, and the exchanges that are spoken over them here.
 
 Only what aiohttp and asyncio offer in public is used: a connector's ``connect``, a resolver, a TLS context, and
-``transport.set_protocol``, through which everything that arrives passes by here.
+``transport.set_protocol``, by which everything that arrives comes to a :class:`Line`. HTTP is read by :mod:`.http1`,
+for the reasons given there, and because the machinery of an ``aiohttp.ClientSession`` weighs more than all the rest
+of a prediction that waits.
 """
 
 from __future__ import annotations
@@ -9,52 +11,119 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
-from .deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT
-from .http1 import INTERIM_LIMIT, Malformed, split_head
+from ..words.wire import Upload
+from .deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT, upload_pieces
+from .http1 import ConcealedBytes, Cut, Head, HeadReader
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", default=None)
-"""The exchange that the running task is at, for the parts of aiohttp that are not handed it."""
-
-
-class SentOnce(Exception):
-    """aiohttp wanted to send a request again."""
+"""The exchange that is reaching its server, for the parts of aiohttp that are not handed it."""
+BUFFERED = 256 * 1024
+"""How many bytes may have arrived and not been asked for before the server has to wait."""
+_PIECE = 64 * 1024
+_NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 
 class Exchange:
-    """One request and its answer: until when, how far it got, what went wrong on our side.
+    """One request and its answer over one connection: until when, how far it got, what went wrong.
 
-    ``connect`` is how many seconds reaching the server may take.
+    ``phase`` is the word for what it is at, ``sent`` is whether a byte of the request may have left. ``connect`` is
+    how many seconds reaching the server may take.
     """
 
-    def __init__(self, method: str, deadline: float | None, connect: float | None) -> None:
-        self.method = method
+    __slots__ = (
+        "_connection",
+        "_handshakes_with_proxy",
+        "_line",
+        "connect",
+        "deadline",
+        "error",
+        "phase",
+        "proxied",
+        "sent",
+    )
+
+    def __init__(self, deadline: float | None, connect: float | None) -> None:
         self.deadline = deadline
         self.connect = connect
-        self.phase = "connect"
+        self.phase = "resolve"
+        self.sent = False
         self.proxied = False
-        self.uploads = False
         self.error: Exception | None = None
-        self.watcher: Watcher | None = None
-        self.salvage: Callable[[], None] = _nothing
+        self._connection: aiohttp.connector.Connection | None = None
+        self._line: Line | None = None
         self._handshakes_with_proxy = 0
 
-    def left(self) -> float | None:
-        """The seconds that are left, perhaps none."""
-        return None if self.deadline is None else self.deadline - time.monotonic()
+    def check_time(self) -> None:
+        """Raise TimeoutError where nothing of it is left."""
+        left = _left(self.deadline)
+        if left is not None and left <= 0:
+            self.phase = "connect"
+            raise TimeoutError("the time allowed is over")
 
-    def way(self, proxy: URL | None) -> None:
-        """Say over which proxy it goes."""
-        self.proxied = proxy is not None
-        self._handshakes_with_proxy = int(proxy is not None and proxy.scheme == "https")
-        if proxy is not None:
-            self.phase = "proxy"
+    async def reach(self, connector: aiohttp.BaseConnector, server: aiohttp.ClientRequest, method: str) -> None:
+        """Take a connection from the pool, for a create none that has idled long, or have one made."""
+        self.proxied = server.proxy is not None
+        self._handshakes_with_proxy = int(server.proxy is not None and server.proxy.scheme == "https")
+        self.phase = "proxy" if self.proxied else "connect"
+        limits = [limit for limit in (_left(self.deadline), self.connect) if limit is not None]
+        was = CURRENT.set(self)
+        try:
+            async with asyncio.timeout(min(limits, default=None)):
+                while self._line is None:
+                    connection = await connector.connect(server, [], _NO_TIMEOUTS)
+                    line = _line_of(connection)
+                    if method in IDEMPOTENT or not line.has_idled(CREATE_REUSE_SECONDS):
+                        line.is_free = False
+                        self._connection, self._line = connection, line
+                    else:
+                        connection.close()
+        finally:
+            CURRENT.reset(was)
+
+    async def ask(self, head: ConcealedBytes, body: bytes | Upload | None) -> tuple[Head, bool]:
+        """Send the request and wait for the head of the answer; and whether the whole request was taken."""
+        self.phase, self.sent = "send", True
+        assert self._line is not None
+        taken = True
+        if body is None or (isinstance(body, bytes) and len(body) <= _PIECE):
+            self._line.write(ConcealedBytes(head + (body or b"")))
+        else:
+            self._line.write(head)
+            taken = await self._upload(body)
+        self.phase = "wait"
+        reader = HeadReader()
+        while data := await self._line.receive(self.deadline):
+            if self.phase == "wait":
+                self.phase = "headers"
+            answer = reader.feed(data)
+            if answer is not None:
+                self._line.put_back(reader.rest)
+                return answer, taken
+        if not taken:  # it never took the whole request, and had no answer to tell why
+            self.phase = "send"
+        raise Cut
+
+    async def _upload(self, body: bytes | Upload) -> bool:
+        """Send a long body piece by piece, those of an upload read in a thread; False where it was not all taken."""
+        assert self._line is not None
+        pieces = _cut(body) if isinstance(body, bytes) else upload_pieces(body)
+        while True:
+            piece = next(pieces, None) if isinstance(body, bytes) else await asyncio.to_thread(next, pieces, None)
+            if piece is None:
+                return True
+            if not await self._line.takes_more(self.deadline):
+                return False
+            self._line.write(piece)
+
+    async def receive(self, until: float | None) -> bytes:
+        """What has arrived, waiting for the first byte of it; nothing at the end of the connection."""
+        return b"" if self._line is None else await self._line.receive(until)
 
     def shakes_hands(self) -> None:
         """A TLS handshake begins."""
@@ -63,139 +132,174 @@ class Exchange:
         else:
             self.phase = "tls"
 
-    def fail(self, error: Exception) -> None:
-        """Note what went wrong on our side, and give the connection up."""
-        self.error = error.with_traceback(None)
-        if self.watcher is not None:
-            self.watcher.abort()
+    def release(self) -> None:
+        """Give the connection back for the next request, unless the server has more to say."""
+        connection, line, self._connection, self._line = self._connection, self._line, None, None
+        if connection is None or line is None:
+            return
+        line.is_free = True
+        if line.has_more:
+            line.abort()
+            connection.close()
+        else:
+            connection.release()
+
+    def drop(self) -> None:
+        """Close the connection, which ends a wait on it; nobody may use it again."""
+        connection, line, self._connection, self._line = self._connection, self._line, None, None
+        if connection is not None and line is not None:
+            line.abort()
+            connection.close()
 
 
-def _nothing() -> None:
-    """There is no body yet."""
+def _left(until: float | None) -> float | None:
+    return None if until is None else until - time.monotonic()
 
 
-class WatchedConnector(aiohttp.TCPConnector):
-    """Hands out connections that are watched, to each exchange one, and to a create none that has idled long."""
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
-    ) -> aiohttp.connector.Connection:
-        """A connection for ``req``, from the pool or a new one."""
-        exchange = CURRENT.get()
-        assert exchange is not None
-        if exchange.watcher is not None:
-            raise SentOnce
-        async with asyncio.timeout(exchange.connect):
-            while True:
-                connection = await super().connect(req, traces, timeout)
-                watcher = _watcher_of(connection)
-                if exchange.method in IDEMPOTENT or not watcher.has_idled(CREATE_REUSE_SECONDS):
-                    break
-                connection.close()
-        watcher.begin(exchange)
-        return connection
+def _cut(body: bytes) -> Iterator[bytes]:
+    return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
 
 
-def _watcher_of(connection: aiohttp.connector.Connection) -> Watcher:
+def _line_of(connection: aiohttp.connector.Connection) -> Line:
     transport = connection.transport
     assert transport is not None
-    watcher = transport.get_protocol()
-    if not isinstance(watcher, Watcher):
-        assert isinstance(watcher, asyncio.Protocol)
-        watcher = Watcher(watcher, transport)
-        transport.set_protocol(watcher)
-    return watcher
+    line = transport.get_protocol()
+    if not isinstance(line, Line):
+        line = Line(line, transport)
+        transport.set_protocol(line)
+    return line
 
 
-class Watcher(asyncio.Protocol):
-    """Stands between a connection and the protocol of aiohttp that reads from it, and sees what comes by.
+class Line(asyncio.Protocol):
+    """What goes over one connection, and what comes, kept until it is asked for; one task at a time waits on it.
 
-    It finds the end of the head, as aiohttp does again, and counts what comes after it.
+    ``handler`` is aiohttp's own protocol: its pool learns from it that a connection has ended.
     """
 
-    def __init__(self, protocol: Any, transport: asyncio.Transport) -> None:
-        self._protocol = protocol
-        self._transport = transport
-        self._exchange: Exchange | None = None
-        self._head = b""
-        self._heads = 0
-        self._count = 0
-        self._end = b""
-        self._heard_at: float | None = None
+    __slots__ = (
+        "_arrived",
+        "_ended",
+        "_error",
+        "_handler",
+        "_heard_at",
+        "_is_full",
+        "_is_paused",
+        "_transport",
+        "_waiter",
+        "is_free",
+    )
 
-    def begin(self, exchange: Exchange) -> None:
-        """From now on this exchange goes over the connection."""
-        self._exchange = exchange
-        self._head = self._end = b""
-        self._heads = self._count = 0
-        exchange.watcher = self
-        exchange.phase = "send" if exchange.uploads else "wait"
+    def __init__(self, handler: Any, transport: asyncio.Transport) -> None:
+        self.is_free = True
+        self._handler = handler
+        self._transport = transport
+        self._arrived = b""
+        self._ended = False
+        self._error: Exception | None = None
+        self._is_full = False
+        self._is_paused = False
+        self._heard_at: float | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     def has_idled(self, seconds: float) -> bool:
         """Whether nothing was heard on a connection that was used before for so long."""
         return self._heard_at is not None and time.monotonic() - self._heard_at > seconds
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something has arrived that nobody has asked for."""
+        return bool(self._arrived)
+
+    def write(self, data: bytes) -> None:
+        """Send it, as soon as the connection takes it."""
+        self._transport.write(data)
+
+    async def takes_more(self, until: float | None) -> bool:
+        """Wait until more may be written; False where the server has answered already, or is gone."""
+        while self._is_full and not self._has_answered():
+            await self._wait(until)
+        return not self._has_answered()
+
+    async def receive(self, until: float | None) -> bytes:
+        """What has arrived, waiting for the first byte of it; nothing at the end of the connection."""
+        while not self._arrived and not self._ended:
+            await self._wait(until)
+        data, self._arrived = self._arrived, b""
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+        if not data and self._error is not None:
+            raise self._error
+        return data
+
+    def put_back(self, data: bytes) -> None:
+        """Have this received next."""
+        self._arrived = data + self._arrived
+
     def abort(self) -> None:
         """Close the connection at once."""
         self._transport.abort()
 
-    def finish(self, exchange: Exchange, length: int | None) -> None:
-        """The body is complete: close the connection if more came than it, of this length, None for one in chunks."""
-        more_came = self._count > length if length is not None else self._end != b"\r\n\r\n"
-        if self._exchange is exchange:
-            self._exchange = None
-            if more_came:
-                self.abort()
+    def _has_answered(self) -> bool:
+        return self._ended or (len(self._arrived) > 9 and self._arrived[9:10] != b"1")  # HTTP/1.1 1xx is no answer yet
+
+    async def _wait(self, until: float | None) -> None:
+        """Wait until anything happens; raises TimeoutError when it is ``until``."""
+        if self._waiter is not None:
+            raise RuntimeError("another task waits on the same connection")
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        timer = None if until is None else loop.call_later(until - time.monotonic(), _give_up, waiter)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What the connection says
 
     def data_received(self, data: bytes) -> None:
-        """Note that the server speaks."""
+        """Keep it; what comes unasked ends the connection."""
         self._heard_at = time.monotonic()
-        exchange = self._exchange
-        if exchange is not None and exchange.error is None:
-            try:
-                self._follow(data, exchange)
-            except Malformed as error:
-                exchange.fail(error)
-        if exchange is None or exchange.error is None:
-            self._protocol.data_received(data)
+        if self.is_free:
+            self.abort()
+            return
+        self._arrived = self._arrived + data if self._arrived else data
+        if len(self._arrived) >= BUFFERED and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        self._wake()
 
-    def _follow(self, data: bytes, exchange: Exchange) -> None:
-        if exchange.phase in ("send", "wait"):
-            exchange.phase = "headers"
-        while exchange.phase == "headers":
-            searched, self._head = len(self._head), self._head + data
-            parts = split_head(self._head, searched)
-            if parts is None:
-                return
-            head, data = parts
-            self._head = b""
-            self._heads += 1
-            if self._heads > INTERIM_LIMIT:
-                raise Malformed("the server sends interim answers without end")
-            if head[9:10] != b"1":
-                exchange.phase = "body"
-            elif not data:
-                return
-        self._count += len(data)
-        self._end = (self._end + data[-4:])[-4:]
-
-    def eof_received(self) -> bool | None:
-        """Pass it on."""
-        return self._protocol.eof_received()  # type: ignore[no-any-return]  # aiohttp's protocol
+    def eof_received(self) -> None:
+        """The server says no more; the connection is closed then."""
+        self._ended = True
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass it on, but take what came before and was not read: aiohttp would forget it."""
-        if self._exchange is not None:
-            self._exchange.salvage()
-        self._protocol.connection_lost(exc)
+        """Nothing more comes or goes."""
+        self._ended = True
+        self._error = exc
+        self._handler.connection_lost(exc)
+        self._wake()
 
     def pause_writing(self) -> None:
-        """Pass it on."""
-        self._protocol.pause_writing()
+        """Enough waits to be sent."""
+        self._is_full = True
 
     def resume_writing(self) -> None:
-        """Pass it on."""
-        self._protocol.resume_writing()
+        """More may be sent."""
+        self._is_full = False
+        self._wake()
+
+
+def _give_up(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("the time allowed is over"))
 
 
 class Resolver(aiohttp.ThreadedResolver):

@@ -1,6 +1,5 @@
-"""Sending over an ``aiohttp.ClientSession``, in one event loop.
+"""Sending over aiohttp's connections, in one event loop: which way an origin is reached, and what comes back.
 
-aiohttp connects, writes and parses; what is watched here is how far an exchange got, so that its end is told truly.
 Exceptions of aiohttp hold headers: nothing of them is kept but a message, and what is raised is raised anew.
 """
 
@@ -8,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
 import aiohttp
 import attrs
@@ -21,37 +18,36 @@ from multidict import CIMultiDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
-from ..words.errors import ConnectFailed, ReplicateHomeError, RequestTimeout, TransportError
-from ..words.wire import Request, Response, Upload
+from ..words.errors import ProxyFailed, ReplicateHomeError
+from ..words.wire import Request, Response
 from .aiohttp_body import AiohttpBody, read_whole
 from .aiohttp_errors import failure_of
-from .aiohttp_lines import CURRENT, Exchange, Resolver, WatchedConnector, WatchedTLS
-from .deadline_connection import REUSE_SECONDS, upload_pieces
-from .environment import CertificatesUnusable, Surroundings, surroundings
-from .http1 import HEAD_LIMIT, Malformed
+from .aiohttp_lines import Exchange, Resolver, WatchedTLS
+from .deadline_connection import REUSE_SECONDS
+from .environment import CertificatesUnusable, surroundings
+from .http1 import Concealed, Payload, request_head
+from .prepared import ORIGINS, Place, comes_in_pieces, describe_decoded, headers_of, place_of
 from .transport_errors import made
 
-_URL = re.compile(r"(https?)://([^/?#@\s\\]+)(?:[/?][^#\s]*)?(?:#.*)?", re.IGNORECASE | re.ASCII).fullmatch
-_LINE_BREAK = re.compile(r"[\r\n\0]").search
-_PIECE = 64 * 1024
-_NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-ORIGINS = 64
 Contexts = dict[bool | str, ssl.SSLContext]
 """What each choice of certificates to trust is loaded into; event loops may share it."""
 
 
 @attrs.frozen
 class Way:
-    """How an origin is reached. The proxy's credentials go to it in the tunnel's request, or in ours without one."""
+    """How an origin is reached: ``server`` is what aiohttp's connector is asked for.
 
-    tls: ssl.SSLContext | bool = True
-    proxy: URL | None = None
-    tunnel: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    forwarded: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    A proxy that forwards is sent whole URLs, and its credentials with every request; one that opens a tunnel gets them
+    from the connector.
+    """
+
+    server: aiohttp.ClientRequest = attrs.field(repr=False)
+    forwards: bool = False
+    credentials: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
 class Sender:
-    """One event loop's session."""
+    """One event loop's connections."""
 
     def __init__(self, proxy: str | None, contexts: Contexts) -> None:
         self._settings = requests.Session()
@@ -59,12 +55,12 @@ class Sender:
             self._settings.proxies = {"http": proxy, "https": proxy}
         self._ways: dict[str, Way] = {}
         self._contexts = contexts
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
         self._guard: AsyncIterator[None] | None = None
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AiohttpBody | None]:
         """Send ``request`` once and return the answer, whatever its status."""
-        exchange = Exchange(request.method, deadline, request.connect)
+        exchange = Exchange(deadline, request.connect)
         failure: BaseException
         try:
             return await self._ask(request, exchange)
@@ -74,60 +70,58 @@ class Sender:
             failure = error
         except Exception as error:
             failure = failure_of(error, exchange, request)
+        except BaseException:
+            exchange.drop()
+            raise
+        exchange.drop()
         # Raised here, not above, so that no frame of another library, which holds the headers, hangs on to it.
         raise failure
 
     async def close(self) -> None:
-        """Close the session."""
-        guard, self._guard, self._session = self._guard, None, None
+        """Close the connections."""
+        guard, self._guard, self._connector = self._guard, None, None
         if guard is not None:
             await guard.aclose()  # type: ignore[attr-defined]  # it is a generator
 
     async def _ask(self, request: Request, exchange: Exchange) -> tuple[Response, AiohttpBody | None]:
-        way = self._checked(request, exchange)
-        session = self._session or await self._opened()
-        CURRENT.set(exchange)
-        async with asyncio.timeout(exchange.left()):
-            answer = await session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=_headers(request, way.forwarded),
-                data=_data(request.body, exchange),
-                allow_redirects=False,
-                proxy=way.proxy,
-                proxy_headers=way.tunnel,
-                ssl=way.tls,
-            )
-            exchange.phase = "body"
-            return await _received(answer, request, exchange)
+        place = place_of(request)
+        way = self._ways.get(place.origin) or self._found(place, request.url)
+        connector = self._connector or await self._opened()
+        exchange.check_time()
+        target = place.origin + place.target if way.forwards else place.target
+        asking = request_head(request.method, target, {**headers_of(request, place.host), **way.credentials})
+        await exchange.reach(connector, way.server, request.method)
+        head, taken = await exchange.ask(asking, request.body)
+        if head.status == 407 and exchange.proxied:
+            raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
+        exchange.phase = "body"
+        head.keeps_alive = head.keeps_alive and taken
+        body = AiohttpBody(Payload(request.method, head), exchange, request)
+        describe_decoded(head.headers)
+        if comes_in_pieces(request, head.status, head.headers):
+            return Response(head.status, head.headers), body
+        return Response(head.status, head.headers, await read_whole(body, exchange.deadline)), None
 
-    def _checked(self, request: Request, exchange: Exchange) -> Way:
-        found = _URL(request.url)
-        if found is None:
-            raise made(ConnectFailed, request, "resolve", "that is not a plain http or https URL", "", processed=False)
-        if any(_LINE_BREAK(text) for header in request.headers.items() for text in header):
-            raise made(TransportError, request, "send", "a header cannot be sent", "", processed=False)
-        left = exchange.left()
-        if left is not None and left <= 0:
-            raise made(RequestTimeout, request, "connect", "the time allowed was over", "", processed=False)
-        origin = f"{found[1]}://{found[2]}".lower()
-        way = self._ways.get(origin)
-        if way is None:
-            if len(self._ways) >= ORIGINS:
-                self._ways.clear()
-            way = self._ways[origin] = self._way(surroundings(self._settings, request.url), request.url)
-        exchange.way(way.proxy)
+    def _found(self, place: Place, url: str) -> Way:
+        if len(self._ways) >= ORIGINS:
+            self._ways.clear()
+        way = self._ways[place.origin] = self._way(place, url)
         return way
 
-    def _way(self, around: Surroundings, url: str) -> Way:
+    def _way(self, place: Place, url: str) -> Way:
+        around = surroundings(self._settings, url)
         proxy = select_proxy(url, around.proxies)
-        tls = self._context(around.verify) if "https" in (url[:5].lower(), (proxy or "")[:5].lower()) else True
+        uses_tls = "https" in (place.scheme, (proxy or "")[:5].lower())
+        tls = self._context(around.verify) if uses_tls else True
+        server = URL(place.origin)
         if not proxy:
-            return Way(tls)
+            return Way(_server(server, tls))
         address = URL(proxy if "://" in proxy else f"http://{proxy}")
         credentials = _credentials(address)
-        is_tunnel = url[:5].lower() == "https"
-        return Way(tls, address.with_user(None), credentials if is_tunnel else {}, {} if is_tunnel else credentials)
+        if place.scheme == "https":
+            return Way(_server(server, tls, address.with_user(None), credentials))
+        concealed = {name: Concealed(value) for name, value in credentials.items()}
+        return Way(_server(server, tls, address.with_user(None)), True, concealed)
 
     def _context(self, verify: bool | str) -> ssl.SSLContext:
         context = self._contexts.get(verify)
@@ -135,29 +129,32 @@ class Sender:
             context = self._contexts[verify] = _tls_context(verify)
         return context
 
-    async def _opened(self) -> aiohttp.ClientSession:
-        connector = WatchedConnector(limit=0, keepalive_timeout=REUSE_SECONDS, resolver=Resolver())
-        self._session = session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=_NO_TIMEOUTS,
-            auto_decompress=False,
-            trust_env=False,
-            max_line_size=HEAD_LIMIT,
-            max_field_size=HEAD_LIMIT,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        )
-        # Event loops close the generators they know of before they end: with this one, the session.
-        self._guard = _closing(session)
+    async def _opened(self) -> aiohttp.TCPConnector:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=REUSE_SECONDS, resolver=Resolver())
+        self._connector = connector
+        # Event loops close the generators they know of before they end: with this one, the connections.
+        self._guard = _closing(connector)
         await anext(self._guard)
-        return session
+        return connector
 
 
-async def _closing(session: aiohttp.ClientSession) -> AsyncIterator[None]:
+async def _closing(connector: aiohttp.TCPConnector) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await session.close()
+        await connector.close()
+
+
+def _server(
+    url: URL, tls: ssl.SSLContext | bool, proxy: URL | None = None, credentials: Mapping[str, str] | None = None
+) -> aiohttp.ClientRequest:
+    """What a connector is asked for; no such request is ever sent."""
+    loop = asyncio.get_running_loop()
+    to_proxy = None if credentials is None else CIMultiDict(credentials)
+    server = aiohttp.ClientRequest("GET", url, loop=loop, ssl=tls, proxy=proxy, proxy_headers=to_proxy)
+    if to_proxy is not None:  # aiohttp adds it when it connects, and would not know its connection again
+        to_proxy["Host"] = server.headers["Host"]
+    return server
 
 
 def _credentials(proxy: URL) -> dict[str, str]:
@@ -165,73 +162,6 @@ def _credentials(proxy: URL) -> dict[str, str]:
         return {}
     pair = f"{proxy.user}:{proxy.password or ''}".encode()
     return {"Proxy-Authorization": "Basic " + b64encode(pair).decode()}
-
-
-def _headers(request: Request, forwarded: Mapping[str, str]) -> CIMultiDict[str]:
-    headers = CIMultiDict({"User-Agent": "replicate_home", "Accept-Encoding": "gzip", **forwarded})
-    if request.streams:
-        headers["Accept-Encoding"] = "identity"
-    headers.update(request.headers)
-    if request.body is not None:
-        length = len(request.body) if isinstance(request.body, bytes) else request.body.length
-        headers["Content-Length"] = str(length)
-    if request.token is not None:
-        headers["Authorization"] = "Bearer " + request.token.reveal()
-    return headers
-
-
-def _data(body: bytes | Upload | None, exchange: Exchange) -> Any:
-    if body is None or (isinstance(body, bytes) and len(body) <= _PIECE):
-        return body
-    exchange.uploads = True
-    return _uploaded(body, exchange)
-
-
-async def _uploaded(body: bytes | Upload, exchange: Exchange) -> AsyncIterator[bytes]:
-    """A long body in pieces, those of an upload read in a thread."""
-    try:
-        if isinstance(body, bytes):
-            for start in range(0, len(body), _PIECE):
-                yield body[start : start + _PIECE]
-        else:
-            pieces = upload_pieces(body)
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                if piece:
-                    yield piece
-    except Exception as error:
-        exchange.fail(error)
-    else:
-        exchange.phase = "wait"
-
-
-async def _received(
-    answer: aiohttp.ClientResponse, request: Request, exchange: Exchange
-) -> tuple[Response, AiohttpBody | None]:
-    headers: dict[str, str] = {}
-    for name, value in answer.headers.items():
-        name = name.lower()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    try:
-        if answer.status == 407 and exchange.proxied:
-            raise aiohttp.ClientHttpProxyError(answer.request_info, (), status=407)
-        if answer.status == 101:
-            raise Malformed("the server switches protocols, which was not asked for")
-        body = AiohttpBody(answer, headers, request, exchange)
-        if headers.pop("content-encoding", "identity") != "identity":
-            headers.pop("content-length", None)  # the body is given decoded, which changes its length
-        if request.streams and _comes_in_pieces(request, answer.status, headers):
-            return Response(answer.status, headers), body
-        return Response(answer.status, headers, await read_whole(body)), None
-    except BaseException:
-        answer.close()
-        raise
-
-
-def _comes_in_pieces(request: Request, status: int, headers: Mapping[str, str]) -> bool:
-    accepted = next((value for name, value in request.headers.items() if name.lower() == "accept"), "")
-    if "text/event-stream" in accepted:
-        return Response(status, headers).is_event_stream
-    return status in (200, 206)
 
 
 def _tls_context(verify: bool | str) -> ssl.SSLContext:

@@ -42,10 +42,6 @@ class Broken(Exception):
     """Carries nothing: says that the exchange failed and holds its error. Passes through requests unchanged."""
 
 
-class Cut(Exception):
-    """The connection ended before the answer did."""
-
-
 class ProxyRefused(Exception):
     """The proxy did not open a tunnel; the message has its status."""
 
@@ -200,7 +196,7 @@ class Exchange:
         self.phase = "wait"
         try:
             head = self.receive_head()
-        except (Cut, OSError):
+        except (http1.Cut, OSError):
             if refused:  # it never took the whole request, and had no answer to tell why
                 self.phase = "send"
             raise
@@ -249,27 +245,18 @@ class Exchange:
         return data
 
     def receive_head(self) -> http1.Head:
-        """The head of the real answer, after any 1xx; what came after it is in ``received``."""
-        for _ in range(http1.INTERIM_LIMIT):
-            head = self._receive_any_head()
-            if head.status >= 200:
-                return head
-            if head.status == 101:
-                raise http1.Malformed("the server switches protocols, which was not asked for")
-        raise http1.Malformed("the server sends interim answers without end")
-
-    def _receive_any_head(self) -> http1.Head:
-        data, searched = self.received, 0
-        while (parts := http1.split_head(data, searched)) is None:
-            searched = len(data)
-            more = self.receive()
-            if not more:
-                raise Cut
+        """The head of the answer; what came after it is in ``received``."""
+        reader = http1.HeadReader()
+        while True:
+            data = self.receive()
+            if not data:
+                raise http1.Cut
             if self.phase == "wait":
                 self.phase = "headers"
-            data += more
-        block, self.received = parts
-        return http1.parse_head(block)
+            head = reader.feed(data)
+            if head is not None:
+                self.received = reader.rest
+                return head
 
     # The connection
 

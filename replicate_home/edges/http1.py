@@ -37,6 +37,10 @@ class Malformed(Exception):
     """The bytes are not HTTP as this client accepts it; the message says why."""
 
 
+class Cut(Exception):
+    """The connection ended before the answer did."""
+
+
 class Concealed(str):
     """A header's value that no repr, log or traceback shows."""
 
@@ -139,6 +143,34 @@ def _parse_headers(lines: list[str]) -> dict[str, str]:
         value = value.strip(" \t\r")
         headers[last] = f"{headers[last]}, {value}" if last in headers else value
     return headers
+
+
+class HeadReader:
+    """Finds the head of the real answer, after any 1xx, in what arrives; ``rest`` is what came after it."""
+
+    __slots__ = ("_heads", "_searched", "rest")
+
+    def __init__(self) -> None:
+        self.rest = b""
+        self._searched = 0
+        self._heads = 0
+
+    def feed(self, data: bytes) -> Head | None:
+        """The head, or None while it is not complete."""
+        self.rest += data
+        while (parts := split_head(self.rest, self._searched)) is not None:
+            block, self.rest = parts
+            self._searched = 0
+            head = parse_head(block)
+            if head.status >= 200:
+                return head
+            if head.status == 101:
+                raise Malformed("the server switches protocols, which was not asked for")
+            self._heads += 1
+            if self._heads == INTERIM_LIMIT:
+                raise Malformed("the server sends interim answers without end")
+        self._searched = len(self.rest)
+        return None
 
 
 class Framing(Protocol):
@@ -324,3 +356,49 @@ def decoder(headers: Mapping[str, str]) -> Gunzip | None:
     if coding in ("gzip", "x-gzip"):
         return Gunzip()
     raise Malformed(f"the answer has a content encoding that was not asked for: {coding[:40]!r}")
+
+
+class Payload:
+    """The body of an answer, out of what arrives after its head: neither framing nor content encoding is left.
+
+    ``has_arrived`` is true once its last byte is there; what of it is still packed comes from :meth:`unpacked`.
+    """
+
+    __slots__ = ("_framing", "_gunzip", "_keeps_alive")
+
+    def __init__(self, method: str, head: Head) -> None:
+        self._framing = framing(method, head)
+        self._gunzip = decoder(head.headers)
+        self._keeps_alive = head.keeps_alive
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether nothing of it is still to come."""
+        return self._framing.done
+
+    @property
+    def frees_connection(self) -> bool:
+        """Whether the connection may carry another request once this body has arrived."""
+        return self._keeps_alive and not self._framing.rest
+
+    def feed(self, data: bytes) -> bytes:
+        """What ``data``, off the wire, holds of the body; perhaps nothing."""
+        if self._framing.done:
+            self._framing.rest += data
+            return b""
+        data = self._framing.feed(data)
+        return data if self._gunzip is None else self._gunzip.feed(data)
+
+    def unpacked(self) -> bytes:
+        """What can be given without anything more from the wire."""
+        return self._gunzip.feed(b"") if self._gunzip is not None and self._gunzip.pending else b""
+
+    def end(self) -> None:
+        """Nothing more comes, since all has arrived or the connection ended; :class:`Cut` where that is too early."""
+        if not self._framing.done:
+            self._keeps_alive = False
+            if not self._framing.ends_with_connection:
+                raise Cut("it ended before all of it had come")
+            self._framing.done = True
+        if self._gunzip is not None and not self._gunzip.complete:
+            raise Cut("its gzip ended early")

@@ -16,7 +16,7 @@ from urllib3.response import BaseHTTPResponse
 from ..words.errors import Disconnected, ReplicateHomeError
 from ..words.wire import Request
 from . import http1, transport_errors
-from .deadline_connection import RECEIVE_SIZE, Answer, Cut, Exchange
+from .deadline_connection import RECEIVE_SIZE, Answer, Exchange
 
 WHOLE_LIMIT = 64 * 1024 * 1024
 """The most that a body which is read whole may have, decoded."""
@@ -41,23 +41,21 @@ class Reader(Protocol):
 class ExchangeReader:
     """The body of an answer that came over a connection of ours."""
 
-    __slots__ = ("_exchange", "_framing", "_gunzip", "_head", "_request")
+    __slots__ = ("_exchange", "_payload", "_request")
 
     def __init__(self, answer: Answer, request: Request) -> None:
         self._exchange: Exchange = answer.exchange
-        self._head = answer.head
         self._request = request
         self._exchange.phase = "body"
         try:
-            self._framing = http1.framing(request.method, answer.head)
-            self._gunzip = http1.decoder(answer.head.headers)
+            self._payload = http1.Payload(request.method, answer.head)
         except http1.Malformed as error:
             self._exchange.error = error.with_traceback(None)
         if self._exchange.error is not None:
             raise self._failure()
-        if self._framing.done:
-            self._framing.rest = self._exchange.received
-            self._finish()
+        if self._payload.has_arrived:
+            self._payload.feed(self._exchange.received)
+            self._give_back()
 
     def read(self, deadline: float | None) -> bytes:
         """The next piece; ``b""`` at the end of the body."""
@@ -78,40 +76,24 @@ class ExchangeReader:
 
     def _read(self) -> bytes:
         """Turn one network read after another into body until there is some."""
-        exchange, framing, gunzip = self._exchange, self._framing, self._gunzip
-        while True:
-            if gunzip is not None and gunzip.pending:
-                data = gunzip.feed(b"")
-            elif framing.done:
-                self._finish()
-                return b""
-            else:
-                data = exchange.received or exchange.receive()
-                exchange.received = b""
-                if not data:
-                    self._end_with_connection()
-                    return b""
-                data = framing.feed(data)
-                if gunzip is not None:
-                    data = gunzip.feed(data)
+        exchange, payload = self._exchange, self._payload
+        while not (data := payload.unpacked()):
+            arrived = b"" if payload.has_arrived else exchange.received or exchange.receive()
+            exchange.received = b""
+            if not arrived:
+                payload.end()
+                self._give_back()
+                break
+            data = payload.feed(arrived)
+            if payload.has_arrived:
+                self._give_back()
             if data:
-                if framing.done:
-                    self._finish()
-                return data
+                break
+        return data
 
-    def _end_with_connection(self) -> None:
-        if not self._framing.ends_with_connection:
-            raise Cut("it ended before all of it had come")
-        self._framing.done = True
-        self._head.keeps_alive = False
-        self._finish()
-
-    def _finish(self) -> None:
-        """Give the connection back as soon as the last byte is there, if it can serve again."""
-        gunzip = self._gunzip
-        if gunzip is not None and not gunzip.pending and not gunzip.complete:
-            raise Cut("its gzip ended early")
-        if self._head.keeps_alive and not self._framing.rest:
+    def _give_back(self) -> None:
+        """Let go of the connection as soon as the last byte is there: to serve again, if it can."""
+        if self._payload.frees_connection:
             self._exchange.release()
         else:
             self._exchange.drop()

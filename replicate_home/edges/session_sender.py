@@ -1,31 +1,26 @@
 """Sending over a ``requests.Session``: what is prepared for a request, which way it goes, what comes of it.
 
 A request is prepared by hand and goes straight to the session's adapter, so that mocks and adapters work, and nothing
-else of a session does. The token is opened here only, into a value that no repr shows.
+else of a session does.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import attrs
 import requests
-from requests.utils import requote_uri
 from urllib3.util import Timeout
 
-from ..words.errors import ConnectFailed, ProxyFailed, ReplicateHomeError
+from ..words.errors import ProxyFailed, ReplicateHomeError
 from ..words.wire import Body, Request, Response
 from .deadline_connection import Answer, Broken, Exchange, upload_pieces
 from .environment import Surroundings, surroundings
-from .http1 import Concealed
+from .prepared import ORIGINS, Place, comes_in_pieces, describe_decoded, headers_of, place_of
 from .response_body import ExchangeReader, ForeignReader, Reader, StreamBody, read_whole
-from .slim_adapter import ORIGINS, LeanRequest, RepeatsPosts, SlimAdapter, keeps_our_pools, refuse_repeats
+from .slim_adapter import LeanRequest, RepeatsPosts, SlimAdapter, keeps_our_pools, refuse_repeats
 from .transport_errors import made, of_exchange, of_foreign
 
-USER_AGENT = "replicate_home"
-
-_URL = re.compile(r"(https?)://([^/?#@\s\\]+)((?:[/?][^#\s]*)?)(?:#.*)?", re.IGNORECASE).fullmatch
 _UNTIMED = Timeout(connect=None, read=None)
 
 
@@ -34,7 +29,6 @@ class Route:
     """What holds for all requests to one origin."""
 
     adapter: Any
-    origin: str
     host: str
     around: Surroundings
     obeys: bool
@@ -76,11 +70,13 @@ class SessionSender:
             self._session.close()
 
     def _ask(self, request: Request, exchange: Exchange) -> Any:
-        found = _URL(request.url)
-        if found is None or not found[2].isascii():
-            raise made(ConnectFailed, request, "resolve", "that is not a plain http or https URL", "", processed=False)
-        route = self._route(request.url, found[1].lower(), found[2])
-        prepared = _prepared(request, route, found[3])
+        place = place_of(request)
+        route = self._route(request.url, place)
+        body = request.body
+        source = body if body is None or isinstance(body, bytes) else upload_pieces(body)
+        headers = headers_of(request, route.host)
+        url = place.origin + place.target
+        prepared = LeanRequest(request.method, url, headers, source, place.origin, place.target)
         around, timeout = route.around, _UNTIMED if route.obeys else _timed(exchange)
         exchange.phase = "wait"  # where the adapter fails without running the exchange, the worst is assumed
         with exchange:
@@ -88,18 +84,16 @@ class SessionSender:
                 prepared, stream=True, timeout=timeout, verify=around.verify, cert=around.cert, proxies=around.proxies
             )
 
-    def _route(self, url: str, scheme: str, authority: str) -> Route:
-        origin = f"{scheme}://{authority}"
+    def _route(self, url: str, place: Place) -> Route:
         adapter: Any = self._session.get_adapter(url)
-        route = self._routes.get(origin)
+        route = self._routes.get(place.origin)
         if route is None or route.adapter is not adapter:
             refuse_repeats(adapter)
             around = surroundings(self._session, url)
-            host = authority.removesuffix(":443" if scheme == "https" else ":80")
-            route = Route(adapter, origin, host, around, keeps_our_pools(adapter, url, around.proxies))
+            route = Route(adapter, place.host, around, keeps_our_pools(adapter, url, around.proxies))
             if len(self._routes) >= ORIGINS:
                 self._routes.clear()
-            self._routes[origin] = route
+            self._routes[place.origin] = route
         return route
 
 
@@ -109,31 +103,6 @@ def _own_session() -> requests.Session:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
-
-
-def _prepared(request: Request, route: Route, target: str) -> LeanRequest:
-    if not target.startswith("/"):
-        target = "/" + target
-    if not target.isascii():
-        target = requote_uri(target)
-    headers = {
-        "Host": route.host,
-        "User-Agent": USER_AGENT,
-        "Accept-Encoding": "identity" if request.streams else "gzip",
-        **request.headers,
-    }
-    body: Any = request.body
-    if body is None:
-        if request.method in ("POST", "PUT", "PATCH"):
-            headers["Content-Length"] = "0"
-    elif isinstance(body, bytes):
-        headers["Content-Length"] = str(len(body))
-    else:
-        headers["Content-Length"] = str(body.length)
-        body = upload_pieces(body)
-    if request.token is not None:
-        headers["Authorization"] = Concealed("Bearer " + request.token.reveal())
-    return LeanRequest(request.method, route.origin + target, headers, body, route.origin, target)
 
 
 def _timed(exchange: Exchange) -> Timeout:
@@ -154,16 +123,8 @@ def _received(response: Any, request: Request, deadline: float | None) -> tuple[
         reader = ExchangeReader(answer, request)
     else:
         reader = ForeignReader(response, request)
-    if headers.pop("content-encoding", "identity") != "identity":
-        headers.pop("content-length", None)  # the body is given decoded, which changes its length
+    describe_decoded(headers)
     status = response.status_code
-    if request.streams and _comes_in_pieces(request, status, headers):
+    if comes_in_pieces(request, status, headers):
         return Response(status, headers), StreamBody(reader, request)
     return Response(status, headers, read_whole(reader, request, deadline)), None
-
-
-def _comes_in_pieces(request: Request, status: int, headers: dict[str, str]) -> bool:
-    accepted = next((value for name, value in request.headers.items() if name.lower() == "accept"), "")
-    if "text/event-stream" in accepted:
-        return Response(status, headers).is_event_stream
-    return status in (200, 206)

@@ -19,9 +19,9 @@ from urllib3.util import Retry, create_urllib3_context
 
 from .deadline_connection import KEEPALIVE, Answer, adopt
 from .environment import CertificatesUnusable
+from .prepared import ORIGINS
 
 POOL_SIZE = 100
-ORIGINS = 64
 
 
 class LeanRequest(PreparedRequest):

@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Protocol
 
 import attrs
 from requests import exceptions as requested
@@ -27,9 +28,9 @@ from ..words.errors import (
     TransportError,
 )
 from ..words.wire import Request
-from .deadline_connection import Cut, Exchange, ProxyRefused, UploadFailed
+from .deadline_connection import ProxyRefused, UploadFailed
 from .environment import CertificatesUnusable, ProxyUnusable
-from .http1 import Malformed
+from .http1 import Cut, Malformed
 
 MESSAGE_LIMIT = 300
 
@@ -96,7 +97,16 @@ _FOREIGN: tuple[tuple[_Kinds, type[ReplicateHomeError], str | None, str], ...] =
 )
 
 
-def of_exchange(exchange: Exchange, request: Request) -> ReplicateHomeError:
+class Failed(Protocol):
+    """An exchange of ours that failed: what it was at, and whether a byte of the request may have left."""
+
+    error: Exception | None
+    phase: str
+    proxied: bool
+    sent: bool
+
+
+def of_exchange(exchange: Failed, request: Request) -> ReplicateHomeError:
     """The error of an exchange of ours that failed with ``exchange.error``."""
     error, phase = exchange.error or Cut(), exchange.phase
     reaching = phase in _BEFORE_SENDING
