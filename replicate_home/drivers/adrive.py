@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, assert_never
 
 from ..edges.async_transport import AsyncBody, AsyncTransport, sleep_on
@@ -25,6 +26,20 @@ class AsyncDrive:
     Whoever is cancelled while he waits in it leaves: for that he waits two seconds at most, two more where the server
     holds the create, and no longer where he is cancelled once more; the leaving goes on in a task of its own.
     """
+
+    __slots__ = (
+        "_all_leaving",
+        "_clock",
+        "_create",
+        "_decoder",
+        "_impatient",
+        "_leaving",
+        "_news",
+        "_transport",
+        "body",
+        "left",
+        "state",
+    )
 
     def __init__(self, state: State, transport: AsyncTransport, clock: Clock, leaving: Leaving) -> None:
         self.state = state
@@ -149,7 +164,9 @@ class AsyncDrive:
             return await self._exchange(sending)
         # Not torn off where the caller is cancelled: without the answer there is no id to cancel the prediction by.
         create = self._create = asyncio.ensure_future(self._exchange(sending))
-        await asyncio.wait({create})
+        heard = asyncio.get_running_loop().create_future()
+        create.add_done_callback(partial(_tell, heard))
+        await heard
         self._create = None
         return (
             Disconnected("left", phase="wait", may_have_been_processed=True) if create.cancelled() else create.result()
@@ -187,6 +204,11 @@ class AsyncDrive:
         """``until`` on the transport's own clock, which need not be the caller's; one without a clock has his."""
         clock = getattr(self._transport, "clock", self._clock)
         return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
+
+
+def _tell(waiter: asyncio.Future[None], _: asyncio.Task[Any]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _is_of_this_loop(task: asyncio.Task[Any]) -> bool:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
+import attrs
 
 from ..words.wire import Upload
 from .deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT, upload_pieces
@@ -25,8 +26,25 @@ CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", def
 """The exchange that is reaching its server, for the parts of aiohttp that are not handed it."""
 BUFFERED = 256 * 1024
 """How many bytes may have arrived and not been asked for before the server has to wait."""
+OPENING = 256
+"""How many connections to one origin are opened at once."""
 _PIECE = 64 * 1024
 _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+
+
+@attrs.frozen
+class Way:
+    """How an origin is reached: ``server`` is what aiohttp's connector is asked for.
+
+    A proxy that forwards is sent whole URLs, and its credentials with every request; one that opens a tunnel gets them
+    from the connector. ``turn`` is taken to have a connection made: of a thousand calls that begin together most wait
+    for theirs, with the time that they have to connect not yet running.
+    """
+
+    server: aiohttp.ClientRequest = attrs.field(repr=False)
+    forwards: bool = False
+    credentials: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    turn: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(OPENING), repr=False)
 
 
 class Exchange:
@@ -66,17 +84,17 @@ class Exchange:
             self.phase = "connect"
             raise TimeoutError("the time allowed is over")
 
-    async def reach(self, connector: aiohttp.BaseConnector, server: aiohttp.ClientRequest, method: str) -> None:
+    async def reach(self, connector: aiohttp.BaseConnector, way: Way, method: str) -> None:
         """Take a connection from the pool, for a create none that has idled long, or have one made."""
-        self.proxied = server.proxy is not None
-        self._handshakes_with_proxy = int(server.proxy is not None and server.proxy.scheme == "https")
+        proxy = way.server.proxy
+        self.proxied = proxy is not None
+        self._handshakes_with_proxy = int(proxy is not None and proxy.scheme == "https")
         self.phase = "proxy" if self.proxied else "connect"
-        limits = [limit for limit in (_left(self.deadline), self.connect) if limit is not None]
         was = CURRENT.set(self)
         try:
-            async with asyncio.timeout(min(limits, default=None)):
+            async with asyncio.timeout(_left(self.deadline)), way.turn, asyncio.timeout(self.connect):
                 while self._line is None:
-                    connection = await connector.connect(server, [], _NO_TIMEOUTS)
+                    connection = await connector.connect(way.server, [], _NO_TIMEOUTS)
                     line = _line_of(connection)
                     if method in IDEMPOTENT or not line.has_idled(CREATE_REUSE_SECONDS):
                         line.is_free = False
@@ -85,41 +103,43 @@ class Exchange:
                         connection.close()
         finally:
             CURRENT.reset(was)
+        self.phase = "send"
 
-    async def ask(self, head: ConcealedBytes, body: bytes | Upload | None) -> tuple[Head, bool]:
-        """Send the request and wait for the head of the answer; and whether the whole request was taken."""
-        self.phase, self.sent = "send", True
-        assert self._line is not None
-        taken = True
+    async def ask(self, head: ConcealedBytes, body: bytes | Upload | None) -> Head:
+        """Send the request and wait for the head of the answer."""
+        line, refused = self._line, False
+        assert line is not None
+        self.sent = True
         if body is None or (isinstance(body, bytes) and len(body) <= _PIECE):
-            self._line.write(ConcealedBytes(head + (body or b"")))
+            line.write(ConcealedBytes(head + (body or b"")))
         else:
-            self._line.write(head)
-            taken = await self._upload(body)
+            line.write(head)
+            refused = not await self._upload(line, body)
+        del head, body  # thousands may wait here
         self.phase = "wait"
         reader = HeadReader()
-        while data := await self._line.receive(self.deadline):
+        while data := await line.receive(self.deadline):
             if self.phase == "wait":
                 self.phase = "headers"
             answer = reader.feed(data)
             if answer is not None:
-                self._line.put_back(reader.rest)
-                return answer, taken
-        if not taken:  # it never took the whole request, and had no answer to tell why
+                line.put_back(reader.rest)
+                answer.keeps_alive = answer.keeps_alive and not refused
+                return answer
+        if refused:  # it never took the whole request, and had no answer to tell why
             self.phase = "send"
         raise Cut
 
-    async def _upload(self, body: bytes | Upload) -> bool:
+    async def _upload(self, line: Line, body: bytes | Upload) -> bool:
         """Send a long body piece by piece, those of an upload read in a thread; False where it was not all taken."""
-        assert self._line is not None
         pieces = _cut(body) if isinstance(body, bytes) else upload_pieces(body)
         while True:
             piece = next(pieces, None) if isinstance(body, bytes) else await asyncio.to_thread(next, pieces, None)
             if piece is None:
                 return True
-            if not await self._line.takes_more(self.deadline):
+            if not await line.takes_more(self.deadline):
                 return False
-            self._line.write(piece)
+            line.write(piece)
 
     async def receive(self, until: float | None) -> bytes:
         """What has arrived, waiting for the first byte of it; nothing at the end of the connection."""

@@ -12,7 +12,6 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
-import attrs
 import requests
 from multidict import CIMultiDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
@@ -22,7 +21,7 @@ from ..words.errors import ProxyFailed, ReplicateHomeError
 from ..words.wire import Request, Response
 from .aiohttp_body import AiohttpBody, read_whole
 from .aiohttp_errors import failure_of
-from .aiohttp_lines import Exchange, Resolver, WatchedTLS
+from .aiohttp_lines import Exchange, Resolver, WatchedTLS, Way
 from .deadline_connection import REUSE_SECONDS
 from .environment import CertificatesUnusable, surroundings
 from .http1 import Concealed, Payload, request_head
@@ -31,19 +30,6 @@ from .transport_errors import made
 
 Contexts = dict[bool | str, ssl.SSLContext]
 """What each choice of certificates to trust is loaded into; event loops may share it."""
-
-
-@attrs.frozen
-class Way:
-    """How an origin is reached: ``server`` is what aiohttp's connector is asked for.
-
-    A proxy that forwards is sent whole URLs, and its credentials with every request; one that opens a tunnel gets them
-    from the connector.
-    """
-
-    server: aiohttp.ClientRequest = attrs.field(repr=False)
-    forwards: bool = False
-    credentials: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
 class Sender:
@@ -88,14 +74,13 @@ class Sender:
         way = self._ways.get(place.origin) or self._found(place, request.url)
         connector = self._connector or await self._opened()
         exchange.check_time()
+        await exchange.reach(connector, way, request.method)
         target = place.origin + place.target if way.forwards else place.target
-        asking = request_head(request.method, target, {**headers_of(request, place.host), **way.credentials})
-        await exchange.reach(connector, way.server, request.method)
-        head, taken = await exchange.ask(asking, request.body)
+        headers = {**headers_of(request, place.host), **way.credentials}
+        head = await exchange.ask(request_head(request.method, target, headers), request.body)
         if head.status == 407 and exchange.proxied:
             raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
         exchange.phase = "body"
-        head.keeps_alive = head.keeps_alive and taken
         body = AiohttpBody(Payload(request.method, head), exchange, request)
         describe_decoded(head.headers)
         if comes_in_pieces(request, head.status, head.headers):

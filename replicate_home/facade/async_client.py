@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..drivers.adrive import AsyncDrive
@@ -60,8 +60,22 @@ class AsyncClient(Core):
         Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
         :class:`CreateOutcomeUnknown` where nobody can say whether it runs, and the errors of any request.
         """
-        arguments = {name: value for name, value in locals().items() if name != "self"}
-        async with self._stream(Call(**arguments), delivers=False) as stream:
+        call = Call(
+            model,
+            input,
+            prompt=prompt,
+            messages=messages,
+            timeout=timeout,
+            wait=wait,
+            webhook=webhook,
+            webhook_events_filter=webhook_events_filter,
+            on_update=on_update,
+            progress=progress,
+            cancel_on_exit=cancel_on_exit,
+            use_file_output=use_file_output,
+            file_encoding_strategy=file_encoding_strategy,
+        )
+        async with self._stream(call, delivers=False) as stream:
             return await stream.result()
 
     def stream(
@@ -82,8 +96,22 @@ class AsyncClient(Core):
         file_encoding_strategy: str | None = None,
     ) -> AsyncStream:
         """Run a model and iterate its output as it grows; see :class:`AsyncStream`, and :meth:`run` for the options."""
-        arguments = {name: value for name, value in locals().items() if name != "self"}
-        return self._stream(Call(**arguments), delivers=True)
+        call = Call(
+            model,
+            input,
+            prompt=prompt,
+            messages=messages,
+            timeout=timeout,
+            wait=wait,
+            webhook=webhook,
+            webhook_events_filter=webhook_events_filter,
+            on_update=on_update,
+            progress=progress,
+            cancel_on_exit=cancel_on_exit,
+            use_file_output=use_file_output,
+            file_encoding_strategy=file_encoding_strategy,
+        )
+        return self._stream(call, delivers=True)
 
     def use(self, model: str, **options: Any) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
@@ -140,26 +168,14 @@ class AsyncClient(Core):
             over = await self._drive(state, errand.route).settle()
 
     def _stream(self, call: Call, *, delivers: bool) -> AsyncStream:
-        route = self._route(call.model)
-
-        async def begin() -> AsyncDrive:
-            return self._drive(await self._do(self._beginning(call, route, delivers=delivers)), route)
-
-        return self._streaming(begin, route, call)
+        return self._streaming(self._beginning(call, delivers=delivers), call)
 
     def _follow(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> AsyncStream:
-        route = self._route(None, backend)
+        call = Call(snapshot.model or "", timeout=timeout)
+        return self._streaming(self._following(snapshot, backend, timeout), call)
 
-        async def begin() -> AsyncDrive:
-            return self._drive(self._following(snapshot, route, timeout), route)
-
-        return self._streaming(begin, route, Call(snapshot.model or "", timeout=timeout))
-
-    def _streaming(self, begin: Callable[[], Awaitable[AsyncDrive]], route: Route, call: Call) -> AsyncStream:
-        async def cancel(prediction_id: str) -> None:
-            await self._do(self._cancelling(prediction_id, route.dialect.name))
-
-        return AsyncStream(begin, self._dressing(route, call), cancel)
+    def _streaming(self, errand: Errand[State], call: Call) -> AsyncStream:
+        return AsyncStream(self, errand, self._dressing(errand.route, call))
 
     async def _create(self, model: Any, input: Any, **options: Any) -> AsyncPrediction:
         call = Call(model, input, **options)

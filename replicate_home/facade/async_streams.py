@@ -10,17 +10,19 @@ import contextlib
 import inspect
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..drivers.adrive import AsyncDrive
 from ..rules.life import News, Output
-from ..rules.lifecycle import Settled
+from ..rules.lifecycle import Settled, State
 from ..words.errors import StreamInterrupted
 from ..words.events import Event, OutputEvent
-from .core import Dressing
+from .core import Dressing, Errand
 from .results import Result
 from .streams import StreamFacts
+
+if TYPE_CHECKING:
+    from .async_client import AsyncClient
 
 
 class AsyncStream(StreamFacts):
@@ -33,13 +35,13 @@ class AsyncStream(StreamFacts):
     seconds, and without waiting for it where the task is cancelled once more.
     """
 
+    __slots__ = ("__weakref__", "_beginning", "_closed", "_finalizer")
+    _client: AsyncClient
     _drive: AsyncDrive | None
 
-    def __init__(
-        self, start: Callable[[], Awaitable[AsyncDrive]], dressing: Dressing, cancel: Callable[[str], Awaitable[Any]]
-    ) -> None:
-        super().__init__(None, dressing, cancel)
-        self._start = start
+    def __init__(self, client: AsyncClient, errand: Errand[State], dressing: Dressing) -> None:
+        super().__init__(client, None, dressing)
+        self._beginning = errand
         self._closed = False
         self._finalizer: weakref.finalize[..., AsyncStream] | None = None
 
@@ -64,7 +66,9 @@ class AsyncStream(StreamFacts):
 
     async def result(self) -> Result:
         """The whole output as ``run()`` returns it, after waiting for the end."""
-        await self._drain()
+        with contextlib.suppress(StopAsyncIteration):
+            while True:
+                await self._next_news()
         return self._outcome()
 
     async def cancel(self) -> None:
@@ -76,7 +80,7 @@ class AsyncStream(StreamFacts):
         if self._drive is None or prediction is None:
             await self.aclose()
         elif not isinstance(self._drive.state, Settled):
-            await self._cancel(prediction.id)
+            await self._client._do(self._cancelling(prediction))
 
     async def aclose(self) -> None:
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
@@ -93,11 +97,6 @@ class AsyncStream(StreamFacts):
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not GeneratorExit:  # then the event loop is gone, and the finalizer sees to it
             await self.aclose()
-
-    async def _drain(self) -> None:
-        with contextlib.suppress(StopAsyncIteration):
-            while True:
-                await self._next_news()
 
     async def _next_news(self) -> News:
         """The next news; StopAsyncIteration at the end of a success, the life's error at the end of anything else."""
@@ -127,7 +126,7 @@ class AsyncStream(StreamFacts):
         """The drive, after the requests that prepare the input."""
         if self._closed:
             raise StopAsyncIteration
-        drive = await self._start()
+        drive = self._client._drive(await self._client._do(self._beginning), self._dressing.route)
         if self._closed:
             raise StreamInterrupted("the stream was closed by another task before it began")
         self._drive = drive

@@ -12,7 +12,7 @@ import attrs
 from ..edges.clock import Clock, SystemClock
 from ..rules.backends import Create
 from ..rules.life import Terms
-from ..rules.lifecycle import State, creating
+from ..rules.lifecycle import State, creating, following
 from ..rules.refs import ModelRef
 from ..words.records import Snapshot
 from ..words.wire import Timeout
@@ -144,6 +144,14 @@ def begin(
     except ValueError as error:
         raise ValueError(f"the input is not JSON: {error}") from None
     return creating(life_terms, request, clock.now())
+
+
+def follow(
+    given: Settings, route: Route, clock: Clock, snapshot: Snapshot, timeout: TimeoutOption
+) -> chores.Chore[State]:
+    """Return the state that follows a prediction from what is known of it, delivering its output."""
+    yield from ()  # no request is needed for that
+    return following(terms(given, route, clock, given.budget(timeout)), snapshot, clock.now())
 
 
 def _hold(wait: Any, timeout: Timeout, longest: float) -> int | None:

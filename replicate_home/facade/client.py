@@ -62,8 +62,22 @@ class Client(Core):
         Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
         :class:`CreateOutcomeUnknown` where nobody can say whether it runs, and the errors of any request.
         """
-        arguments = {name: value for name, value in locals().items() if name != "self"}
-        with self._stream(Call(**arguments), delivers=False) as stream:
+        call = Call(
+            model,
+            input,
+            prompt=prompt,
+            messages=messages,
+            timeout=timeout,
+            wait=wait,
+            webhook=webhook,
+            webhook_events_filter=webhook_events_filter,
+            on_update=on_update,
+            progress=progress,
+            cancel_on_exit=cancel_on_exit,
+            use_file_output=use_file_output,
+            file_encoding_strategy=file_encoding_strategy,
+        )
+        with self._stream(call, delivers=False) as stream:
             return stream.result()
 
     def stream(
@@ -84,8 +98,22 @@ class Client(Core):
         file_encoding_strategy: str | None = None,
     ) -> Stream:
         """Run a model and iterate its output as it grows; see :class:`Stream`, and :meth:`run` for the options."""
-        arguments = {name: value for name, value in locals().items() if name != "self"}
-        return self._stream(Call(**arguments), delivers=True)
+        call = Call(
+            model,
+            input,
+            prompt=prompt,
+            messages=messages,
+            timeout=timeout,
+            wait=wait,
+            webhook=webhook,
+            webhook_events_filter=webhook_events_filter,
+            on_update=on_update,
+            progress=progress,
+            cancel_on_exit=cancel_on_exit,
+            use_file_output=use_file_output,
+            file_encoding_strategy=file_encoding_strategy,
+        )
+        return self._stream(call, delivers=True)
 
     def use(self, model: str, **options: Any) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
@@ -149,19 +177,15 @@ class Client(Core):
             return done.value  # type: ignore[no-any-return]  # the chore's T
 
     def _stream(self, call: Call, *, delivers: bool) -> Stream:
-        route = self._route(call.model)
-        return self._streaming(self._do(self._beginning(call, route, delivers=delivers)), route, call)
+        return self._streaming(self._beginning(call, delivers=delivers), call)
 
     def _follow(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> Stream:
-        route = self._route(None, backend)
         call = Call(snapshot.model or "", timeout=timeout)
-        return self._streaming(self._following(snapshot, route, timeout), route, call)
+        return self._streaming(self._following(snapshot, backend, timeout), call)
 
-    def _streaming(self, state: State, route: Route, call: Call) -> Stream:
-        def cancel(prediction_id: str) -> None:
-            self._do(self._cancelling(prediction_id, route.dialect.name))
-
-        return Stream(self._drive(state, route), self._dressing(route, call), cancel)
+    def _streaming(self, errand: Errand[State], call: Call) -> Stream:
+        drive = self._drive(self._do(errand), errand.route)
+        return Stream(self, drive, self._dressing(errand.route, call))
 
     def _create(self, model: Any, input: Any, **options: Any) -> Prediction:
         call = Call(model, input, **options)

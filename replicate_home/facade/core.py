@@ -6,7 +6,7 @@ and the route it goes; each client has it run in its own way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeVar
 
 import attrs
@@ -23,7 +23,7 @@ from ..words.errors import ModelError, UnsafeURL
 from ..words.records import Snapshot
 from ..words.wire import Request
 from . import chores
-from .calls import LONGEST_HOLD, Call, begin, terms
+from .calls import LONGEST_HOLD, Call, begin, follow, terms
 from .connections import Connections, Models
 from .file_output import Download, pieces_with_files
 from .progress import Report, reporting
@@ -59,15 +59,6 @@ class Errand(Generic[T]):
     def reads_files(self) -> bool:
         """Whether its own steps take time, for they read the caller's files."""
         return not is_json(self.input)
-
-
-@attrs.frozen
-class Dressing:
-    """How a stream's output is handed out: in pieces, as a whole, and to whom snapshots are reported."""
-
-    shape: Callable[[list[Any]], list[Any]]
-    finish: Callable[[Snapshot], Result]
-    report: Report | None
 
 
 class Core:
@@ -190,8 +181,9 @@ class Core:
 
     # ---- errands ----
 
-    def _beginning(self, call: Call, route: Route, *, delivers: bool) -> Errand[State]:
+    def _beginning(self, call: Call, *, delivers: bool) -> Errand[State]:
         """The state that creates a prediction which is followed to its end."""
+        route = self._route(call.model)
         hold = self._longest_hold(route)
         chore = begin(self._settings, route, self._clock, call, self._schema, delivers=delivers, longest_hold=hold)
         return Errand(chore, route, call.input)
@@ -219,34 +211,22 @@ class Core:
         life_terms = terms(self._settings, route, self._clock, self._settings.budget(timeout), delivers=False)
         return Errand(_waited(life_terms, snapshot, self._clock.now()), route)
 
-    def _following(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> State:
+    def _following(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> Errand[State]:
         """The state that follows a prediction from what is known of it, delivering its output."""
-        life_terms = terms(self._settings, route, self._clock, self._settings.budget(timeout))
-        return following(life_terms, snapshot, self._clock.now())
+        route = self._route(None, backend)
+        return Errand(follow(self._settings, route, self._clock, snapshot, timeout), route)
 
     # ---- dressing ----
 
     def _dressing(self, route: Route, call: Call) -> Dressing:
-        base_url = route.dialect.base_url
-
-        def shape(items: list[Any]) -> list[Any]:
-            return pieces_with_files(items, base_url, opener) if call.use_file_output else items
-
-        def opener(url: str) -> Download:
-            return self._download(url, route)
-
-        def finish(snapshot: Snapshot) -> Result:
-            return result_of(snapshot, base_url, opener, use_file_output=call.use_file_output)
-
-        return Dressing(shape, finish, reporting(call.on_update, call.progress))
+        return Dressing(self, route, call.use_file_output, reporting(call.on_update, call.progress))
 
     def _result(self, snapshot: Snapshot, backend: str | None) -> Result:
         """The result of a prediction that has ended; raises what it ended with."""
         route = self._route(None, backend)
         over = following(self._plain_terms(route), snapshot, self._clock.now())
         assert isinstance(over, Settled)
-        final = chores.snapshot_of(over)
-        return result_of(final, route.dialect.base_url, lambda url: self._download(url, route), use_file_output=True)
+        return Dressing(self, route).finish(chores.snapshot_of(over))
 
     def _download(self, url: str, route: Route) -> Download:
         """Ask for a file; its body is read by whoever gets the :class:`Download`."""
@@ -271,6 +251,28 @@ class Core:
             return drive.read(min((limit for limit in limits if limit is not None), default=None))
 
         return Download(settled.answer.content_type, read, drive.close_body)
+
+
+@attrs.frozen
+class Dressing:
+    """How the output of one call is handed out: in pieces, as a whole, and to whom snapshots are reported."""
+
+    core: Core
+    route: Route
+    use_file_output: bool = True
+    report: Report | None = None
+
+    def shape(self, items: list[Any]) -> list[Any]:
+        """Pieces of the output as the caller gets them."""
+        return pieces_with_files(items, self.route.dialect.base_url, self._open) if self.use_file_output else items
+
+    def finish(self, snapshot: Snapshot) -> Result:
+        """The whole output as the caller gets it."""
+        base_url = self.route.dialect.base_url
+        return result_of(snapshot, base_url, self._open, use_file_output=self.use_file_output)
+
+    def _open(self, url: str) -> Download:
+        return self.core._download(url, self.route)
 
 
 def _waited(life_terms: Terms, snapshot: Snapshot, now: float) -> chores.Chore[Snapshot]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from ..drivers.drive import Drive
 from ..rules.life import News, Output
@@ -14,17 +14,22 @@ from ..rules.lifecycle import Settled, State
 from ..words.errors import ReplicateHomeError, StreamInterrupted
 from ..words.events import DoneEvent, Event, OutputEvent
 from ..words.records import Snapshot
-from .core import Dressing
+from .core import Dressing, Errand
 from .results import Result
+
+if TYPE_CHECKING:
+    from .client import Client
 
 
 class StreamFacts:
     """What a stream knows without waiting; the same for threads and for event loops."""
 
-    def __init__(self, drive: Any, dressing: Dressing, cancel: Callable[[str], Any]) -> None:
+    __slots__ = ("_batch", "_client", "_dressing", "_drive", "_reported")
+
+    def __init__(self, client: Any, drive: Any, dressing: Dressing) -> None:
+        self._client = client
         self._drive = drive
         self._dressing = dressing
-        self._cancel = cancel
         self._batch: Iterator[Any] = iter(())
         self._reported: Snapshot | None = None
 
@@ -57,6 +62,9 @@ class StreamFacts:
         """All text that the life has delivered."""
         return "".join(str(item) for item in self._drive.state.life.delivered)
 
+    def _cancelling(self, prediction: Snapshot) -> Errand[Snapshot]:
+        return self._client._cancelling(prediction.id, self._dressing.route.dialect.name)  # type: ignore[no-any-return]  # the client of either kind
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(prediction={self.prediction!r})"
 
@@ -71,10 +79,12 @@ class Stream(StreamFacts):
     Closed or dropped before its end it cancels the prediction, unless ``cancel_on_exit=False``.
     """
 
+    __slots__ = ("__weakref__", "_finalizer", "_moving")
+    _client: Client
     _drive: Drive
 
-    def __init__(self, drive: Drive, dressing: Dressing, cancel: Callable[[str], Any]) -> None:
-        super().__init__(drive, dressing, cancel)
+    def __init__(self, client: Client, drive: Drive, dressing: Dressing) -> None:
+        super().__init__(client, drive, dressing)
         self._finalizer = weakref.finalize(self, _dropped, drive)
         self._moving = threading.Lock()
 
@@ -116,7 +126,7 @@ class Stream(StreamFacts):
         if self.prediction is None:
             self.close()
         elif not isinstance(self._drive.state, Settled):
-            self._cancel(self.prediction.id)
+            self._client._do(self._cancelling(self.prediction))
 
     def close(self) -> None:
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
