@@ -51,7 +51,7 @@ class Exchange:
     """One request and its answer over one connection: until when, how far it got, what went wrong.
 
     ``phase`` is the word for what it is at, ``sent`` is whether a byte of the request may have left. ``connect`` is
-    how many seconds reaching the server may take.
+    how many seconds reaching the server may take, ``head`` the request without its body, as long as it is not sent.
     """
 
     __slots__ = (
@@ -61,6 +61,7 @@ class Exchange:
         "connect",
         "deadline",
         "error",
+        "head",
         "phase",
         "proxied",
         "sent",
@@ -72,17 +73,11 @@ class Exchange:
         self.phase = "resolve"
         self.sent = False
         self.proxied = False
+        self.head = b""
         self.error: Exception | None = None
         self._connection: aiohttp.connector.Connection | None = None
         self._line: Line | None = None
         self._handshakes_with_proxy = 0
-
-    def check_time(self) -> None:
-        """Raise TimeoutError where nothing of it is left."""
-        left = _left(self.deadline)
-        if left is not None and left <= 0:
-            self.phase = "connect"
-            raise TimeoutError("the time allowed is over")
 
     async def reach(self, connector: aiohttp.BaseConnector, way: Way, method: str) -> None:
         """Take a connection from the pool, for a create none that has idled long, or have one made."""
@@ -90,9 +85,12 @@ class Exchange:
         self.proxied = proxy is not None
         self._handshakes_with_proxy = int(proxy is not None and proxy.scheme == "https")
         self.phase = "proxy" if self.proxied else "connect"
+        left = None if self.deadline is None else self.deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError("the time allowed is over")
         was = CURRENT.set(self)
         try:
-            async with asyncio.timeout(_left(self.deadline)), way.turn, asyncio.timeout(self.connect):
+            async with asyncio.timeout(left), way.turn, asyncio.timeout(self.connect):
                 while self._line is None:
                     connection = await connector.connect(way.server, [], _NO_TIMEOUTS)
                     line = _line_of(connection)
@@ -103,19 +101,18 @@ class Exchange:
                         connection.close()
         finally:
             CURRENT.reset(was)
-        self.phase = "send"
 
-    async def ask(self, head: ConcealedBytes, body: bytes | Upload | None) -> Head:
+    async def ask(self, body: bytes | Upload | None) -> Head:
         """Send the request and wait for the head of the answer."""
         line, refused = self._line, False
         assert line is not None
-        self.sent = True
+        self.phase, self.sent = "send", True
         if body is None or (isinstance(body, bytes) and len(body) <= _PIECE):
-            line.write(ConcealedBytes(head + (body or b"")))
+            line.write(ConcealedBytes(self.head + (body or b"")))
         else:
-            line.write(head)
+            line.write(self.head)
             refused = not await self._upload(line, body)
-        del head, body  # thousands may wait here
+        self.head = b""  # thousands may wait here
         self.phase = "wait"
         reader = HeadReader()
         while data := await line.receive(self.deadline):
@@ -125,6 +122,7 @@ class Exchange:
             if answer is not None:
                 line.put_back(reader.rest)
                 answer.keeps_alive = answer.keeps_alive and not refused
+                self.phase = "body"
                 return answer
         if refused:  # it never took the whole request, and had no answer to tell why
             self.phase = "send"
@@ -170,10 +168,6 @@ class Exchange:
         if connection is not None and line is not None:
             line.abort()
             connection.close()
-
-
-def _left(until: float | None) -> float | None:
-    return None if until is None else until - time.monotonic()
 
 
 def _cut(body: bytes) -> Iterator[bytes]:

@@ -49,7 +49,16 @@ class Sender:
         exchange = Exchange(deadline, request.connect)
         failure: BaseException
         try:
-            return await self._ask(request, exchange)
+            way = self._prepare(request, exchange)
+            await exchange.reach(self._connector or await self._opened(), way, request.method)
+            head = await exchange.ask(request.body)
+            if head.status == 407 and exchange.proxied:
+                raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
+            body = AiohttpBody(Payload(request.method, head), exchange, request)
+            describe_decoded(head.headers)
+            if comes_in_pieces(request, head.status, head.headers):
+                return Response(head.status, head.headers), body
+            return Response(head.status, head.headers, await read_whole(body, deadline)), None
         except asyncio.CancelledError as error:
             failure = asyncio.CancelledError(*error.args)
         except ReplicateHomeError as error:
@@ -69,28 +78,18 @@ class Sender:
         if guard is not None:
             await guard.aclose()  # type: ignore[attr-defined]  # it is a generator
 
-    async def _ask(self, request: Request, exchange: Exchange) -> tuple[Response, AiohttpBody | None]:
+    def _prepare(self, request: Request, exchange: Exchange) -> Way:
+        """Have the exchange know what to send, and return the way there."""
         place = place_of(request)
-        way = self._ways.get(place.origin) or self._found(place, request.url)
-        connector = self._connector or await self._opened()
-        exchange.check_time()
-        await exchange.reach(connector, way, request.method)
-        target = place.origin + place.target if way.forwards else place.target
+        way = self._ways.get(place.origin)
+        if way is None:
+            if len(self._ways) >= ORIGINS:
+                self._ways.clear()
+            way = self._ways[place.origin] = self._way(place, request.url)
+        exchange.phase = "send"
         headers = {**headers_of(request, place.host), **way.credentials}
-        head = await exchange.ask(request_head(request.method, target, headers), request.body)
-        if head.status == 407 and exchange.proxied:
-            raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
-        exchange.phase = "body"
-        body = AiohttpBody(Payload(request.method, head), exchange, request)
-        describe_decoded(head.headers)
-        if comes_in_pieces(request, head.status, head.headers):
-            return Response(head.status, head.headers), body
-        return Response(head.status, head.headers, await read_whole(body, exchange.deadline)), None
-
-    def _found(self, place: Place, url: str) -> Way:
-        if len(self._ways) >= ORIGINS:
-            self._ways.clear()
-        way = self._ways[place.origin] = self._way(place, url)
+        target = place.origin + place.target if way.forwards else place.target
+        exchange.head = request_head(request.method, target, headers)
         return way
 
     def _way(self, place: Place, url: str) -> Way:

@@ -41,7 +41,7 @@ class AsyncStream(StreamFacts):
 
     def __init__(self, client: AsyncClient, errand: Errand[State], dressing: Dressing) -> None:
         super().__init__(client, None, dressing)
-        self._beginning = errand
+        self._beginning: Errand[State] | None = errand
         self._closed = False
         self._finalizer: weakref.finalize[..., AsyncStream] | None = None
 
@@ -126,10 +126,11 @@ class AsyncStream(StreamFacts):
         """The drive, after the requests that prepare the input."""
         if self._closed:
             raise StopAsyncIteration
+        assert self._beginning is not None
         drive = self._client._drive(await self._client._do(self._beginning), self._dressing.route)
         if self._closed:
             raise StreamInterrupted("the stream was closed by another task before it began")
-        self._drive = drive
+        self._drive, self._beginning = drive, None
         self._finalizer = weakref.finalize(self, _dropped, drive, asyncio.get_running_loop())
         return drive
 
