@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from functools import partial
 from typing import Any, assert_never
 
@@ -21,7 +21,7 @@ Leaving = set["asyncio.Task[None]"]
 
 
 class AsyncDrive:
-    """One life under way: iterate for its news; afterwards ``state`` is :class:`Settled`.
+    """One life under way: ``news`` is what the latest step has brought; in the end ``state`` is :class:`Settled`.
 
     Whoever is cancelled while he waits in it leaves: for that he waits two seconds at most, two more where the server
     holds the create, and no longer where he is cancelled once more; the leaving goes on in a task of its own.
@@ -34,10 +34,10 @@ class AsyncDrive:
         "_decoder",
         "_impatient",
         "_leaving",
-        "_news",
         "_transport",
         "body",
         "left",
+        "news",
         "state",
     )
 
@@ -45,26 +45,19 @@ class AsyncDrive:
         self.state = state
         self.left = False
         self.body: AsyncBody | None = None
-        self._decoder = Decoder()
+        self._decoder: Decoder | None = None
         self._transport = transport
         self._clock = clock
-        self._news: Iterator[News] = iter(state.news)
+        self.news: Iterator[News] = iter(state.news)
         self._all_leaving = leaving
         self._leaving: asyncio.Task[None] | None = None
         self._impatient = False
         self._create: asyncio.Task[Came] | None = None
 
-    def __aiter__(self) -> AsyncDrive:
-        return self
-
-    async def __anext__(self) -> News:
-        while True:
-            for news in self._news:
-                return news
-            if self.left or isinstance(self.state, Settled):
-                raise StopAsyncIteration
-            state = await self.step()
-            self._news = iter(() if self.left else state.news)  # left by another task: what the state says is old
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left to take; its last news may still be there."""
+        return self.left or isinstance(self.state, Settled)
 
     async def settle(self) -> Settled:
         """Go on to the end, whatever the news."""
@@ -75,7 +68,7 @@ class AsyncDrive:
     async def step(self) -> State:
         """Do what the state says, once; on any exception leave, and let it pass."""
         try:
-            return self._become(self.state, await self._advance(self.state))
+            state = self._become(self.state, await self._advance(self.state))
         except GeneratorExit:  # the event loop is gone, and nothing can be waited for
             self.left = True
             self.close_body()
@@ -88,6 +81,8 @@ class AsyncDrive:
             if self.state.life.snapshot is not None:
                 error.add_note(f"while waiting for prediction {self.state.life.snapshot.id}")
             raise
+        self.news = iter(() if self.left else state.news)  # left by another task: what the state says is old
+        return state
 
     async def leave(self) -> None:
         """The caller goes: close the stream and cancel what is ours, soon or in the background."""
@@ -136,19 +131,25 @@ class AsyncDrive:
             state = await self._advance(state)
         self.state = state
 
-    async def _advance(self, state: State) -> State:
+    def _advance(self, state: State) -> Awaitable[State]:
         match state:
             case Sending():
-                return state.next(await self._send(state), self._clock.now())
+                return self._send(state)
             case Pausing():
-                await sleep_on(self._clock, state.until - self._clock.now())
-                return state.next(self._clock.now())
+                return self._pause(state)
             case Reading():
-                arrived = await self._take(state)
-                return state.next(arrived, self._clock.now(), self._decoder.retry)
+                return self._read_on(state)
             case Settled():
-                return state
+                return _already(state)
         assert_never(state)
+
+    async def _pause(self, pausing: Pausing) -> State:
+        await sleep_on(self._clock, pausing.until - self._clock.now())
+        return pausing.next(self._clock.now())
+
+    async def _read_on(self, reading: Reading) -> State:
+        arrived = await self._take(reading)
+        return reading.next(arrived, self._clock.now(), None if self._decoder is None else self._decoder.retry)
 
     def _become(self, before: State, after: State) -> State:
         """Take on the next state, unless somebody else has left meanwhile."""
@@ -158,19 +159,18 @@ class AsyncDrive:
             self.close_body()
         return self.state
 
-    async def _send(self, sending: Sending) -> Came:
+    async def _send(self, sending: Sending) -> State:
         self.close_body()
         if sending.kind is not Kind.CREATE or not sending.life.terms.cancels:
-            return await self._exchange(sending)
+            return sending.next(await self._exchange(sending), self._clock.now())
         # Not torn off where the caller is cancelled: without the answer there is no id to cancel the prediction by.
-        create = self._create = asyncio.ensure_future(self._exchange(sending))
+        create = self._create = asyncio.create_task(self._exchange(sending), name="replicate_home create")
         heard = asyncio.get_running_loop().create_future()
         create.add_done_callback(partial(_tell, heard))
         await heard
         self._create = None
-        return (
-            Disconnected("left", phase="wait", may_have_been_processed=True) if create.cancelled() else create.result()
-        )
+        lost = Disconnected("left", phase="wait", may_have_been_processed=True) if create.cancelled() else None
+        return sending.next(lost or create.result(), self._clock.now())
 
     async def _hear_of_create(self) -> None:
         """Wait for the answer to a create that is under way, as long as the server may hold it, and take it in."""
@@ -190,13 +190,16 @@ class AsyncDrive:
             response, self.body = await self._transport.send(sending.request, self._moment(sending.until))
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
-        self._decoder = Decoder()
+        self._decoder = None
         return response
 
     async def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
         try:
             data = await self.read(reading.until)
-            return self._decoder.feed(data) if data else None
+            if not data:
+                return None
+            self._decoder = self._decoder or Decoder()
+            return self._decoder.feed(data)
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
 
@@ -204,6 +207,10 @@ class AsyncDrive:
         """``until`` on the transport's own clock, which need not be the caller's; one without a clock has his."""
         clock = getattr(self._transport, "clock", self._clock)
         return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
+
+
+async def _already(state: Settled) -> State:
+    return state
 
 
 def _tell(waiter: asyncio.Future[None], _: asyncio.Task[Any]) -> None:

@@ -26,7 +26,7 @@ CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", def
 """The exchange that is reaching its server, for the parts of aiohttp that are not handed it."""
 BUFFERED = 256 * 1024
 """How many bytes may have arrived and not been asked for before the server has to wait."""
-OPENING = 256
+OPENING = 100
 """How many connections to one origin are opened at once."""
 _PIECE = 64 * 1024
 _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)

@@ -66,10 +66,11 @@ class AsyncStream(StreamFacts):
 
     async def result(self) -> Result:
         """The whole output as ``run()`` returns it, after waiting for the end."""
-        with contextlib.suppress(StopAsyncIteration):
+        try:
             while True:
                 await self._next_news()
-        return self._outcome()
+        except StopAsyncIteration:
+            return self._outcome()
 
     async def cancel(self) -> None:
         """Have the prediction canceled, from any task; whoever iterates gets :class:`ModelCanceled`.
@@ -103,11 +104,15 @@ class AsyncStream(StreamFacts):
         drive = self._drive or await self._started()
         closed_before = drive.left
         try:
-            async for news in drive:
-                report = self._report()
-                if inspect.isawaitable(report):
-                    await report
-                return news
+            while True:
+                for news in drive.news:
+                    report = self._report()
+                    if inspect.isawaitable(report):
+                        await report
+                    return news
+                if drive.is_over:
+                    break
+                await drive.step()
         except GeneratorExit:
             raise
         except BaseException:

@@ -146,12 +146,15 @@ def driven_in_a_loop(script, timeout, leave_after):
     async def main():
         drive = AsyncDrive(beginning(transport.clock, timeout), ThreadedTransport(transport), transport.clock, set())
         news = []
-        async for one in drive:
-            news.append(one)
-            if len(news) == leave_after:
-                await drive.leave()
-                break
-        return told(drive, news)
+        while True:
+            for one in drive.news:
+                news.append(one)
+                if len(news) == leave_after:
+                    await drive.leave()
+                    return told(drive, news)
+            if drive.is_over:
+                return told(drive, news)
+            await drive.step()
 
     return asyncio.run(main()), transport
 
