@@ -8,6 +8,7 @@ reason; it never stops the run.
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -95,24 +96,24 @@ class Bench:
                     file.write(content)
         return str(path)
 
-    def start(self, column: str, code: str) -> tuple[float, str]:
-        """Milliseconds of a whole new interpreter that runs ``code``, and what it printed."""
+    def start(self, column: str, code: str, *options: str) -> tuple[float, subprocess.CompletedProcess[str]]:
+        """Milliseconds of a whole new interpreter that runs ``code``, and the process with what it printed."""
         begun = time.perf_counter()
         done = subprocess.run(
-            [str(self.pythons[column]), "-c", code],
+            [str(self.pythons[column]), *options, "-c", code],
             capture_output=True, text=True, timeout=60, env=clean_environ(), check=False, cwd=self.folder,
         )  # fmt: skip
         milliseconds = 1e3 * (time.perf_counter() - begun)
         if done.returncode:
             raise EOFError((done.stderr.strip().splitlines() or ["failed without a word"])[-1])
-        return milliseconds, done.stdout
+        return milliseconds, done
 
 
 def imports(bench: Bench, column: str, _: int) -> Figures:
     """What importing costs over starting Python, and what it loads."""
     name = COLUMNS[column].imports
     loaded = f"import sys; old = set(sys.modules); import {name}; print(*(set(sys.modules) - old))"
-    modules = bench.start(column, loaded)[1].split()
+    modules = bench.start(column, loaded)[1].stdout.split()
     foreign = {one.partition(".")[0] for one in modules} - sys.stdlib_module_names - {name}
     nothing = bench.start(column, "pass")[0]
     figures: Figures = {
@@ -127,9 +128,27 @@ def imports(bench: Bench, column: str, _: int) -> Figures:
 
 def first_result(bench: Bench, column: str, _: int) -> Figures:
     """A script of three lines, from the start of its process to its end."""
+    return {"ms": bench.start(column, one_run(bench, column))[0]}
+
+
+def one_run(bench: Bench, column: str) -> str:
+    """A script that runs one prediction."""
     origin, adapter = bench.server.origin, COLUMNS[column].adapter
     code = f"import sys; sys.path.insert(0, {str(PEERS)!r}); import {adapter} as peer\n"
-    return {"ms": bench.start(column, code + f"print(peer.Peer({origin!r}).run('bench/finished'))")[0]}
+    return code + f"print(peer.Peer({origin!r}).run('bench/finished'))"
+
+
+def loading(bench: Bench, column: str, _: int) -> Figures:
+    """What of the same script is the loading of modules, and of whose."""
+    figures = dict.fromkeys(("python_ms", "requests_ms", "attrs_ms", "ours_ms"), 0.0)
+    told = bench.start(column, one_run(bench, column), "-X", "importtime")[1].stderr
+    for own, name in re.findall(r"import time: +([0-9]+) \|[^|]*\| *([^.\n]+)", told):
+        is_python = name in sys.stdlib_module_names or name.lstrip("_") in sys.stdlib_module_names
+        figures["python_ms" if is_python else WHOSE.get(name, "requests_ms")] += int(own) / 1000
+    return figures
+
+
+WHOSE = {"attr": "attrs_ms", "attrs": "attrs_ms", "replicate_home": "ours_ms"}
 
 
 def run(bench: Bench, column: str, _: int) -> Figures:
@@ -208,9 +227,12 @@ class Measure(NamedTuple):
 
 ASYNC = ("official_async", "ours_async")  # what loops do not change is measured with the blocking client
 
+NOT_LOADED = ("bare", "urllib3", "aiohttp", "official", *ASYNC)
+
 MEASURES: Mapping[str, Measure] = {
     "import": Measure(imports, lambda scale: scale.starts, not_for=ASYNC),
     "first_result": Measure(first_result, lambda scale: scale.starts),
+    "loading": Measure(loading, lambda scale: scale.starts, not_for=NOT_LOADED),
     "run": Measure(run, lambda scale: scale.rounds),
     "tokens": Measure(tokens, lambda scale: scale.rounds),
     "chunks": Measure(chunks, lambda scale: scale.rounds),
@@ -274,7 +296,9 @@ def version(bench: Bench, column: str) -> str:
     name = COLUMNS[column].imports
     if name == "socket":
         return "Python"
-    return bench.start(column, f"from importlib.metadata import version; print('{name}', version('{name}'))")[1].strip()
+    return bench.start(column, f"from importlib.metadata import version; print('{name}', version('{name}'))")[
+        1
+    ].stdout.strip()
 
 
 def take(bench: Bench, measure: Measure, column: str, turn: int) -> Figures:

@@ -43,6 +43,8 @@ fixed intervals:
 * *CPU per `run()`*: one client, one warm connection, a prediction that the server answers as finished at once.
 * *Streamed token*: the create, the stream to its end and whatever the client does to confirm that it is complete,
   divided by the number of tokens.
+* *Loading modules*: the same script under `-X importtime`, which makes all of it slower; compare these four among
+  themselves.
 * *Decoder alone*: the bytes of a stream are there; the bare socket's is a cutter that knows no grammar.
 * *Done-lag*: the server writes the moment of completion into the output; the client subtracts it from the moment at
   which it has the output. *Past the hold* the server answers the create after 0.2 s with a prediction that runs on for
@@ -64,7 +66,9 @@ class Report(NamedTuple):
 
     def tables(self) -> str:
         """The figures, the targets, and why there are blanks."""
-        return "\n".join(part for part in (self.figures(), self.targets(), self.curve(), self.blanks()) if part)
+        return "\n".join(
+            part for part in (self.figures(), self.targets(), self.missed(), self.curve(), self.blanks()) if part
+        )
 
     def figures(self) -> str:
         """The table of medians."""
@@ -90,6 +94,12 @@ class Report(NamedTuple):
                     )
                 )
         return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+    def missed(self) -> str:
+        """What it would take to reach the targets that were missed."""
+        found = {target: reached(target, self.results) for target in TARGETS if target.price}
+        missed = [target for target, outcome in found.items() if outcome is not None and not outcome[1]]
+        return "".join(f"Missed: *{self.titled(target.text)}*. {target.price}\n" for target in missed)
 
     def curve(self) -> str:
         """A few points of the polling curves."""
