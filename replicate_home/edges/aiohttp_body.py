@@ -69,6 +69,10 @@ class AiohttpBody:
         with suppress(RuntimeError):  # the loop has ended, and its connections with it
             self._loop.call_soon_threadsafe(self._exchange.drop)
 
+    def __del__(self) -> None:
+        if not self._closed:
+            self.close()
+
     def _give_back(self) -> None:
         """Let go of the connection as soon as the last byte is there: to serve again, if it can."""
         if self._payload.frees_connection:

@@ -12,6 +12,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -100,7 +101,8 @@ class Exchange:
                     else:
                         connection.close()
         finally:
-            CURRENT.reset(was)
+            with suppress(ValueError):  # it is thrown away in another context than it began in
+                CURRENT.reset(was)
 
     async def ask(self, body: bytes | Upload | None) -> Head:
         """Send the request and wait for the head of the answer."""
@@ -239,7 +241,7 @@ class Line(asyncio.Protocol):
         while not self._arrived and not self._ended:
             await self._wait(until)
         data, self._arrived = self._arrived, b""
-        if self._is_paused:
+        if self._is_paused and not self._ended:
             self._is_paused = False
             self._transport.resume_reading()
         if not data and self._error is not None:

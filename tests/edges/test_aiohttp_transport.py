@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import logging
 import pickle
 import socket
@@ -22,6 +23,7 @@ from replicate_home.testing.scripted_server import (
     Send,
     Serve,
     Stall,
+    Take,
     answer,
     chunk,
     chunked,
@@ -242,6 +244,69 @@ class TestConnections:
             ask(transport, server.url, method="POST", body=b"ab" * 1_500_000)
             assert server.requests[0].body == b"ab" * 1_500_000
             assert server.requests[0].headers["content-length"] == "3000000"
+
+    def test_an_answer_is_heard_while_the_body_is_still_being_sent(self, transport):
+        early = [Take(10), Send(answer(413, b"{}")), Stall()]  # it goes on listening, and reads nothing more
+        with ScriptedServer(early, [ok()]) as server:
+            response, _ = ask(transport, server.url, method="POST", body=bytes(20_000_000))
+            assert response.status == 413
+            assert ask(transport, server.url)[0].status == 200
+            assert server.connections == 2
+
+    def test_of_many_requests_at_once_most_wait_their_turn_to_connect_and_their_time_waits_too(self, monkeypatch):
+        monkeypatch.setattr(aiohttp_lines, "OPENING", 2)
+        opening, most = 0, 0
+        connect = aiohttp_lines.aiohttp.TCPConnector.connect
+
+        async def slow(*arguments):
+            nonlocal opening, most
+            opening += 1
+            most = max(most, opening)
+            await asyncio.sleep(0.1)
+            opening -= 1
+            return await connect(*arguments)
+
+        monkeypatch.setattr(aiohttp_lines.aiohttp.TCPConnector, "connect", slow)
+
+        async def main(url):
+            transport = AiohttpTransport()
+            requests = [Request("GET", url, connect=0.2) for _ in range(8)]  # the last begin to connect after 0.3 s
+            return await asyncio.gather(*(transport.send(request, None) for request in requests))
+
+        with ScriptedServer([ok()], repeat=True) as server:
+            assert [response.status for response, _ in asyncio.run(main(server.url))] == [200] * 8
+        assert most == 2
+
+    def test_who_waits_for_his_turn_to_connect_is_held_to_the_deadline(self, monkeypatch):
+        monkeypatch.setattr(aiohttp_lines, "OPENING", 1)
+
+        async def never(*arguments):
+            await asyncio.sleep(3600)
+
+        monkeypatch.setattr(aiohttp_lines.aiohttp.TCPConnector, "connect", never)
+
+        async def main():
+            transport = AiohttpTransport()
+            first = asyncio.create_task(transport.send(Request("GET", "http://127.0.0.1:1/", connect=None), None))
+            await asyncio.sleep(0)
+            with pytest.raises(RequestTimeout) as caught:
+                await transport.send(Request("POST", "http://127.0.0.1:1/"), transport.clock.now() + SOON)
+            first.cancel()
+            return caught.value
+
+        assert truth(asyncio.run(main())) == (RequestTimeout, "connect", False)
+
+    def test_a_body_that_is_thrown_away_unread_closes_its_connection(self, caplog):
+        async def main(url):
+            transport = AiohttpTransport()
+            await transport.send(Request("GET", url, streams=True), None)
+            gc.collect()
+            return (await transport.send(Request("GET", url), None))[0].status
+
+        cut_short = answer(200, b"", {"Content-Length": "9"}, framed=False) + b"some"
+        with ScriptedServer([Receive(), Send(cut_short), Stall()], [ok()]) as server:
+            assert asyncio.run(main(server.url)) == 200
+        assert "Unclosed" not in caplog.text
 
     def test_chunks_with_something_after_them_do_not_reach_the_next_answer(self, transport):
         with ScriptedServer([Receive(), Send(chunked(b"{}") + b"HTTP/1.1 200"), Stall()], [ok(b"2")]) as server:

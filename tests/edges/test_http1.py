@@ -15,9 +15,12 @@ from replicate_home.edges.http1 import (
     Chunked,
     Concealed,
     Counted,
+    Cut,
     Gunzip,
     Head,
+    HeadReader,
     Malformed,
+    Payload,
     UntilClose,
     decoder,
     framing,
@@ -291,3 +294,93 @@ class TestGzip:
     @pytest.mark.parametrize(("coding", "kind"), [("gzip", Gunzip), ("X-GZIP", Gunzip), ("identity", type(None))])
     def test_the_header_names_the_decoder(self, coding, kind):
         assert type(decoder({"content-encoding": coding})) is kind
+
+
+def read_head(pieces: list[bytes]) -> tuple[Head | None, bytes]:
+    """The head in ``pieces``, and what came with its last one and after."""
+    reader = HeadReader()
+    for number, piece in enumerate(pieces):
+        found = reader.feed(piece)
+        if found is not None:
+            return found, reader.rest + b"".join(pieces[number + 1 :])
+    return None, reader.rest
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
+
+
+class TestHeadReader:
+    @given(st.integers(0, 3), st.binary(max_size=20), st.lists(st.integers(0, 300), max_size=6))
+    def test_the_real_head_is_found_after_interim_ones_in_any_pieces(self, interims, rest, places):
+        found, after = read_head(cut(INTERIM * interims + ANSWER + rest, places))
+        assert found == Head(200, "OK", {"a": "b"}, True)
+        assert after == rest
+
+    @given(st.integers(1, len(ANSWER)))
+    def test_a_head_that_is_cut_is_none(self, missing):
+        assert read_head([ANSWER[:-missing]])[0] is None
+
+    @pytest.mark.parametrize("data", [INTERIM * 16, b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"220 mail ready\r\n"])
+    def test_interim_answers_without_end_and_what_was_not_asked_for_are_malformed(self, data):
+        with pytest.raises(Malformed):
+            read_head([data])
+
+
+def read_body(payload: Payload, pieces: list[bytes]) -> bytes:
+    """The body in ``pieces``, as a transport reads it; raises where they are not all of it."""
+    body, left = b"", list(pieces)
+    while True:
+        data = payload.unpacked()
+        if not data:
+            arrived = b"" if payload.has_arrived else next((left.pop(0) for _ in left), b"")
+            if not arrived:
+                payload.end()
+                return body
+            data = payload.feed(arrived)
+        body += data
+
+
+FRAMINGS = {
+    "chunked": lambda body: ({"transfer-encoding": "chunked"}, wire([body] if body else [])),
+    "counted": lambda body: ({"content-length": str(len(body))}, body),
+    "until close": lambda body: ({}, body),
+}
+
+
+class TestPayload:
+    @given(st.sampled_from(sorted(FRAMINGS)), st.booleans(), st.binary(max_size=300), st.lists(st.integers(0, 400)))
+    def test_a_body_is_the_same_however_it_is_framed_packed_and_cut(self, name, packed, data, places):
+        headers, sent = FRAMINGS[name](gzip.compress(data) if packed else data)
+        payload = Payload("GET", Head(200, "", headers | ({"content-encoding": "gzip"} if packed else {}), True))
+        assert read_body(payload, cut(sent, places)) == data
+        assert payload.has_arrived
+        assert payload.frees_connection is (name != "until close")
+
+    @given(st.sampled_from(["chunked", "counted"]), st.binary(min_size=1, max_size=300), st.data())
+    def test_a_body_that_is_cut_is_never_whole(self, name, data, draw):
+        headers, sent = FRAMINGS[name](data)
+        with pytest.raises(Cut):
+            read_body(Payload("GET", Head(200, "", headers, True)), [sent[: draw.draw(st.integers(0, len(sent) - 1))]])
+
+    @given(st.binary(min_size=1, max_size=300), st.data())
+    def test_a_gzip_that_is_cut_gives_what_came_and_is_never_whole(self, data, draw):
+        packed = gzip.compress(data)
+        headers, sent = FRAMINGS["counted"](packed[: draw.draw(st.integers(1, len(packed) - 1))])
+        payload = Payload("GET", Head(200, "", headers | {"content-encoding": "gzip"}, True))
+        with pytest.raises(Cut):
+            read_body(payload, [sent])
+
+    @given(st.sampled_from(["chunked", "counted"]), st.binary(max_size=30), st.binary(min_size=1, max_size=30))
+    def test_a_connection_on_which_more_comes_is_not_free(self, name, data, more):
+        headers, sent = FRAMINGS[name](data)
+        payload = Payload("GET", Head(200, "", headers, True))
+        assert payload.feed(sent + more) == data
+        assert payload.has_arrived
+        assert not payload.frees_connection
+
+    def test_an_answer_without_a_body_has_arrived_with_its_head(self):
+        payload = Payload("HEAD", head(content_length="7"))
+        assert payload.has_arrived
+        assert payload.feed(b"more") == b""
+        assert not payload.frees_connection
