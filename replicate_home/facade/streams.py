@@ -79,7 +79,6 @@ class Stream(StreamFacts):
     Closed or dropped before its end it cancels the prediction, unless ``cancel_on_exit=False``.
     """
 
-    __slots__ = ("__weakref__", "_finalizer", "_moving")
     _client: Client
     _drive: Drive
 

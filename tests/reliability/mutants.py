@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant("half an event is joined to the next connection's first", DRIVE,
            "        self._decoder = Decoder()\n        return response", "        return response",
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
-    Mutant("the end of a body that was cut passes for its end", BODY,
+    Mutant("the end of a body that was cut passes for its end", HTTP,
            'raise Cut("it ended before all of it had come")', "pass",
            f"{G2}::test_an_answer_that_breaks_at_any_byte_is_never_asked_for_again"),
     Mutant("tokens are handed on when the body has ended", BODY,
@@ -197,8 +197,8 @@ MUTANTS = (
     # ---- G15: the transport's contract
     Mutant("a request that was sent is called unsent", "edges/transport_errors.py",
            "processed=exchange.sent)", "processed=False)", G15),
-    Mutant("a body that is cut passes for whole", BODY,
+    Mutant("a body that is cut passes for whole", HTTP,
            'raise Cut("it ended before all of it had come")', "pass", G15),
-    Mutant("a gzip that is cut passes for whole", BODY,
+    Mutant("a gzip that is cut passes for whole", HTTP,
            'raise Cut("its gzip ended early")', "pass", G15),
 )  # fmt: skip
