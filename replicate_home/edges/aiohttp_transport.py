@@ -1,4 +1,4 @@
-"""The native transport for event loops, over ``aiohttp``, which is imported when one is made.
+"""The native transport for event loops, over connections of ``aiohttp``, which is imported when one is made.
 
 It keeps one session for each running event loop, and keeps the contract of every transport: sent once, within the
 deadline, the truth about what happened, no exception of another library.
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 class AiohttpTransport:
-    """Sends requests with ``aiohttp``: thousands at a time, without threads.
+    """Sends requests over the connections of ``aiohttp``: thousands at a time, without threads.
 
     ``proxy`` is the URL of an http or https proxy for everything; without it, and for the certificates to trust, the
-    environment counts as it does for :class:`RequestsTransport`. ``Request.connect`` includes the name look-up.
+    environment counts as it does for :class:`RequestsTransport`. ``Request.connect`` includes the name look-up; it
+    begins when a connection is being opened, of which there are a hundred to a host at the same time.
     It may be used in several event loops, and needs no closing where these end as ``asyncio.run`` ends them.
     """
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from ..rules import urls
 from ..rules.backends import Dialect, Replicate
-from ..rules.backends.dialect import checked_id, without_frames
+from ..rules.backends.dialect import WrongPrediction, checked_id, without_frames
 from ..rules.json_text import excerpt, parse_json
 from ..rules.life import Terms
 from ..rules.lifecycle import Settled, State, plain
@@ -59,7 +59,7 @@ def get(terms: Terms, prediction_id: str, now: float) -> Chore[Snapshot]:
     """A prediction by its id."""
     known = Snapshot({"id": checked_id(prediction_id)})
     response = yield from exchange(terms, terms.dialect.poll(known), now)
-    return terms.dialect.snapshot(response, known)
+    return _answer_about(known, response, terms)
 
 
 def cancel(terms: Terms, prediction_id: str, now: float) -> Chore[Snapshot]:
@@ -68,7 +68,15 @@ def cancel(terms: Terms, prediction_id: str, now: float) -> Chore[Snapshot]:
     request = hosted(terms.dialect, "cancel a prediction").cancel(known)
     assert request is not None
     response = yield from exchange(terms, request, now, repeatable=True)
-    return terms.dialect.snapshot(response, known)
+    return _answer_about(known, response, terms)
+
+
+def _answer_about(known: Snapshot, response: Response, terms: Terms) -> Snapshot:
+    try:
+        return terms.dialect.snapshot(response, known)
+    except WrongPrediction as error:
+        wrong = ProtocolError(str(error))  # for callers it is that, and no class of its own
+    raise wrong
 
 
 def page(terms: Terms, path_or_url: str, now: float) -> Chore[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from replicate_home import Client, FakeClock, Request, Response
+from replicate_home import Client, FakeClock, ProtocolError, Request, Response
 
 
 class Canned:
@@ -28,6 +28,16 @@ def test_a_transport_needs_neither_clock_nor_close() -> None:
         assert client.run("owner/llm", prompt="Hi") == ["Hel", "lo"]
         assert list(client.stream("owner/llm", prompt="Hi")) == ["Hel", "lo"]
         assert client.predictions.get("abc").output == ["Hel", "lo"]
+
+
+@pytest.mark.parametrize("ask", ["get", "cancel"])
+def test_an_answer_about_another_prediction_is_a_protocol_error_that_names_both(ask: str) -> None:
+    with (
+        Client("r8_canned", transport=Canned()) as client,
+        pytest.raises(ProtocolError, match=r"'def'.*'abc'") as caught,
+    ):
+        getattr(client.predictions, ask)("def")
+    assert type(caught.value) is ProtocolError
 
 
 def test_a_transport_without_a_clock_is_told_deadlines_on_the_clients() -> None:

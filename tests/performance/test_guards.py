@@ -6,10 +6,12 @@ a tenth; where one is broken on purpose, measure before raising it.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import subprocess
 import sys
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from contextlib import contextmanager
 import attrs
 import pytest
 
-from replicate_home import Client, Response, SystemClock
+from replicate_home import AsyncClient, Client, Response, SystemClock
 from replicate_home.edges.requests_transport import RequestsTransport
 from replicate_home.edges.uploads import MultipartUpload, source_of
 from replicate_home.rules.backends import Replicate
@@ -25,7 +27,7 @@ from replicate_home.rules.life import Life, Terms
 from replicate_home.rules.replays import Seen
 from replicate_home.rules.sse import Decoder
 from replicate_home.testing import FakeReplicate
-from replicate_home.testing.scripted_server import Cut, Line, ScriptedServer, Send, answer
+from replicate_home.testing.scripted_server import Cut, Line, Received, ScriptedServer, Send, Serve, answer
 from replicate_home.words.wire import Request
 
 KIB, MIB = 2**10, 2**20
@@ -314,6 +316,47 @@ def test_a_stream_holds_its_text_and_nothing_else_for_a_token():
             token = next(stream)
         assert held() - before <= (tokens - 1_000) * (sys.getsizeof(token) + 12)
     stream.close()
+
+
+def frames_of(task: asyncio.Task[object]) -> int:
+    """How many coroutines wait in one another for what a task waits for."""
+    frames, waiting = 0, task.get_coro()
+    while asyncio.iscoroutine(waiting):
+        frames, waiting = frames + 1, waiting.cr_await
+    return frames
+
+
+def test_a_call_that_waits_in_an_event_loop_holds_some_kilobytes_and_frames():
+    pytest.importorskip("aiohttp")
+    calls, arrived = 40, threading.Semaphore(0)
+
+    def hold(received: Received) -> bytes:
+        arrived.release()
+        over.wait(60)
+        return answer(201, b'{"id": "a1", "status": "succeeded", "output": "Hi"}')
+
+    async def main(url: str) -> tuple[int, int, int]:
+        async with AsyncClient("t", base_url=url) as client:
+            with traced():
+                tasks = [asyncio.create_task(client.run("owner/llm", {"prompt": "Hi"})) for _ in range(calls)]
+                for _ in range(calls):
+                    await asyncio.to_thread(arrived.acquire, timeout=60)
+                gc.collect()
+                waiting = asyncio.all_tasks() - {asyncio.current_task()}
+                frames = sum(map(frames_of, waiting))
+                parts = (f"*/{part}/*" for part in ("asyncio", "aiohttp", "facade", "drivers", "edges", "rules"))
+                kept = [tracemalloc.Filter(True, part) for part in parts]
+                memory = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces(kept).traces)
+            over.set()
+            assert await asyncio.gather(*tasks) == ["Hi"] * calls
+            return len(waiting), frames, memory
+
+    over = threading.Event()
+    with ScriptedServer([Serve(hold)], repeat=True) as server:
+        tasks, frames, memory = asyncio.run(main(server.url))
+    assert tasks == 2 * calls
+    assert frames <= 11 * calls
+    assert memory <= calls * 14 * KIB
 
 
 @attrs.frozen
