@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from ..drivers.adrive import AsyncDrive
@@ -172,14 +173,14 @@ class AsyncClient(Core):
             over = await self._drive(state, errand.route).settle()
 
     def _stream(self, call: Call, *, delivers: bool) -> AsyncStream:
-        return self._streaming(self._beginning(call, delivers=delivers), call)
+        route = self._route(call.model)
+        begin = partial(self._beginning, call, route, delivers=delivers)
+        return AsyncStream(self, begin, self._dressing(route, call))
 
     def _follow(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> AsyncStream:
-        call = Call(snapshot.model or "", timeout=timeout)
-        return self._streaming(self._following(snapshot, backend, timeout), call)
-
-    def _streaming(self, errand: Errand[State], call: Call) -> AsyncStream:
-        return AsyncStream(self, errand, self._dressing(errand.route, call))
+        route = self._route(None, backend)
+        dressing = self._dressing(route, Call(snapshot.model or "", timeout=timeout))
+        return AsyncStream(self, partial(self._following, snapshot, route, timeout), dressing)
 
     async def _create(self, model: Any, input: Any, **options: Any) -> AsyncPrediction:
         call = Call(model, input, **options)

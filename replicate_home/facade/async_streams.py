@@ -10,12 +10,13 @@ import contextlib
 import inspect
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..drivers.adrive import AsyncDrive
 from ..rules.life import News, Output
 from ..rules.lifecycle import Settled, State
-from ..words.errors import StreamInterrupted
+from ..words.errors import ReplicateHomeError, StreamInterrupted
 from ..words.events import Event, OutputEvent
 from .core import Dressing, Errand
 from .results import Result
@@ -35,13 +36,14 @@ class AsyncStream(StreamFacts):
     seconds, and without waiting for it where the task is cancelled once more.
     """
 
-    __slots__ = ("__weakref__", "_beginning", "_closed", "_finalizer")
+    __slots__ = ("__weakref__", "_begin", "_closed", "_finalizer", "_moving")
     _client: AsyncClient
     _drive: AsyncDrive | None
 
-    def __init__(self, client: AsyncClient, errand: Errand[State], dressing: Dressing) -> None:
+    def __init__(self, client: AsyncClient, begin: Callable[[], Errand[State]], dressing: Dressing) -> None:
         super().__init__(client, None, dressing)
-        self._beginning: Errand[State] | None = errand
+        self._begin: Callable[[], Errand[State]] | None = begin
+        self._moving = False
         self._closed = False
         self._finalizer: weakref.finalize[..., AsyncStream] | None = None
 
@@ -101,9 +103,12 @@ class AsyncStream(StreamFacts):
 
     async def _next_news(self) -> News:
         """The next news; StopAsyncIteration at the end of a success, the life's error at the end of anything else."""
-        drive = self._drive or await self._started()
-        closed_before = drive.left
+        if self._moving:  # two tasks that move a life on would send its requests twice
+            raise ReplicateHomeError("this stream is being iterated: it has one consumer", prediction=self.prediction)
+        self._moving = True
         try:
+            drive = self._drive or await self._started()
+            closed_before = drive.left
             while True:
                 for news in drive.news:
                     report = self._report()
@@ -116,8 +121,11 @@ class AsyncStream(StreamFacts):
         except GeneratorExit:
             raise
         except BaseException:
-            await self.aclose()
+            if self._drive is not None:  # else it has not begun, and may be tried again
+                await self.aclose()
             raise
+        finally:
+            self._moving = False
         self._detach()
         if isinstance(drive.state, Settled) and drive.state.error is not None:
             raise drive.state.error
@@ -131,11 +139,11 @@ class AsyncStream(StreamFacts):
         """The drive, after the requests that prepare the input."""
         if self._closed:
             raise StopAsyncIteration
-        assert self._beginning is not None
-        drive = self._client._drive(await self._client._do(self._beginning), self._dressing.route)
+        assert self._begin is not None
+        drive = self._client._drive(await self._client._do(self._begin()), self._dressing.route)
         if self._closed:
             raise StreamInterrupted("the stream was closed by another task before it began")
-        self._drive, self._beginning = drive, None
+        self._drive, self._begin = drive, None
         self._finalizer = weakref.finalize(self, _dropped, drive, asyncio.get_running_loop())
         return drive
 

@@ -181,11 +181,12 @@ class Client(Core):
             return done.value  # type: ignore[no-any-return]  # the chore's T
 
     def _stream(self, call: Call, *, delivers: bool) -> Stream:
-        return self._streaming(self._beginning(call, delivers=delivers), call)
+        route = self._route(call.model)
+        return self._streaming(self._beginning(call, route, delivers=delivers), call)
 
     def _follow(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> Stream:
         call = Call(snapshot.model or "", timeout=timeout)
-        return self._streaming(self._following(snapshot, backend, timeout), call)
+        return self._streaming(self._following(snapshot, self._route(None, backend), timeout), call)
 
     def _streaming(self, errand: Errand[State], call: Call) -> Stream:
         drive = self._drive(self._do(errand), errand.route)

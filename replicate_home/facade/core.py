@@ -181,9 +181,8 @@ class Core:
 
     # ---- errands ----
 
-    def _beginning(self, call: Call, *, delivers: bool) -> Errand[State]:
+    def _beginning(self, call: Call, route: Route, *, delivers: bool) -> Errand[State]:
         """The state that creates a prediction which is followed to its end."""
-        route = self._route(call.model)
         hold = self._longest_hold(route)
         chore = begin(self._settings, route, self._clock, call, self._schema, delivers=delivers, longest_hold=hold)
         return Errand(chore, route, call.input)
@@ -211,9 +210,8 @@ class Core:
         life_terms = terms(self._settings, route, self._clock, self._settings.budget(timeout), delivers=False)
         return Errand(_waited(life_terms, snapshot, self._clock.now()), route)
 
-    def _following(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> Errand[State]:
+    def _following(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Errand[State]:
         """The state that follows a prediction from what is known of it, delivering its output."""
-        route = self._route(None, backend)
         return Errand(follow(self._settings, route, self._clock, snapshot, timeout), route)
 
     # ---- dressing ----

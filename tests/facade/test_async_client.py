@@ -151,6 +151,34 @@ class TestCalls:
         asyncio.run(main())
         assert fake.requests == []
 
+    @pytest.mark.parametrize(
+        "messages", [None, [{"role": "user", "content": "Hi"}]], ids=["at once", "after a request"]
+    )
+    def test_a_second_task_that_iterates_is_told_so_and_nothing_is_created_twice(self, fake, client, messages):
+        async def main():
+            stream = client.stream(MODEL, prompt=None if messages else "Hi", messages=messages, timeout=None)
+            first, second = await asyncio.gather(stream.text(), stream.text(), return_exceptions=True)
+            assert first == "Hello"
+            assert type(second) is ReplicateHomeError
+            assert "it has one consumer" in str(second)
+            assert await stream.text() == "Hello"
+
+        asyncio.run(main())
+        assert len(fake.calls) == 1
+
+    def test_a_stream_that_did_not_begin_may_be_tried_again(self, fake, client):
+        async def main():
+            stream = client.stream(MODEL, messages=[{"role": "user", "content": "Hi"}], timeout=None)
+            beginning = asyncio.create_task(stream.text())
+            await asyncio.sleep(0)
+            beginning.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await beginning
+            assert fake.calls == []
+            return await stream.text()
+
+        assert asyncio.run(main()) == "Hello"
+
     def test_what_is_wrong_with_the_call_itself_is_said_at_once(self, monkeypatch):
         with pytest.raises(AuthenticationError):
             AsyncClient().stream("owner/unknown")
