@@ -61,24 +61,10 @@ class AsyncClient(Core):
         Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
         :class:`CreateOutcomeUnknown` where nobody can say whether it runs, and the errors of any request.
         """
-        async with self._stream(
-            Call(
-                model,
-                input,
-                prompt=prompt,
-                messages=messages,
-                timeout=timeout,
-                wait=wait,
-                webhook=webhook,
-                webhook_events_filter=webhook_events_filter,
-                on_update=on_update,
-                progress=progress,
-                cancel_on_exit=cancel_on_exit,
-                use_file_output=use_file_output,
-                file_encoding_strategy=file_encoding_strategy,
-            ),
-            delivers=False,
-        ) as stream:
+        async with self._stream(Call(
+            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
+            cancel_on_exit, use_file_output, file_encoding_strategy,
+        ), delivers=False) as stream:  # fmt: skip
             return await stream.result()
 
     def stream(
@@ -99,24 +85,11 @@ class AsyncClient(Core):
         file_encoding_strategy: str | None = None,
     ) -> AsyncStream:
         """Run a model and iterate its output as it grows; see :class:`AsyncStream`, and :meth:`run` for the options."""
-        return self._stream(
-            Call(
-                model,
-                input,
-                prompt=prompt,
-                messages=messages,
-                timeout=timeout,
-                wait=wait,
-                webhook=webhook,
-                webhook_events_filter=webhook_events_filter,
-                on_update=on_update,
-                progress=progress,
-                cancel_on_exit=cancel_on_exit,
-                use_file_output=use_file_output,
-                file_encoding_strategy=file_encoding_strategy,
-            ),
-            delivers=True,
-        )
+        call = Call(
+            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
+            cancel_on_exit, use_file_output, file_encoding_strategy,
+        )  # fmt: skip
+        return self._stream(call, delivers=True)
 
     def use(self, model: str, **options: Any) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""

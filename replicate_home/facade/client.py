@@ -62,24 +62,11 @@ class Client(Core):
         Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
         :class:`CreateOutcomeUnknown` where nobody can say whether it runs, and the errors of any request.
         """
-        with self._stream(
-            Call(
-                model,
-                input,
-                prompt=prompt,
-                messages=messages,
-                timeout=timeout,
-                wait=wait,
-                webhook=webhook,
-                webhook_events_filter=webhook_events_filter,
-                on_update=on_update,
-                progress=progress,
-                cancel_on_exit=cancel_on_exit,
-                use_file_output=use_file_output,
-                file_encoding_strategy=file_encoding_strategy,
-            ),
-            delivers=False,
-        ) as stream:
+        call = Call(
+            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
+            cancel_on_exit, use_file_output, file_encoding_strategy,
+        )  # fmt: skip
+        with self._stream(call, delivers=False) as stream:
             return stream.result()
 
     def stream(
@@ -100,24 +87,11 @@ class Client(Core):
         file_encoding_strategy: str | None = None,
     ) -> Stream:
         """Run a model and iterate its output as it grows; see :class:`Stream`, and :meth:`run` for the options."""
-        return self._stream(
-            Call(
-                model,
-                input,
-                prompt=prompt,
-                messages=messages,
-                timeout=timeout,
-                wait=wait,
-                webhook=webhook,
-                webhook_events_filter=webhook_events_filter,
-                on_update=on_update,
-                progress=progress,
-                cancel_on_exit=cancel_on_exit,
-                use_file_output=use_file_output,
-                file_encoding_strategy=file_encoding_strategy,
-            ),
-            delivers=True,
-        )
+        call = Call(
+            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
+            cancel_on_exit, use_file_output, file_encoding_strategy,
+        )  # fmt: skip
+        return self._stream(call, delivers=True)
 
     def use(self, model: str, **options: Any) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""

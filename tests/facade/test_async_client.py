@@ -11,6 +11,7 @@ import pickle
 import threading
 import warnings
 
+import attrs
 import pytest
 
 import replicate_home
@@ -84,6 +85,31 @@ class TestInStep:
         assert ours.keys() - missing == theirs.keys() - extra
         for name in ours.keys() & theirs.keys():
             assert parameters(ours[name]) == parameters(theirs[name]), name
+
+    @pytest.mark.parametrize("kind", [Client, AsyncClient])
+    @pytest.mark.parametrize("name", ["run", "stream"])
+    def test_every_option_reaches_the_call(self, monkeypatch, kind, name):
+        given = {
+            "model": MODEL, "input": {"x": 1}, "prompt": "Hi", "messages": [], "timeout": 3.0, "wait": 2,
+            "webhook": "https://a.example", "webhook_events_filter": ["start"], "on_update": print, "progress": list,
+            "cancel_on_exit": False, "use_file_output": False, "file_encoding_strategy": "url",
+        }  # fmt: skip
+        seen = []
+
+        def note(client, call, *, delivers):
+            seen.append((attrs.asdict(call, recurse=False), delivers))
+            raise ModelError("enough")
+
+        monkeypatch.setattr(kind, "_stream", note)
+
+        async def ask():
+            outcome = getattr(kind("t"), name)(**given)
+            return await outcome
+
+        with pytest.raises(ModelError):
+            asyncio.run(ask())
+        assert seen == [(given, name == "stream")]
+        assert inspect.signature(getattr(kind, name)).parameters.keys() - {"self"} == given.keys()
 
     def test_what_waits_is_awaited_and_what_does_not_is_not(self):
         plain = {name for name, method in public(AsyncClient).items() if not inspect.iscoroutinefunction(method)}
