@@ -18,7 +18,7 @@ GROUPS = {
     "Errors": ("words.errors",),
     "Models in this process": ("emulator.",),
     "Transports and time": ("edges.", "words.wire"),
-    "For g4f": ("doors.provider", "provider", "g4f"),
+    "For g4f": ("doors.answers", "doors.provider", "provider", "g4f"),
 }
 DESCRIBED = ("Client", "AsyncClient", "Stream", "AsyncStream", "Prediction", "AsyncPrediction", "Result", "FileOutput")
 VALUES = {

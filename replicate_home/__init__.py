@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .doors.answers import Images
     from .doors.module_level import default_client, predictions, run, stream, use
-    from .doors.provider import Images, ReplicateHome
+    from .doors.provider import ReplicateHome
     from .edges.aiohttp_transport import AiohttpTransport
     from .edges.async_transport import AsyncBody, AsyncTransport
     from .edges.clock import Clock, FakeClock, SystemClock
@@ -66,7 +67,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "doors.module_level": "default_client predictions run stream use",
-    "doors.provider": "Images ReplicateHome",
+    "doors.answers": "Images",
+    "doors.provider": "ReplicateHome",
     "edges.aiohttp_transport": "AiohttpTransport",
     "edges.async_transport": "AsyncBody AsyncTransport",
     "edges.clock": "Clock FakeClock SystemClock",

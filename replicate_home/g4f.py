@@ -36,6 +36,7 @@ except ModuleNotFoundError as missing:
     raise MissingExtra(message, name="g4f") from None
 
 from .doors import provider
+from .doors.answers import Answer, Question
 from .words import errors as ours
 from .words.records import Snapshot
 from .words.wire import Secret
@@ -62,7 +63,7 @@ class ReplicateHome(
     supports_system_message = True
 
     @classmethod
-    def _answer(cls, question: provider.Question) -> provider.Answer:
+    def _answer(cls, question: Question) -> Answer:
         return _Answer(question, cls.get_dict())
 
     @classmethod
@@ -81,10 +82,10 @@ class ReplicateHome(
             del api_key  # a traceback would show it
 
 
-class _Answer(provider.Answer):
+class _Answer(Answer):
     """The output as g4f's own objects: who answers, the text or the images, why it ended, what it cost."""
 
-    def __init__(self, question: provider.Question, answering: Mapping[str, Any]) -> None:
+    def __init__(self, question: Question, answering: Mapping[str, Any]) -> None:
         super().__init__(question)
         self._answering = answering
 

@@ -9,33 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
-import threading
-import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
-from typing import Any, ClassVar, TypeVar
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from typing import Any, ClassVar
 
-import attrs
-
-from ..edges.requests_transport import RequestsTransport
-from ..edges.threaded import ThreadedTransport
 from ..facade.async_client import AsyncClient
 from ..facade.async_streams import AsyncStream
 from ..facade.client import Client
 from ..facade.file_output import is_file
 from ..facade.prompting import checked_messages, one_prompt
-from ..facade.settings import DEFAULT, TimeoutOption, checked_timeout, checked_token
+from ..facade.settings import DEFAULT, checked_timeout, checked_token
 from ..rules import catalogue, urls
 from ..rules.backends.home import BASE_URL as HOME_URL
 from ..rules.backends.replicate import BASE_URL as REPLICATE_URL
 from ..rules.refs import ModelRef
 from ..words.errors import ModelNotFound
-from ..words.records import Snapshot
 from ..words.wire import Secret
-
-AnyClient = TypeVar("AnyClient", Client, AsyncClient)
+from .answers import Answer, Question
+from .shared_transport import SharedTransport
 
 # What callers name as g4f and OpenAI do, and what the models call it.
 _TEXT_INPUTS = {
@@ -58,81 +49,6 @@ _IMAGE_INPUTS = {
 }
 _SIZE = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
 _LINK = re.compile(r"https?://\S+|data:[^,]*,.*", re.DOTALL)
-_ESCAPED = {ord(character): "\\" + character for character in "\\[]"}
-_QUOTED = {ord(character): f"%{ord(character):02X}" for character in " ()<>"}
-
-
-class Images(str):
-    """The images of one answer: prints as markdown, one image a line.
-
-    ``urls`` are their addresses in the model's order, ``alt`` is the prompt.
-    """
-
-    urls: list[str]
-    alt: str
-
-    def __new__(cls, urls: Iterable[str], alt: str = "") -> Images:
-        """The images at ``urls``."""
-        found = list(urls)
-        text = " ".join(alt.split()).translate(_ESCAPED)
-        images = super().__new__(cls, "\n".join(f"![{text}]({url.translate(_QUOTED)})" for url in found))
-        images.urls, images.alt = found, alt
-        return images
-
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.urls, self.alt
-
-
-@attrs.frozen
-class Question:
-    """What was asked. ``token`` is for the hosted API; ``is_link`` says which strings of the output are files."""
-
-    model: str
-    """The full name, without its version."""
-    ref: str
-    input: Mapping[str, Any]
-    prompt: str
-    timeout: TimeoutOption
-    base_url: str
-    token: Secret | None
-    is_link: Callable[[str], bool]
-
-    def client(self, kind: type[AnyClient], transport: Any) -> AnyClient:
-        """A client that can ask it; its connections are not its own."""
-        made = kind(backend="home" if self.token is None else "replicate", base_url=self.base_url, transport=transport)
-        return made if self.token is None else made.with_options(api_token=self.token.reveal())
-
-
-class Answer:
-    """Turns a model's output into what is yielded: text as it appears, all images as one at the end."""
-
-    def __init__(self, question: Question) -> None:
-        self.question = question
-        self.urls: list[str] = []
-
-    def opening(self) -> Iterable[Any]:
-        """What is yielded before anything is asked."""
-        return ()
-
-    def pieces(self, item: Any) -> Iterable[Any]:
-        """What is yielded for one item of the output."""
-        found = list(self._links(item))
-        self.urls += found
-        if found or item is None or item == "":
-            return ()
-        return (item if isinstance(item, str) else json.dumps(item, ensure_ascii=False),)
-
-    def ending(self, prediction: Snapshot | None) -> Iterable[Any]:  # noqa: ARG002 - for those who tell more
-        """What is yielded after a success."""
-        return (Images(self.urls, self.question.prompt),) if self.urls else ()
-
-    def _links(self, item: Any) -> Iterator[str]:
-        if isinstance(item, str):
-            if self.question.is_link(item):
-                yield item
-        elif isinstance(item, (list, dict)):
-            for part in item.values() if isinstance(item, dict) else item:
-                yield from self._links(part)
 
 
 class ReplicateHome:
@@ -218,8 +134,8 @@ class ReplicateHome:
             answer = cls._answer(question)
             for piece in answer.opening():
                 yield piece
-            line = _Line.taken(asyncio.get_running_loop(), proxy)
-            client = question.client(AsyncClient, line.transport)
+            shared = SharedTransport.taken(asyncio.get_running_loop(), proxy)
+            client = question.client(AsyncClient, shared.transport)
             stream = client.stream(question.ref, question.input, timeout=question.timeout, use_file_output=False)
             yields = False
             try:
@@ -229,7 +145,7 @@ class ReplicateHome:
                         yield piece
                     yields = False
             finally:
-                await _closed(stream, client, line, in_thread=yields and question.token is not None)
+                await _closed(stream, client, shared, in_thread=yields and question.token is not None)
             for piece in answer.ending(stream.prediction):
                 yield piece
 
@@ -247,16 +163,16 @@ class ReplicateHome:
             question = cls._question(model, messages, prompt, kwargs)
             answer = cls._answer(question)
             yield from answer.opening()
-            line = _Line.taken(None, proxy)
+            shared = SharedTransport.taken(None, proxy)
             try:
-                client = question.client(Client, line.transport)
+                client = question.client(Client, shared.transport)
                 options: dict[str, Any] = {"timeout": question.timeout, "use_file_output": False}
                 with client.stream(question.ref, question.input, **options) as stream:
                     for item in stream:
                         yield from answer.pieces(item)
             finally:
-                if line.left():
-                    line.transport.close()
+                if shared.left():
+                    shared.transport.close()
             yield from answer.ending(stream.prediction)
 
     # ---- what a subclass that speaks other words replaces ----
@@ -352,7 +268,7 @@ def _width_and_height(size: Any) -> dict[str, int]:
     return {"width": int(found[1]), "height": int(found[2])}
 
 
-async def _closed(stream: AsyncStream, client: AsyncClient, line: _Line, *, in_thread: bool) -> None:
+async def _closed(stream: AsyncStream, client: AsyncClient, shared: SharedTransport, *, in_thread: bool) -> None:
     """End a call. A prediction that is left between two pieces is canceled ``in_thread``.
 
     For generators within generators are closed when their event loop is all but over, and whatever waits in it then is
@@ -362,71 +278,7 @@ async def _closed(stream: AsyncStream, client: AsyncClient, line: _Line, *, in_t
         await (asyncio.to_thread(asyncio.run, stream.aclose()) if in_thread else stream.aclose())
         await client.aclose()
     except BaseException:  # torn off: it goes on in the background, over this very transport
-        line.left()
+        shared.left()
         raise
-    if line.left():
-        await line.transport.close()
-
-
-class _OverProxy(RequestsTransport):
-    """Goes over a proxy, and closes the session that knows it."""
-
-    def __init__(self, proxy: str) -> None:
-        import requests
-
-        self._own = requests.Session()
-        self._own.proxies = {"http": proxy, "https": proxy}
-        super().__init__(self._own)
-
-    def close(self) -> None:
-        """Give up the connections."""
-        super().close()
-        self._own.close()
-
-
-@attrs.define(eq=False, repr=False)
-class _Line:
-    """The transport that all calls of one event loop, or of all threads, share while any of them goes on.
-
-    The registry holds it weakly: where an event loop ended with calls in it, its line goes with them.
-    """
-
-    key: tuple[asyncio.AbstractEventLoop | None, str | None]
-    transport: Any
-    calls: int = 0
-
-    @classmethod
-    def taken(cls, loop: asyncio.AbstractEventLoop | None, proxy: str | None) -> _Line:
-        """The line for a call that begins now."""
-        key = (loop, proxy or None)
-        with _lock:
-            line = _lines.get(key)
-            if line is None:
-                line = _lines[key] = cls(key, _blocking(proxy) if loop is None else _for_loops(proxy))
-            line.calls += 1
-            return line
-
-    def left(self) -> bool:
-        """A call has ended; whether it was the last, and the transport has to be closed."""
-        with _lock:
-            self.calls -= 1
-            if self.calls == 0:
-                _lines.pop(self.key, None)
-            return self.calls == 0
-
-
-_lock = threading.RLock()  # the collector may close a generator that was dropped while it is held
-_lines: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop | None, str | None], _Line]
-_lines = weakref.WeakValueDictionary()
-
-
-def _blocking(proxy: str | None) -> RequestsTransport:
-    return _OverProxy(proxy) if proxy else RequestsTransport()
-
-
-def _for_loops(proxy: str | None) -> Any:
-    if find_spec("aiohttp") is None:
-        return ThreadedTransport(_blocking(proxy))
-    from ..edges.aiohttp_transport import AiohttpTransport
-
-    return AiohttpTransport(proxy=proxy or None)
+    if shared.left():
+        await shared.transport.close()

@@ -30,7 +30,7 @@ from replicate_home import (
     ReplicateHome,
     ReplicateHomeError,
 )
-from replicate_home.doors import provider
+from replicate_home.doors import shared_transport
 from replicate_home.edges import threaded
 from replicate_home.rules import catalogue
 from replicate_home.testing.scripted_server import Receive, ScriptedServer, Send, Serve, Stall, answer
@@ -78,7 +78,7 @@ def ways_of_loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if request.param == "aiohttp":
         pytest.importorskip("aiohttp")
     else:
-        monkeypatch.setattr(provider, "find_spec", lambda name: None)
+        monkeypatch.setattr(shared_transport, "find_spec", lambda name: None)
         monkeypatch.setattr(threaded, "IDLE_SECONDS", 0.01)
 
 
@@ -672,11 +672,11 @@ def test_calls_that_go_on_at_once_share_their_connections_and_the_last_closes_th
         first = ReplicateHome.create_async_generator(GEMMA, HI)
         second = ReplicateHome.create_async_generator(GEMMA, HI)
         assert [await anext(first), await anext(second)] == ["Hel", "Hel"]
-        (line,) = provider._lines.values()
-        assert line.calls == 2
+        (shared,) = shared_transport._shared.values()
+        assert shared.calls == 2
         assert [piece async for piece in first] == ["lo"]
         assert [piece async for piece in second] == ["lo"]
-        assert not provider._lines
+        assert not shared_transport._shared
 
     asyncio.run(main())
 
@@ -684,13 +684,13 @@ def test_calls_that_go_on_at_once_share_their_connections_and_the_last_closes_th
 def test_threads_share_their_connections_and_the_last_closes_them(server: HomeServer) -> None:
     server.add(GEMMA, grows("Hel", "lo"))
     both_ask = threading.Barrier(2)
-    lines: set[int] = set()
+    seen: set[int] = set()
 
     def listen() -> None:
         answering = ReplicateHome.create_completion(GEMMA, HI)
         next(answering)
         both_ask.wait(10)
-        lines.update(map(id, provider._lines.values()))
+        seen.update(map(id, shared_transport._shared.values()))
         both_ask.wait(10)
         list(answering)
 
@@ -699,19 +699,19 @@ def test_threads_share_their_connections_and_the_last_closes_them(server: HomeSe
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(lines) == 1
-    assert not provider._lines
+    assert len(seen) == 1
+    assert not shared_transport._shared
 
 
-def test_an_event_loop_that_ends_without_a_word_leaves_no_line_behind(server: HomeServer) -> None:
+def test_an_event_loop_that_ends_without_a_word_leaves_no_transport_behind(server: HomeServer) -> None:
     server.add(GEMMA, grows("Hel", "lo"))
     loop = asyncio.new_event_loop()
     answering = ReplicateHome.create_async_generator(GEMMA, HI)
     assert loop.run_until_complete(anext(answering)) == "Hel"
-    assert len(provider._lines) == 1
+    assert len(shared_transport._shared) == 1
     loop.run_until_complete(answering.aclose())
     loop.close()
-    assert not provider._lines
+    assert not shared_transport._shared
 
 
 def test_ten_at_once_in_one_event_loop(server: HomeServer, ways_of_loops: None) -> None:
