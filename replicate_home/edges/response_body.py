@@ -16,7 +16,7 @@ from urllib3.response import BaseHTTPResponse
 from ..words.errors import Disconnected, ReplicateHomeError
 from ..words.wire import Request
 from . import http1, transport_errors
-from .deadline_connection import RECEIVE_SIZE, Answer, Exchange
+from .exchange import RECEIVE_SIZE, Answer, Exchange
 
 WHOLE_LIMIT = 64 * 1024 * 1024
 """The most that a body which is read whole may have, decoded."""

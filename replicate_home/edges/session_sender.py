@@ -14,8 +14,8 @@ from urllib3.util import Timeout
 
 from ..words.errors import ProxyFailed, ReplicateHomeError
 from ..words.wire import Body, Request, Response
-from .deadline_connection import Answer, Broken, Exchange, upload_pieces
 from .environment import Surroundings, surroundings
+from .exchange import Answer, Broken, Exchange, upload_pieces
 from .prepared import ORIGINS, Place, comes_in_pieces, describe_decoded, headers_of, place_of
 from .response_body import ExchangeReader, ForeignReader, Reader, StreamBody, read_whole
 from .slim_adapter import LeanRequest, RepeatsPosts, SlimAdapter, keeps_our_pools, refuse_repeats

@@ -28,8 +28,8 @@ from ..words.errors import (
     TransportError,
 )
 from ..words.wire import Request
-from .deadline_connection import ProxyRefused, UploadFailed
 from .environment import CertificatesUnusable, ProxyUnusable
+from .exchange import ProxyRefused, UploadFailed
 from .http1 import Cut, Malformed
 
 MESSAGE_LIMIT = 300

@@ -20,7 +20,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from replicate_home.edges import deadline_connection
+from replicate_home.edges import deadline_connection, exchange
 from replicate_home.edges.requests_transport import RequestsTransport
 from replicate_home.testing.scripted_server import (
     Await,
@@ -299,7 +299,7 @@ class TestPooling:
 
         with ScriptedServer([Receive(), Stall()], [ok()]) as server:
             with monkeypatch.context() as patch:
-                patch.setattr(deadline_connection.Exchange, "receive", interrupted)
+                patch.setattr(exchange.Exchange, "receive", interrupted)
                 with pytest.raises(KeyboardInterrupt):
                     ask(transport, server.url)
             assert ask(transport, server.url)[0].status == 200

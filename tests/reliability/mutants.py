@@ -38,7 +38,8 @@ LIFECYCLE, LIFE = "rules/lifecycle.py", "rules/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "rules/replays.py", "rules/deltas.py", "rules/policy.py", "rules/urls.py"
 DIALECT, REPLICATE = "rules/backends/dialect.py", "rules/backends/replicate.py"
 DRIVE, STREAMS = "drivers/drive.py", "facade/streams.py"
-CONNECTION, BODY, HTTP = "edges/deadline_connection.py", "edges/response_body.py", "edges/http1.py"
+CONNECTION, EXCHANGE = "edges/deadline_connection.py", "edges/exchange.py"
+BODY, HTTP = "edges/response_body.py", "edges/http1.py"
 
 MUTANTS = (
     # ---- G1: exact streams
@@ -134,7 +135,7 @@ MUTANTS = (
            f"{G4}::test_whatever_takes_how_long_the_deadline_holds"),
     Mutant("a retry waits beyond the deadline", LIFECYCLE,
            "now + delay >= life.terms.deadline:", "False:", f"{G4}::test_whatever_takes_how_long_the_deadline_holds"),
-    Mutant("each receive has the time of all", CONNECTION,
+    Mutant("each receive has the time of all", EXCHANGE,
            "        sock.settimeout(self.left())\n        data: bytes", "        sock.settimeout(5)\n        data: bytes",
            f"{G4}::test_no_call_outlives_its_deadline[gets-poll]"),
     Mutant("a result that is there at the deadline is thrown away", LIFECYCLE,

@@ -38,7 +38,7 @@ from replicate_home import (
     Timeout,
     UnsafeURL,
 )
-from replicate_home.edges.deadline_connection import Exchange
+from replicate_home.edges.exchange import Exchange
 from replicate_home.edges.requests_transport import RequestsTransport
 from replicate_home.testing.scripted_server import Cut, Drip, Line, Receive, Reset, ScriptedServer, Send, Step, answer
 from replicate_home.words.wire import Request, Response
