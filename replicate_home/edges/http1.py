@@ -391,7 +391,10 @@ class Payload:
 
     def unpacked(self) -> bytes:
         """What can be given without anything more from the wire."""
-        return self._gunzip.feed(b"") if self._gunzip is not None and self._gunzip.pending else b""
+        data = b""
+        while not data and self._gunzip is not None and self._gunzip.pending:  # a member may be empty
+            data = self._gunzip.feed(b"")
+        return data
 
     def end(self) -> None:
         """Nothing more comes, since all has arrived or the connection ended; :class:`Cut` where that is too early."""

@@ -371,6 +371,12 @@ class TestPayload:
         with pytest.raises(Cut):
             read_body(payload, [sent])
 
+    def test_empty_members_of_a_gzip_do_not_hide_what_comes_after_them(self):
+        headers, sent = FRAMINGS["counted"](gzip.compress(b"") * 3 + gzip.compress(b"abc"))
+        payload = Payload("GET", Head(200, "", headers | {"content-encoding": "gzip"}, True))
+        assert payload.feed(sent) == b""
+        assert payload.unpacked() == b"abc"
+
     @given(st.sampled_from(["chunked", "counted"]), st.binary(max_size=30), st.binary(min_size=1, max_size=30))
     def test_a_connection_on_which_more_comes_is_not_free(self, name, data, more):
         headers, sent = FRAMINGS[name](data)
