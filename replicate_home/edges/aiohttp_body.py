@@ -66,8 +66,11 @@ class AiohttpBody:
             if asyncio.get_running_loop() is self._loop:
                 self._exchange.drop()
                 return
-        with suppress(RuntimeError):  # the loop has ended, and its connections with it
+        try:
             self._loop.call_soon_threadsafe(self._exchange.drop)
+        except RuntimeError:  # the loop has ended, and its connections with it: aiohttp is told that they were meant to
+            with suppress(RuntimeError):
+                self._exchange.drop()
 
     def __del__(self) -> None:
         if not self._closed:

@@ -10,8 +10,8 @@ import aiohttp
 from ..words.errors import ReplicateHomeError
 from ..words.wire import Request
 from .aiohttp_lines import Exchange
-from .deadline_connection import ProxyRefused
 from .environment import CertificatesUnusable, ProxyUnusable
+from .exchange import ProxyRefused
 from .http1 import Cut, Malformed
 from .transport_errors import of_exchange, of_foreign
 
@@ -20,6 +20,8 @@ def failure_of(error: Exception, exchange: Exchange, request: Request) -> Replic
     """The error of an exchange that ended with an exception of aiohttp, of asyncio, or of ours."""
     if isinstance(error, (CertificatesUnusable, ProxyUnusable)):
         return of_foreign(error, request, exchange.phase)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        exchange.phase = "resolve"  # another exchange may have asked for the same name
     exchange.error = _reason(error).with_traceback(None)
     return of_exchange(exchange, request)
 

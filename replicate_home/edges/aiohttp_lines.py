@@ -9,6 +9,7 @@ of a prediction that waits.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,8 @@ import aiohttp
 import attrs
 
 from ..words.wire import Upload
-from .deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT, upload_pieces
+from .deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT
+from .exchange import upload_pieces
 from .http1 import ConcealedBytes, Cut, Head, HeadReader
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", default=None)
@@ -30,6 +32,8 @@ BUFFERED = 256 * 1024
 OPENING = 100
 """How many connections to one origin are opened at once."""
 _PIECE = 64 * 1024
+_FIND_ANSWER = re.compile(rb"\n\r?\nHTTP/1\.[0-9] [2-9]").search
+"""Finds the answer that comes after an interim one, HTTP/1.1 1xx."""
 _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 
@@ -94,12 +98,14 @@ class Exchange:
             async with asyncio.timeout(left), way.turn, asyncio.timeout(self.connect):
                 while self._line is None:
                     connection = await connector.connect(way.server, [], _NO_TIMEOUTS)
-                    line = _line_of(connection)
-                    if method in IDEMPOTENT or not line.has_idled(CREATE_REUSE_SECONDS):
-                        line.is_free = False
-                        self._connection, self._line = connection, line
-                    else:
+                    line = _line_of(connection, way)
+                    if line is None:
                         connection.close()
+                        raise Cut("the server spoke, or went, before it was asked")
+                    line.is_free = False
+                    self._connection, self._line = connection, line
+                    if line.has_ended or (method not in IDEMPOTENT and line.has_idled(CREATE_REUSE_SECONDS)):
+                        self.drop()
         finally:
             with suppress(ValueError):  # it is thrown away in another context than it began in
                 CURRENT.reset(was)
@@ -115,11 +121,10 @@ class Exchange:
             line.write(self.head)
             refused = not await self._upload(line, body)
         self.head = b""  # thousands may wait here
-        self.phase = "wait"
+        self.phase = "send" if refused else "wait"
         reader = HeadReader()
         while data := await line.receive(self.deadline):
-            if self.phase == "wait":
-                self.phase = "headers"
+            self.phase = "headers"
             answer = reader.feed(data)
             if answer is not None:
                 line.put_back(reader.rest)
@@ -134,7 +139,14 @@ class Exchange:
         """Send a long body piece by piece, those of an upload read in a thread; False where it was not all taken."""
         pieces = _cut(body) if isinstance(body, bytes) else upload_pieces(body)
         while True:
-            piece = next(pieces, None) if isinstance(body, bytes) else await asyncio.to_thread(next, pieces, None)
+            if isinstance(body, bytes):
+                piece = next(pieces, None)
+                for _ in range(2):  # what has arrived is heard, since an early answer is lost where writing fails first
+                    await asyncio.sleep(0)
+            else:
+                left = None if self.deadline is None else self.deadline - time.monotonic()
+                async with asyncio.timeout(left):  # its source may stall
+                    piece = await asyncio.to_thread(next, pieces, None)
             if piece is None:
                 return True
             if not await line.takes_more(self.deadline):
@@ -176,13 +188,19 @@ def _cut(body: bytes) -> Iterator[bytes]:
     return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
 
 
-def _line_of(connection: aiohttp.connector.Connection) -> Line:
+def _line_of(connection: aiohttp.connector.Connection, way: Way) -> Line | None:
+    """The line over a connection; None where it ended, or something came that aiohttp took, before there was one."""
     transport = connection.transport
-    assert transport is not None
-    line = transport.get_protocol()
-    if not isinstance(line, Line):
-        line = Line(line, transport)
-        transport.set_protocol(line)
+    if transport is None:
+        return None
+    handler: Any = transport.get_protocol()
+    if isinstance(handler, Line):
+        return handler
+    # Some versions of aiohttp say of every connection to a proxy that forwards that it should be closed.
+    if not way.forwards and handler.should_close:
+        return None
+    line = Line(handler, transport)
+    transport.set_protocol(line)
     return line
 
 
@@ -222,6 +240,11 @@ class Line(asyncio.Protocol):
         return self._heard_at is not None and time.monotonic() - self._heard_at > seconds
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the server has said that it says no more."""
+        return self._ended
+
+    @property
     def has_more(self) -> bool:
         """Whether something has arrived that nobody has asked for."""
         return bool(self._arrived)
@@ -234,7 +257,7 @@ class Line(asyncio.Protocol):
         """Wait until more may be written; False where the server has answered already, or is gone."""
         while self._is_full and not self._has_answered():
             await self._wait(until)
-        return not self._has_answered()
+        return not self._has_answered() and not self._transport.is_closing()
 
     async def receive(self, until: float | None) -> bytes:
         """What has arrived, waiting for the first byte of it; nothing at the end of the connection."""
@@ -257,7 +280,8 @@ class Line(asyncio.Protocol):
         self._transport.abort()
 
     def _has_answered(self) -> bool:
-        return self._ended or (len(self._arrived) > 9 and self._arrived[9:10] != b"1")  # HTTP/1.1 1xx is no answer yet
+        arrived = self._arrived
+        return self._ended or (len(arrived) > 9 and (arrived[9:10] != b"1" or _FIND_ANSWER(arrived) is not None))
 
     async def _wait(self, until: float | None) -> None:
         """Wait until anything happens; raises TimeoutError when it is ``until``."""
@@ -265,7 +289,11 @@ class Line(asyncio.Protocol):
             raise RuntimeError("another task waits on the same connection")
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
-        timer = None if until is None else loop.call_later(until - time.monotonic(), _give_up, waiter)
+        timer: asyncio.Handle | None = None
+        if until is not None:
+            left = until - time.monotonic()
+            # A timer that is over comes after what has arrived, and a server that never pauses would outlast it.
+            timer = loop.call_later(left, _give_up, waiter) if left > 0 else loop.call_soon(_give_up, waiter)
         try:
             await waiter
         finally:

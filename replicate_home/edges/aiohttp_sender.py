@@ -24,7 +24,7 @@ from .aiohttp_errors import failure_of
 from .aiohttp_lines import Exchange, Resolver, WatchedTLS, Way
 from .deadline_connection import REUSE_SECONDS
 from .environment import CertificatesUnusable, surroundings
-from .http1 import Concealed, Payload, request_head
+from .http1 import Concealed, Cut, Payload, request_head
 from .prepared import ORIGINS, Place, comes_in_pieces, describe_decoded, headers_of, place_of
 from .transport_errors import made
 
@@ -61,6 +61,9 @@ class Sender:
             return Response(head.status, head.headers, await read_whole(body, deadline)), None
         except asyncio.CancelledError as error:
             failure = asyncio.CancelledError(*error.args)
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():  # aiohttp cancels name look-ups when it is closed
+                failure = failure_of(Cut("the transport was closed"), exchange, request)
         except ReplicateHomeError as error:
             failure = error
         except Exception as error:

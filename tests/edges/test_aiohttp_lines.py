@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -18,6 +19,10 @@ class Wire(asyncio.Transport):
     def __init__(self):
         super().__init__()
         self.notes = []
+        self.closing = False
+
+    def is_closing(self):
+        return self.closing
 
     def write(self, data):
         self.notes.append(bytes(data))
@@ -77,6 +82,25 @@ def test_waiting_ends_with_its_time_and_goes_on_afterwards(line):
             await line.receive(soon())
         line.data_received(b"a")
         return await line.receive(soon())
+
+    assert asyncio.run(main()) == b"a"
+
+
+def test_a_server_that_never_pauses_does_not_outlast_the_time(line):
+    async def main():
+        here, there = socket.socketpair()
+        with here, there:
+            there.send(b"a")
+            asyncio.get_running_loop().add_reader(here, lambda: line.data_received(here.recv(1)))
+            with pytest.raises(TimeoutError):
+                await line.receive(time.monotonic() - 1)
+            while True:  # who asks again and again gets on
+                try:
+                    return await line.receive(time.monotonic() - 1)
+                except TimeoutError:
+                    pass
+                finally:
+                    asyncio.get_running_loop().remove_reader(here)
 
     assert asyncio.run(main()) == b"a"
 
@@ -149,11 +173,21 @@ class TestSending:
 
     @pytest.mark.parametrize(
         ("arrived", "takes_more"),
-        [(b"", True), (b"HTTP/1.1 100 Continue\r\n\r\n", True), (b"HTTP/1.1 ", True), (b"HTTP/1.1 413", False)],
+        [
+            (b"", True),
+            (b"HTTP/1.1 100 Continue\r\n\r\n", True),
+            (b"HTTP/1.1 ", True),
+            (b"HTTP/1.1 413", False),
+            (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413", False),
+        ],
     )
     def test_an_answer_that_comes_early_ends_it(self, line, arrived, takes_more):
         line.data_received(arrived)
         assert asyncio.run(line.takes_more(None)) is takes_more
+
+    def test_a_connection_on_which_writing_failed_ends_it(self, line, wire):
+        wire.closing = True  # its end is not told before the event loop's next turn
+        assert asyncio.run(line.takes_more(None)) is False
 
     def test_the_end_of_the_connection_ends_it(self, line):
         async def main():

@@ -8,9 +8,12 @@ import gc
 import logging
 import pickle
 import socket
+import ssl
 import threading
 import traceback
+from contextlib import suppress
 
+import attrs
 import pytest
 
 from replicate_home import AiohttpTransport, MissingExtra
@@ -19,6 +22,8 @@ from replicate_home.testing.scripted_server import (
     Await,
     Drip,
     Freeze,
+    Line,
+    Over,
     Receive,
     ScriptedServer,
     Send,
@@ -116,6 +121,26 @@ class TestTLS:
         assert truth(error) == (TLSFailed, "tls", False)
         assert "certificate" in str(error)
         assert "verify" not in str(error).partition("certificate")[0]
+
+    def test_a_server_that_speaks_before_it_is_asked_is_refused_at_once(self, transport, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
+        with ScriptedServer([SpeakWithHandshake(answer(503)), Stall()]) as server:
+            error = failure_of(transport, f"https://127.0.0.1:{server.port}", ConnectFailed, method="POST")
+        assert truth(error) == (ConnectFailed, "tls", False)
+
+    def test_a_connection_that_idled_too_long_is_closed_though_the_server_is_frozen(self, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
+        monkeypatch.setattr(aiohttp_lines, "CREATE_REUSE_SECONDS", 0.0)
+
+        async def main(url):
+            transport = AiohttpTransport()
+            await transport.send(Request("GET", url), None)
+            await transport.send(Request("POST", url), None)
+
+        last = [Receive(), Send(answer(headers={"Connection": "close"}))]
+        with ScriptedServer([Receive(), Send(answer()), Freeze()], last, tls=speaks_tls()) as server:
+            asyncio.run(main(server.url))
+            gc.collect()  # a transport that is still open warns
 
     def test_a_certificate_for_another_host_is_refused(self, transport, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
@@ -218,6 +243,45 @@ class TestProxies:
         assert truth(error) == (RequestTimeout, "proxy", False)
 
 
+@attrs.frozen
+class Break:
+    """Close the connection with what has come unread, which breaks it."""
+
+    def play(self, line: Line) -> None:
+        line.sock.close()
+        raise Over
+
+
+@attrs.frozen
+class SpeakWithHandshake:
+    """Set up TLS and send ``data`` in one piece with the end of the handshake, as no version after 1.2 can."""
+
+    data: bytes
+
+    def play(self, line: Line) -> None:
+        context = speaks_tls()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(arrived, leaving, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                line.sock.sendall(leaving.read())
+                arrived.write(line.sock.recv(65536))
+        tls.write(self.data)
+        line.sock.sendall(leaving.read())
+
+
+async def end_of_idle_connections(transport):
+    """What the servers' end of TLS does, a turn of the loop before the connections close."""
+    connector = transport._senders[asyncio.get_running_loop()]._connector
+    for idle in connector._conns.values():
+        for handler, _ in idle:
+            handler.transport.get_protocol().eof_received()
+
+
 def basic(user, password):
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
@@ -226,6 +290,14 @@ class TestConnections:
     def test_a_name_that_is_none_is_connect_failed(self, transport):
         error = failure_of(transport, "http://no-such-host.invalid/", ConnectFailed, method="POST")
         assert truth(error) == (ConnectFailed, "resolve", False)
+
+    def test_a_name_that_is_none_is_the_same_for_all_who_ask_for_it_at_once(self):
+        async def main():
+            transport = AiohttpTransport()
+            requests = [Request("POST", "http://no-such-host.invalid/") for _ in range(2)]
+            return await asyncio.gather(*(transport.send(each, None) for each in requests), return_exceptions=True)
+
+        assert [truth(error) for error in asyncio.run(main())] == [(ConnectFailed, "resolve", False)] * 2
 
     def test_what_is_no_http_url_is_not_asked(self, transport):
         for url in ("ftp://127.0.0.1/", "http://me:secret@127.0.0.1/", "http://127.0.0.1 /", "nonsense"):
@@ -252,6 +324,46 @@ class TestConnections:
             response, _ = ask(transport, server.url, method="POST", body=bytes(20_000_000))
             assert response.status == 413
             assert ask(transport, server.url)[0].status == 200
+            assert server.connections == 2
+
+    def test_an_answer_is_heard_though_the_server_breaks_the_connection_after_it(self, transport, caplog):
+        statuses = []
+        broken = [Take(300), Send(answer(413, b"{}")), Break()]
+        with ScriptedServer(broken, repeat=True) as server:
+            for _ in range(5):
+                with suppress(Disconnected):  # it may break before the answer was read
+                    statuses.append(ask(transport, server.url, method="POST", body=bytes(20_000_000))[0].status)
+        assert 413 in statuses
+        assert caplog.text == ""  # asyncio warns where writing goes on
+
+    def test_a_connection_that_breaks_while_the_body_is_sent_says_so(self, transport):
+        with ScriptedServer([Take(300), Break()]) as server:
+            error = failure_of(transport, server.url, Disconnected, method="POST", body=bytes(20_000_000))
+        assert truth(error) == (Disconnected, "send", True)
+
+    def test_an_upload_whose_source_stalls_is_held_to_the_deadline(self, transport):
+        go_on = threading.Event()
+
+        class Stalling:
+            length = 2
+
+            def open(self):
+                yield b"a"
+                go_on.wait(ENOUGH)
+                yield b"b"
+
+        with ScriptedServer([ok()]) as server:
+            try:
+                error = failure_of(transport, server.url, RequestTimeout, method="POST", body=Stalling(), seconds=SOON)
+            finally:
+                go_on.set()
+        assert truth(error) == (RequestTimeout, "send", True)
+
+    def test_a_connection_whose_end_was_heard_is_not_used_again(self, transport):
+        with ScriptedServer([ok()], repeat=True) as server:
+            ask(transport, server.url)
+            transport.run(end_of_idle_connections(transport.transport))
+            assert ask(transport, server.url, method="POST")[0].status == 200
             assert server.connections == 2
 
     def test_of_many_requests_at_once_most_wait_their_turn_to_connect_and_their_time_waits_too(self, monkeypatch):
@@ -308,6 +420,19 @@ class TestConnections:
         with ScriptedServer([Receive(), Send(cut_short), Stall()], [ok()]) as server:
             assert asyncio.run(main(server.url)) == 200
         assert "Unclosed" not in caplog.text
+
+    @pytest.mark.parametrize("closes", [False, True])
+    def test_a_body_that_outlives_its_loop_ends_in_silence(self, closes):
+        async def main(url):
+            return (await AiohttpTransport().send(Request("GET", url, streams=True), None))[1]
+
+        cut_short = answer(200, b"", {"Content-Length": "9"}, framed=False) + b"some"
+        with ScriptedServer([Receive(), Send(cut_short), Stall()]) as server:
+            body = asyncio.run(main(server.url))
+            if closes:
+                body.close()
+            del body
+            gc.collect()
 
     def test_chunks_with_something_after_them_do_not_reach_the_next_answer(self, transport):
         with ScriptedServer([Receive(), Send(chunked(b"{}") + b"HTTP/1.1 200"), Stall()], [ok(b"2")]) as server:
@@ -389,6 +514,27 @@ class TestLoops:
                     run_case(case, lambda: shim)
         finally:
             shim.end()
+
+    def test_who_looks_up_a_name_when_it_is_closed_is_not_cancelled(self, monkeypatch):
+        looking = []
+
+        async def never(*args, **options):
+            looking.append(True)
+            await asyncio.sleep(3600)
+
+        monkeypatch.setattr(aiohttp_lines.aiohttp.ThreadedResolver, "resolve", never)
+
+        async def main():
+            transport = AiohttpTransport()
+            requests = [Request("POST", "http://api.example/") for _ in range(2)]
+            tasks = [asyncio.create_task(transport.send(each, None)) for each in requests]
+            while not looking:
+                await asyncio.sleep(0)
+            await transport.close()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+        for error in asyncio.run(main()):
+            assert (type(error), error.may_have_been_processed) == (ConnectFailed, False)
 
     def test_one_that_is_closed_closes_the_connections_of_other_loops(self):
         transport = AiohttpTransport()
