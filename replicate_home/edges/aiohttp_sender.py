@@ -23,7 +23,7 @@ from .aiohttp_body import AiohttpBody, read_whole
 from .aiohttp_errors import failure_of
 from .aiohttp_lines import Exchange, Resolver, WatchedTLS, Way
 from .deadline_connection import REUSE_SECONDS
-from .environment import CertificatesUnusable, surroundings
+from .environment import CertificatesUnusable, ProxyUnusable, surroundings
 from .http1 import Concealed, Cut, Payload, request_head
 from .prepared import ORIGINS, Place, comes_in_pieces, describe_decoded, headers_of, place_of
 from .transport_errors import made
@@ -104,6 +104,8 @@ class Sender:
         if not proxy:
             return Way(_server(server, tls))
         address = URL(proxy if "://" in proxy else f"http://{proxy}")
+        if address.scheme not in ("http", "https"):  # aiohttp would speak HTTP to it
+            raise ProxyUnusable(f"its scheme is {address.scheme}, and it must be http or https in an event loop")
         credentials = _credentials(address)
         if place.scheme == "https":
             return Way(_server(server, tls, address.with_user(None), credentials))

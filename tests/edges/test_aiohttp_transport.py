@@ -222,6 +222,16 @@ class TestProxies:
         assert truth(error) == (ProxyFailed, "proxy", False)
         assert "secret" not in str(error)
 
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_a_proxy_that_speaks_no_http_is_not_asked(self, transport, monkeypatch, scheme):
+        with ScriptedServer([Stall()]) as proxy:
+            monkeypatch.setenv("ALL_PROXY", f"socks5://me:secret@127.0.0.1:{proxy.port}")
+            error = failure_of(transport, f"{scheme}://api.example/", ProxyFailed, method="POST", seconds=SOON)
+            assert proxy.connections == 0
+        assert truth(error) == (ProxyFailed, "proxy", False)
+        assert "socks5" in str(error)
+        assert "secret" not in str(error)
+
     def test_a_proxy_that_does_not_answer_in_http_is_proxy_failed(self, transport, monkeypatch):
         with ScriptedServer([Receive(), Send(b"220 mail ready\r\n\r\n")]) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
