@@ -60,7 +60,6 @@ class Exchange:
     """
 
     __slots__ = (
-        "_connection",
         "_handshakes_with_proxy",
         "_line",
         "connect",
@@ -80,7 +79,6 @@ class Exchange:
         self.proxied = False
         self.head = b""
         self.error: Exception | None = None
-        self._connection: aiohttp.connector.Connection | None = None
         self._line: Line | None = None
         self._handshakes_with_proxy = 0
 
@@ -102,8 +100,8 @@ class Exchange:
                     if line is None:
                         connection.close()
                         raise Cut("the server spoke, or went, before it was asked")
-                    line.is_free = False
-                    self._connection, self._line = connection, line
+                    line.take(connection)
+                    self._line = line
                     if line.has_ended or (method not in IDEMPOTENT and line.has_idled(CREATE_REUSE_SECONDS)):
                         self.drop()
         finally:
@@ -166,22 +164,15 @@ class Exchange:
 
     def release(self) -> None:
         """Give the connection back for the next request, unless the server has more to say."""
-        connection, line, self._connection, self._line = self._connection, self._line, None, None
-        if connection is None or line is None:
-            return
-        line.is_free = True
-        if line.has_more:
-            line.abort()
-            connection.close()
-        else:
-            connection.release()
+        line, self._line = self._line, None
+        if line is not None:
+            line.release()
 
     def drop(self) -> None:
         """Close the connection, which ends a wait on it; nobody may use it again."""
-        connection, line, self._connection, self._line = self._connection, self._line, None, None
-        if connection is not None and line is not None:
-            line.abort()
-            connection.close()
+        line, self._line = self._line, None
+        if line is not None:
+            line.drop()
 
 
 def _cut(body: bytes) -> Iterator[bytes]:
@@ -207,11 +198,14 @@ def _line_of(connection: aiohttp.connector.Connection, way: Way) -> Line | None:
 class Line(asyncio.Protocol):
     """What goes over one connection, and what comes, kept until it is asked for; one task at a time waits on it.
 
-    ``handler`` is aiohttp's own protocol: its pool learns from it that a connection has ended.
+    ``handler`` is aiohttp's own protocol: its pool learns from it that a connection has ended. What aiohttp lends is
+    kept here as long as it is lent, and given back with the end of the connection: whoever asks may be collected as
+    garbage in any order, and aiohttp warns of each that is.
     """
 
     __slots__ = (
         "_arrived",
+        "_connection",
         "_ended",
         "_error",
         "_handler",
@@ -220,11 +214,10 @@ class Line(asyncio.Protocol):
         "_is_paused",
         "_transport",
         "_waiter",
-        "is_free",
     )
 
     def __init__(self, handler: Any, transport: asyncio.Transport) -> None:
-        self.is_free = True
+        self._connection: aiohttp.connector.Connection | None = None
         self._handler = handler
         self._transport = transport
         self._arrived = b""
@@ -244,10 +237,28 @@ class Line(asyncio.Protocol):
         """Whether the server has said that it says no more."""
         return self._ended
 
-    @property
-    def has_more(self) -> bool:
-        """Whether something has arrived that nobody has asked for."""
-        return bool(self._arrived)
+    def take(self, connection: aiohttp.connector.Connection) -> None:
+        """Begin an exchange; ``connection`` is how it is given back to the pool."""
+        self._connection = connection
+
+    def release(self) -> None:
+        """Give it back to the pool, unless something has arrived that nobody has asked for."""
+        if self._arrived:
+            self.drop()
+            return
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def drop(self) -> None:
+        """Close it at once."""
+        self._transport.abort()
+        self._hand_back()
+
+    def _hand_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def write(self, data: bytes) -> None:
         """Send it, as soon as the connection takes it."""
@@ -274,10 +285,6 @@ class Line(asyncio.Protocol):
     def put_back(self, data: bytes) -> None:
         """Have this received next."""
         self._arrived = data + self._arrived
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self._transport.abort()
 
     def _has_answered(self) -> bool:
         arrived = self._arrived
@@ -310,8 +317,8 @@ class Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep it; what comes unasked ends the connection."""
         self._heard_at = time.monotonic()
-        if self.is_free:
-            self.abort()
+        if self._connection is None:
+            self._transport.abort()
             return
         self._arrived = self._arrived + data if self._arrived else data
         if len(self._arrived) >= BUFFERED and not self._is_paused:
@@ -329,6 +336,7 @@ class Line(asyncio.Protocol):
         self._ended = True
         self._error = exc
         self._handler.connection_lost(exc)
+        self._hand_back()
         self._wake()
 
     def pause_writing(self) -> None:

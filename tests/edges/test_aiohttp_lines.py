@@ -14,7 +14,7 @@ from replicate_home.edges.aiohttp_lines import BUFFERED, Line
 
 
 class Wire(asyncio.Transport):
-    """The transport below a line, and aiohttp's protocol beside it: they note what is done to them."""
+    """The transport below a line, and aiohttp's protocol and connection beside it: they note what is done to them."""
 
     def __init__(self):
         super().__init__()
@@ -36,6 +36,12 @@ class Wire(asyncio.Transport):
     def resume_reading(self):
         self.notes.append("resume")
 
+    def release(self):
+        self.notes.append("released")
+
+    def close(self):
+        self.notes.append("closed")
+
     def connection_lost(self, exc):
         self.notes.append(f"lost {exc}")
 
@@ -48,7 +54,7 @@ def wire():
 @pytest.fixture
 def line(wire):
     line = Line(wire, wire)
-    line.is_free = False
+    line.take(wire)
     return line
 
 
@@ -123,7 +129,7 @@ def test_a_connection_that_broke_says_so_once_everything_is_given(line, wire):
 
     with pytest.raises(ConnectionResetError):
         asyncio.run(main())
-    assert wire.notes == ["lost reset"]  # aiohttp's pool has heard of it
+    assert wire.notes == ["lost reset", "closed"]  # aiohttp's pool has heard of it
 
 
 def test_a_server_that_sends_faster_than_it_is_read_has_to_wait(line, wire):
@@ -140,10 +146,22 @@ def test_a_server_that_sends_faster_than_it_is_read_has_to_wait(line, wire):
 
 
 def test_what_comes_unasked_ends_the_connection(line, wire):
-    line.is_free = True
+    line.release()
     line.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-    assert wire.notes == ["abort"]
-    assert not line.has_more
+    assert wire.notes == ["released", "abort"]
+
+
+def test_what_nobody_asked_for_is_not_given_back_to_the_pool(line, wire):
+    line.data_received(b"more")
+    line.release()
+    assert wire.notes == ["abort", "closed"]
+
+
+def test_what_is_dropped_when_the_connection_has_ended_was_given_back_with_its_end(line, wire):
+    line.connection_lost(None)
+    assert wire.notes == ["lost None", "closed"]
+    line.drop()
+    assert wire.notes == ["lost None", "closed", "abort"]
 
 
 def test_a_second_task_that_waits_is_refused(line):

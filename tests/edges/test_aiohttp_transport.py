@@ -431,16 +431,20 @@ class TestConnections:
             assert asyncio.run(main(server.url)) == 200
         assert "Unclosed" not in caplog.text
 
-    @pytest.mark.parametrize("closes", [False, True])
-    def test_a_body_that_outlives_its_loop_ends_in_silence(self, closes):
+    @pytest.mark.parametrize("ending", ["dropped", "closed", "in a cycle"])
+    def test_a_body_that_outlives_its_loop_ends_in_silence(self, ending):
         async def main(url):
             return (await AiohttpTransport().send(Request("GET", url, streams=True), None))[1]
 
         cut_short = answer(200, b"", {"Content-Length": "9"}, framed=False) + b"some"
         with ScriptedServer([Receive(), Send(cut_short), Stall()]) as server:
             body = asyncio.run(main(server.url))
-            if closes:
+            if ending == "closed":
                 body.close()
+            if ending == "in a cycle":
+                cycle = [body]
+                cycle.append(cycle)
+                del cycle
             del body
             gc.collect()
 
