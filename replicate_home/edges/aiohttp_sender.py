@@ -52,7 +52,7 @@ class Sender:
             way = self._prepare(request, exchange)
             await exchange.reach(self._connector or await self._opened(), way, request.method)
             head = await exchange.ask(request.body)
-            if head.status == 407 and exchange.proxied:
+            if head.status == 407 and way.forwards:
                 raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
             body = AiohttpBody(Payload(request.method, head), exchange, request)
             describe_decoded(head.headers)

@@ -48,7 +48,8 @@ class Exchange:
     """One request and its answer over one connection: until when, how far it got, what has come back.
 
     ``phase`` is the word for what it is at, ``sent`` is whether a byte of the request may have left. ``connect`` is the
-    most seconds that all addresses together may take to connect, and again the handshakes with proxy and server.
+    most seconds that all addresses together may take to connect, and again the handshakes with proxy and server;
+    ``forwarded`` is whether a proxy was sent the request itself, rather than asked for a tunnel.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Exchange:
         "connection",
         "deadline",
         "error",
+        "forwarded",
         "method",
         "phase",
         "pool",
@@ -76,6 +78,7 @@ class Exchange:
         self.phase = "resolve"
         self.sent = False
         self.proxied = False
+        self.forwarded = False
         self.error: Exception | None = None
         self.received = b""
         self.connection: Any = None
@@ -179,12 +182,12 @@ class Exchange:
         connection = pool._get_conn()
         self.connection = connection
         self.proxied = pool.proxy is not None
-        forwarded = self.proxied and not target.startswith("/")
+        self.forwarded = self.proxied and not target.startswith("/")
         if connection.sock is None:
-            pool.reach(connection, tunnel=self.proxied and not forwarded)
+            pool.reach(connection, tunnel=self.proxied and not self.forwarded)
         self.phase = "send"
         self._by = self.deadline
-        if forwarded:
+        if self.forwarded:
             headers = {**headers, **_for_proxy(pool.proxy_headers)}
         refused = self._send(http1.request_head(self.method, target, headers))
         self.phase = "wait"

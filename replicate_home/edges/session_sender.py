@@ -117,7 +117,7 @@ def _received(response: Any, request: Request, deadline: float | None) -> tuple[
     headers = {name.lower(): value for name, value in response.headers.items()}
     reader: Reader
     if isinstance(answer, Answer):
-        if response.status_code == 407 and answer.exchange.proxied:
+        if response.status_code == 407 and answer.exchange.forwarded:
             answer.exchange.drop()
             raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
         reader = ExchangeReader(answer, request)

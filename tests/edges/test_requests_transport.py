@@ -174,6 +174,15 @@ class TestProxies:
         assert str(status) in str(error)
         assert "secret" not in str(error)
 
+    def test_a_407_that_comes_through_a_tunnel_is_the_servers_own_answer(self, transport, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
+        with (
+            ScriptedServer([Receive(), Send(answer(407)), Stall()], tls=speaks_tls()) as server,
+            ScriptedServer([Receive(), Relay(server.port)]) as proxy,
+        ):
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+            assert ask(transport, server.url, method="POST")[0].status == 407
+
     def test_a_proxy_that_wants_credentials_for_an_http_url_is_proxy_failed(self, transport, monkeypatch):
         with ScriptedServer([Receive(), Send(answer(407)), Stall()]) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
