@@ -39,7 +39,7 @@ class Scale(NamedTuple):
 
 
 FULL = Scale(
-    rounds=9, starts=21, waits=8, heavy=3, runs=1000, tokens=20_000, calls=100, crowd=1000, file_mib=64, lasting=10_000
+    rounds=9, starts=21, waits=8, heavy=3, runs=1000, tokens=20_000, calls=100, crowd=1000, file_mib=512, lasting=10_000
 )
 QUICK = Scale(
     rounds=3, starts=3, waits=2, heavy=1, runs=200, tokens=5_000, calls=20, crowd=200, file_mib=16, lasting=200

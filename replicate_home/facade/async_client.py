@@ -103,7 +103,7 @@ class AsyncClient(Core):
 
     async def close(self) -> None:
         """Close the connections, after waiting for cancels under way; a transport that was passed in stays open."""
-        await self._lines.close()
+        await self._async_connections.close()
 
     aclose = close
 
@@ -120,25 +120,27 @@ class AsyncClient(Core):
         return AsyncConnections.over(transport, clock, models)
 
     def _set_up(self, given: Settings, shared: AsyncConnections) -> None:
-        self._settings, self._lines, self._schemas = given, shared, {}
+        self._settings, self._async_connections, self._schemas = given, shared, {}
         self._connections = shared.shared
 
     def _shared(self) -> AsyncConnections:
-        return self._lines
+        return self._async_connections
 
     def _longest_hold(self, route: Route) -> float:
         # Whoever is cancelled waits for the answer to a create, to cancel the prediction by its id: never for long.
-        return LEAVING if self._lines.is_native(route.connections) else 0.0
+        return LEAVING if self._async_connections.is_native(route.connections) else 0.0
 
     def _drive(self, state: State, route: Route) -> AsyncDrive:
-        return AsyncDrive(state, self._lines.transport(route.connections), self._clock, self._lines.leaving)
+        return AsyncDrive(
+            state, self._async_connections.transport(route.connections), self._clock, self._async_connections.leaving
+        )
 
     async def _do(self, errand: Errand[T]) -> T:
         """Have an errand's requests made, one after the other; what reads files does so in a thread."""
         over: Settled | None = None
         while True:
             if errand.reads_files:
-                state, value = await self._lines.readers.run(_advanced, errand.chore, over)
+                state, value = await self._async_connections.readers.run(_advanced, errand.chore, over)
             else:
                 state, value = _advanced(errand.chore, over)
             if state is None:

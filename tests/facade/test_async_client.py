@@ -395,7 +395,7 @@ class TestClients:
     def test_with_options_shares_the_connections(self, client):
         other = client.with_options(timeout=5, headers={"X-A": "b"})
         assert type(other) is AsyncClient
-        assert other._lines is client._lines
+        assert other._async_connections is client._async_connections
 
     def test_pickled_it_leaves_its_token_behind(self):
         client = pickle.loads(pickle.dumps(AsyncClient("r8_0123456789abcdef")))
@@ -418,14 +418,14 @@ class TestClients:
 
     def test_it_goes_over_aiohttp_where_that_is_installed_and_over_threads_elsewhere(self, monkeypatch):
         client = AsyncClient("r8_0123456789abcdef")
-        assert repr(client._lines.transport("network")) == "AiohttpTransport()"
+        assert repr(client._async_connections.transport("network")) == "AiohttpTransport()"
         monkeypatch.setattr("replicate_home.facade.async_connections.find_spec", lambda name: None)
         client = AsyncClient("r8_0123456789abcdef")
-        assert repr(client._lines.transport("network")) == "ThreadedTransport(RequestsTransport())"
+        assert repr(client._async_connections.transport("network")) == "ThreadedTransport(RequestsTransport())"
 
     def test_by_threads_a_create_is_not_held_and_by_aiohttp_it_is(self, monkeypatch):
         async def holds(client):
-            server = client._lines.shared.given
+            server = client._async_connections.shared.given
             await client.run(MODEL, {"x": 1}, wait=9)
             await client.run(MODEL, {"x": 1})
             await client.close()
@@ -690,7 +690,7 @@ class TestLeaving:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert (len(client._lines.leaving), server.torn) == (1, [])
+            assert (len(client._async_connections.leaving), server.torn) == (1, [])
 
         asyncio.run(main())
 
