@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -43,12 +43,13 @@ class Way:
 
     A proxy that forwards is sent whole URLs, and its credentials with every request; one that opens a tunnel gets them
     from the connector. ``turn`` is taken to have a connection made: of a thousand calls that begin together most wait
-    for theirs, with the time that they have to connect not yet running.
+    for theirs, with the time that they have to connect not yet running. Where a line is ``idle`` there is no need to.
     """
 
     server: aiohttp.ClientRequest = attrs.field(repr=False)
     forwards: bool = False
     credentials: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    idle: set[Line] = attrs.field(factory=set, repr=False)
     turn: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(OPENING), repr=False)
 
 
@@ -93,7 +94,8 @@ class Exchange:
             raise TimeoutError("the time allowed is over")
         was = CURRENT.set(self)
         try:
-            async with asyncio.timeout(left), way.turn, asyncio.timeout(self.connect):
+            turn = nullcontext() if way.idle else way.turn
+            async with asyncio.timeout(left), turn, asyncio.timeout(self.connect):
                 while self._line is None:
                     connection = await connector.connect(way.server, [], _NO_TIMEOUTS)
                     line = _line_of(connection, way)
@@ -190,7 +192,7 @@ def _line_of(connection: aiohttp.connector.Connection, way: Way) -> Line | None:
     # Some versions of aiohttp say of every connection to a proxy that forwards that it should be closed.
     if not way.forwards and handler.should_close:
         return None
-    line = Line(handler, transport)
+    line = Line(handler, transport, way.idle)
     transport.set_protocol(line)
     return line
 
@@ -210,15 +212,17 @@ class Line(asyncio.Protocol):
         "_error",
         "_handler",
         "_heard_at",
+        "_idle",
         "_is_full",
         "_is_paused",
         "_transport",
         "_waiter",
     )
 
-    def __init__(self, handler: Any, transport: asyncio.Transport) -> None:
+    def __init__(self, handler: Any, transport: asyncio.Transport, idle: set[Line]) -> None:
         self._connection: aiohttp.connector.Connection | None = None
         self._handler = handler
+        self._idle = idle
         self._transport = transport
         self._arrived = b""
         self._ended = False
@@ -240,14 +244,16 @@ class Line(asyncio.Protocol):
     def take(self, connection: aiohttp.connector.Connection) -> None:
         """Begin an exchange; ``connection`` is how it is given back to the pool."""
         self._connection = connection
+        self._idle.discard(self)
 
     def release(self) -> None:
-        """Give it back to the pool, unless something has arrived that nobody has asked for."""
-        if self._arrived:
+        """Give it back to the pool, unless it has ended or something has arrived that nobody has asked for."""
+        if self._arrived or self._ended:
             self.drop()
             return
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._idle.add(self)
             connection.release()
 
     def drop(self) -> None:
@@ -335,6 +341,7 @@ class Line(asyncio.Protocol):
         """Nothing more comes or goes."""
         self._ended = True
         self._error = exc
+        self._idle.discard(self)
         self._handler.connection_lost(exc)
         self._hand_back()
         self._wake()

@@ -53,7 +53,7 @@ def wire():
 
 @pytest.fixture
 def line(wire):
-    line = Line(wire, wire)
+    line = Line(wire, wire, set())
     line.take(wire)
     return line
 

@@ -409,6 +409,26 @@ class TestConnections:
             assert [response.status for response, _ in asyncio.run(main(server.url))] == [200] * 8
         assert most == 2
 
+    def test_an_idle_connection_is_used_while_others_are_being_opened(self):
+        async def main(url):
+            transport = AiohttpTransport()
+            await transport.send(Request("GET", url), None)
+            (sender,) = transport._senders.values()
+            (way,) = sender._ways.values()
+            for _ in range(aiohttp_lines.OPENING):
+                await way.turn.acquire()
+            await transport.send(Request("GET", url), transport.clock.now() + ENOUGH)
+            first, second = await asyncio.gather(
+                transport.send(Request("GET", url), None),
+                transport.send(Request("GET", url), transport.clock.now() + SOON),
+                return_exceptions=True,
+            )
+            return first[0].status, type(second)  # the second has to open one
+
+        with ScriptedServer([ok()], repeat=True) as server:
+            assert asyncio.run(main(server.url)) == (200, RequestTimeout)
+            assert server.connections == 1
+
     def test_who_waits_for_his_turn_to_connect_is_held_to_the_deadline(self, monkeypatch):
         monkeypatch.setattr(aiohttp_lines, "OPENING", 1)
 
