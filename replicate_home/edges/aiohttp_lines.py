@@ -29,7 +29,7 @@ CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", def
 """The exchange that is reaching its server, for the parts of aiohttp that are not handed it."""
 BUFFERED = 256 * 1024
 """How many bytes may have arrived and not been asked for before the server has to wait."""
-OPENING = 100
+OPENING = 64
 """How many connections to one origin are opened at once."""
 _PIECE = 64 * 1024
 _FIND_ANSWER = re.compile(rb"\n\r?\nHTTP/1\.[0-9] [2-9]").search

@@ -27,7 +27,7 @@ class AiohttpTransport:
 
     ``proxy`` is the URL of an http or https proxy for everything; without it, and for the certificates to trust, the
     environment counts as it does for :class:`RequestsTransport`. ``Request.connect`` includes the name look-up; it
-    begins when a connection is being opened, of which there are a hundred to a host at the same time.
+    begins when a connection is being opened, of which there are at most 64 to a host at the same time.
     It may be used in several event loops, and needs no closing where these end as ``asyncio.run`` ends them.
     """
 
