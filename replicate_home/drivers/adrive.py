@@ -23,6 +23,8 @@ Leaving = set["asyncio.Task[None]"]
 class AsyncDrive:
     """One life under way: ``news`` is what the latest step has brought; in the end ``state`` is :class:`Settled`.
 
+    It is stepped and not iterated, as its twin is: a call that waits has one coroutine less.
+
     Whoever is cancelled while he waits in it leaves: for that he waits two seconds at most, two more where the server
     holds the create, and no longer where he is cancelled once more; the leaving goes on in a task of its own.
     """
@@ -67,8 +69,11 @@ class AsyncDrive:
 
     async def step(self) -> State:
         """Do what the state says, once; on any exception leave, and let it pass."""
+        before = self.state
+        if isinstance(before, Settled):
+            return before
         try:
-            state = self._become(self.state, await self._advance(self.state))
+            state = self._become(before, await self._advance(before))
         except GeneratorExit:  # the event loop is gone, and nothing can be waited for
             self.left = True
             self.close_body()
@@ -131,7 +136,7 @@ class AsyncDrive:
             state = await self._advance(state)
         self.state = state
 
-    def _advance(self, state: State) -> Awaitable[State]:
+    def _advance(self, state: Sending | Pausing | Reading) -> Awaitable[State]:
         match state:
             case Sending():
                 return self._send(state)
@@ -139,8 +144,6 @@ class AsyncDrive:
                 return self._pause(state)
             case Reading():
                 return self._read_on(state)
-            case Settled():
-                return _already(state)
         assert_never(state)
 
     async def _pause(self, pausing: Pausing) -> State:
@@ -207,10 +210,6 @@ class AsyncDrive:
         """``until`` on the transport's own clock, which need not be the caller's; one without a clock has his."""
         clock = getattr(self._transport, "clock", self._clock)
         return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
-
-
-async def _already(state: Settled) -> State:
-    return state
 
 
 def _tell(waiter: asyncio.Future[None], _: asyncio.Task[Any]) -> None:

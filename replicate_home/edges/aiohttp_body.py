@@ -46,17 +46,13 @@ class AiohttpBody:
     async def read_on(self, until: float | None) -> bytes:
         """Turn one piece of what arrives after another into body until there is some; raises what went wrong."""
         exchange, payload = self._exchange, self._payload
-        while not (data := payload.unpacked()):
-            arrived = b"" if payload.has_arrived else await exchange.receive(until)
-            if not arrived:
-                payload.end()
-                self._give_back()
-                break
-            data = payload.feed(arrived)
-            if payload.has_arrived:
-                self._give_back()
-            if data:
-                break
+        data = payload.unpacked()
+        while not data and not payload.has_arrived:
+            data = payload.feed(await exchange.receive(until)) or payload.unpacked()
+        if payload.has_arrived:
+            self._give_back()
+        if not data:
+            payload.end()
         return data
 
     def close(self) -> None:

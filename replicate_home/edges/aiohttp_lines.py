@@ -9,7 +9,6 @@ of a prediction that waits.
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ import attrs
 from ..words.wire import Upload
 from .deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT
 from .exchange import upload_pieces
-from .http1 import ConcealedBytes, Cut, Head, HeadReader
+from .http1 import ConcealedBytes, Cut, Head, HeadReader, has_answered
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("replicate_home_exchange", default=None)
 """The exchange that is reaching its server, for the parts of aiohttp that are not handed it."""
@@ -32,8 +31,6 @@ BUFFERED = 256 * 1024
 OPENING = 64
 """How many connections to one origin are opened at once."""
 _PIECE = 64 * 1024
-_FIND_ANSWER = re.compile(rb"\n\r?\nHTTP/1\.[0-9] [2-9]").search
-"""Finds the answer that comes after an interim one, HTTP/1.1 1xx."""
 _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 
@@ -293,8 +290,7 @@ class Line(asyncio.Protocol):
         self._arrived = data + self._arrived
 
     def _has_answered(self) -> bool:
-        arrived = self._arrived
-        return self._ended or (len(arrived) > 9 and (arrived[9:10] != b"1" or _FIND_ANSWER(arrived) is not None))
+        return self._ended or has_answered(self._arrived)
 
     async def _wait(self, until: float | None) -> None:
         """Wait until anything happens; raises TimeoutError when it is ``until``."""

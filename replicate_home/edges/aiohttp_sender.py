@@ -25,7 +25,7 @@ from .aiohttp_lines import Exchange, Resolver, WatchedTLS, Way
 from .deadline_connection import REUSE_SECONDS
 from .environment import CertificatesUnusable, ProxyUnusable, surroundings
 from .http1 import Concealed, Cut, Payload, request_head
-from .prepared import ORIGINS, Place, comes_in_pieces, describe_decoded, headers_of, place_of
+from .prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of
 from .transport_errors import made
 
 Contexts = dict[bool | str, ssl.SSLContext]
@@ -55,7 +55,7 @@ class Sender:
             if head.status == 407 and way.forwards:
                 raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
             body = AiohttpBody(Payload(request.method, head), exchange, request)
-            describe_decoded(head.headers)
+            forget_encoding(head.headers)
             if comes_in_pieces(request, head.status, head.headers):
                 return Response(head.status, head.headers), body
             return Response(head.status, head.headers, await read_whole(body, deadline)), None

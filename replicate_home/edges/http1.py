@@ -29,6 +29,7 @@ _IS_TARGET = re.compile(r"[\x21-\x7e]+").fullmatch
 _FIND_LINE_BREAK = re.compile(r"[\r\n\0]").search
 _FIND_HEAD_END = re.compile(rb"\r?\n\r?\n").search
 _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([^\0]*?))?\r?").fullmatch
+_FIND_ANSWER = re.compile(rb"\n\r?\nHTTP/1\.[0-9] [2-9]").search
 # A chunk's size line together with the line break that ends the chunk before it.
 _CHUNK_LINE = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n").match
 
@@ -113,6 +114,11 @@ def split_head(data: bytes, searched: int = 0) -> tuple[bytes, bytes] | None:
     if (len(data) if found is None else found.start()) > HEAD_LIMIT:
         raise Malformed(f"the answer's headers are longer than {HEAD_LIMIT} bytes")
     return None if found is None else (data[: found.start()], data[found.end() :])
+
+
+def has_answered(data: bytes) -> bool:
+    """Whether an answer has begun that is not an interim one (1xx)."""
+    return len(data) > 9 and (data[9:10] != b"1" or _FIND_ANSWER(data) is not None)
 
 
 def parse_head(block: bytes) -> Head:
@@ -382,9 +388,15 @@ class Payload:
         return self._keeps_alive and not self._framing.rest
 
     def feed(self, data: bytes) -> bytes:
-        """What ``data``, off the wire, holds of the body; perhaps nothing."""
+        """What ``data``, off the wire, holds of the body; perhaps nothing.
+
+        No data is the end of the connection: raises :class:`Cut` where that is not the end of the body.
+        """
         if self._framing.done:
             self._framing.rest += data
+            return b""
+        if not data:
+            self._end_with_connection()
             return b""
         data = self._framing.feed(data)
         return data if self._gunzip is None else self._gunzip.feed(data)
@@ -397,11 +409,12 @@ class Payload:
         return data
 
     def end(self) -> None:
-        """Nothing more comes, since all has arrived or the connection ended; :class:`Cut` where that is too early."""
-        if not self._framing.done:
-            self._keeps_alive = False
-            if not self._framing.ends_with_connection:
-                raise Cut("it ended before all of it had come")
-            self._framing.done = True
+        """Everything was taken; raises :class:`Cut` where its gzip was not all there."""
         if self._gunzip is not None and not self._gunzip.complete:
             raise Cut("its gzip ended early")
+
+    def _end_with_connection(self) -> None:
+        if not self._framing.ends_with_connection:
+            raise Cut("it ended before all of it had come")
+        self._framing.done = True
+        self._keeps_alive = False

@@ -80,7 +80,7 @@ def comes_in_pieces(request: Request, status: int, headers: Mapping[str, str]) -
     return status in (200, 206)
 
 
-def describe_decoded(headers: dict[str, str]) -> None:
+def forget_encoding(headers: dict[str, str]) -> None:
     """Take from an answer's headers what is not true of its body any more, which is given decoded."""
     if headers.pop("content-encoding", "identity") != "identity":
         headers.pop("content-length", None)

@@ -77,18 +77,14 @@ class ExchangeReader:
     def _read(self) -> bytes:
         """Turn one network read after another into body until there is some."""
         exchange, payload = self._exchange, self._payload
-        while not (data := payload.unpacked()):
-            arrived = b"" if payload.has_arrived else exchange.received or exchange.receive()
-            exchange.received = b""
-            if not arrived:
-                payload.end()
-                self._give_back()
-                break
-            data = payload.feed(arrived)
-            if payload.has_arrived:
-                self._give_back()
-            if data:
-                break
+        data = payload.unpacked()
+        while not data and not payload.has_arrived:
+            arrived, exchange.received = exchange.received or exchange.receive(), b""
+            data = payload.feed(arrived) or payload.unpacked()
+        if payload.has_arrived:
+            self._give_back()
+        if not data:
+            payload.end()
         return data
 
     def _give_back(self) -> None:

@@ -16,7 +16,7 @@ from ..words.errors import ProxyFailed, ReplicateHomeError
 from ..words.wire import Body, Request, Response
 from .environment import Surroundings, surroundings
 from .exchange import Answer, Broken, Exchange, upload_pieces
-from .prepared import ORIGINS, Place, comes_in_pieces, describe_decoded, headers_of, place_of
+from .prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of
 from .response_body import ExchangeReader, ForeignReader, Reader, StreamBody, read_whole
 from .slim_adapter import LeanRequest, RepeatsPosts, SlimAdapter, keeps_our_pools, refuse_repeats
 from .transport_errors import made, of_exchange, of_foreign
@@ -123,7 +123,7 @@ def _received(response: Any, request: Request, deadline: float | None) -> tuple[
         reader = ExchangeReader(answer, request)
     else:
         reader = ForeignReader(response, request)
-    describe_decoded(headers)
+    forget_encoding(headers)
     status = response.status_code
     if comes_in_pieces(request, status, headers):
         return Response(status, headers), StreamBody(reader, request)

@@ -24,6 +24,7 @@ from replicate_home.edges.http1 import (
     UntilClose,
     decoder,
     framing,
+    has_answered,
     parse_head,
     request_head,
     split_head,
@@ -327,17 +328,33 @@ class TestHeadReader:
             read_head([data])
 
 
+@pytest.mark.parametrize(
+    ("data", "answered"),
+    [
+        (b"", False),
+        (b"HTTP/1.1 ", False),
+        (b"HTTP/1.1 2", True),
+        (INTERIM, False),
+        (INTERIM * 2, False),
+        (INTERIM + b"HTTP/1.1 ", False),
+        (INTERIM + ANSWER, True),
+        (b"220 mail ready\r\n", True),
+    ],
+)
+def test_an_answer_has_begun_once_its_status_is_no_interim_one(data: bytes, answered: bool):
+    assert has_answered(data) is answered
+
+
 def read_body(payload: Payload, pieces: list[bytes]) -> bytes:
     """The body in ``pieces``, as a transport reads it; raises where they are not all of it."""
-    body, left = b"", list(pieces)
+    body, left = b"", iter(pieces)
     while True:
         data = payload.unpacked()
+        while not data and not payload.has_arrived:
+            data = payload.feed(next(left, b"")) or payload.unpacked()
         if not data:
-            arrived = b"" if payload.has_arrived else next((left.pop(0) for _ in left), b"")
-            if not arrived:
-                payload.end()
-                return body
-            data = payload.feed(arrived)
+            payload.end()
+            return body
         body += data
 
 

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import traceback
 import warnings
 
 import pytest
@@ -46,11 +45,8 @@ from replicate_home.words.errors import (
     TransportError,
 )
 from replicate_home.words.wire import Request, Secret
+from tests.edges.asking import ENOUGH, SOON, TOKEN, ask, failure_of, ok, truth
 from tests.servers.fault_server import AUTHORITY, Relay, black_hole, speaks_tls
-
-TOKEN = "r8_0123456789abcdefghij"
-ENOUGH = 10.0
-SOON = 0.2
 
 
 @pytest.fixture
@@ -60,35 +56,7 @@ def transport():
     transport.close()
 
 
-def ask(transport, url, method="GET", seconds=ENOUGH, **parts):
-    return transport.send(Request(method, url, token=Secret(TOKEN), **parts), transport.clock.now() + seconds)
-
-
-def failure_of(transport, url, *kinds, **parts):
-    with pytest.raises(kinds) as caught:
-        ask(transport, url, **parts)
-    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
-    assert TOKEN not in shown
-    return caught.value
-
-
-def ok(body=b"{}"):
-    return Serve(lambda received: answer(200, body))
-
-
-def truth(error):
-    return type(error), error.phase, error.may_have_been_processed
-
-
 class TestTLS:
-    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
-    def test_a_certificate_is_believed_if_the_environment_names_its_authority(self, transport, monkeypatch, variable):
-        monkeypatch.setenv(variable, AUTHORITY)
-        with ScriptedServer([ok()], tls=speaks_tls()) as server:
-            for _ in range(3):
-                assert ask(transport, server.url)[0].body == b"{}"
-            assert server.connections == 1
-
     def test_a_stream_under_tls_is_given_as_it_arrives(self, transport, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
         head = answer(headers={"Transfer-Encoding": "chunked"}, framed=False)
@@ -107,11 +75,6 @@ class TestTLS:
         assert truth(error) == (TLSFailed, "tls", False)
         assert "certificate" in str(error)
         assert "verify=False" not in str(error)
-
-    def test_a_certificate_for_another_host_is_refused(self, transport, monkeypatch):
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
-        with ScriptedServer([ok()], tls=speaks_tls("elsewhere")) as server:
-            assert truth(failure_of(transport, server.url, TLSFailed)) == (TLSFailed, "tls", False)
 
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
     def test_a_bundle_that_does_not_exist_is_named(self, transport, monkeypatch, variable):
@@ -144,12 +107,6 @@ class TestProxies:
         assert received.headers["host"] == "api.example"
         assert received.headers["proxy-authorization"] == "Basic bWU6c2VjcmV0"
 
-    def test_no_proxy_is_honoured(self, transport, monkeypatch):
-        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        with ScriptedServer([ok()]) as server:
-            assert ask(transport, server.url)[0].status == 200
-
     def test_a_tunnel_carries_tls_and_only_the_tunnel_sees_the_credentials(self, transport, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
         with ScriptedServer([ok()], tls=speaks_tls()) as server:
@@ -165,49 +122,11 @@ class TestProxies:
         assert "authorization" not in tunnel.headers
         assert "proxy-authorization" not in first.headers | second.headers
 
-    @pytest.mark.parametrize("status", [407, 502])
-    def test_a_tunnel_that_is_refused_is_proxy_failed(self, transport, monkeypatch, status):
-        with ScriptedServer([Receive(), Send(answer(status))]) as proxy:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{proxy.port}")
-            error = failure_of(transport, "https://api.example/", ProxyFailed, method="POST")
-        assert truth(error) == (ProxyFailed, "proxy", False)
-        assert str(status) in str(error)
-        assert "secret" not in str(error)
-
-    def test_a_407_that_comes_through_a_tunnel_is_the_servers_own_answer(self, transport, monkeypatch):
-        monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
-        with (
-            ScriptedServer([Receive(), Send(answer(407)), Stall()], tls=speaks_tls()) as server,
-            ScriptedServer([Receive(), Relay(server.port)]) as proxy,
-        ):
-            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-            assert ask(transport, server.url, method="POST")[0].status == 407
-
-    def test_a_proxy_that_wants_credentials_for_an_http_url_is_proxy_failed(self, transport, monkeypatch):
-        with ScriptedServer([Receive(), Send(answer(407)), Stall()]) as proxy:
-            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
-            assert truth(failure_of(transport, "http://api.example/", ProxyFailed)) == (ProxyFailed, "proxy", False)
-
-    @pytest.mark.parametrize("scheme", ["http", "https"])
-    def test_a_proxy_that_is_not_there_is_proxy_failed(self, transport, monkeypatch, scheme):
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://me:secret@127.0.0.1:{port}")
-        error = failure_of(transport, f"{scheme}://api.example/", ProxyFailed, method="POST")
-        assert truth(error) == (ProxyFailed, "proxy", False)
-        assert "secret" not in str(error)
-
     @pytest.mark.parametrize("script", [[Receive(), Cut()], [Receive(), Send(b"what?\r\n\r\n"), Cut()]])
     def test_a_proxy_that_does_not_answer_in_http_is_proxy_failed(self, transport, monkeypatch, script):
         with ScriptedServer(script) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
             assert truth(failure_of(transport, "https://api.example/", ProxyFailed)) == (ProxyFailed, "proxy", False)
-
-    def test_a_proxy_that_drips_is_held_to_the_deadline(self, transport, monkeypatch):
-        with ScriptedServer([Receive(), Drip(b"HTTP/1.1 200 OK\r\n" * 9)]) as proxy:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-            error = failure_of(transport, "https://api.example/", RequestTimeout, seconds=SOON)
-        assert truth(error) == (RequestTimeout, "proxy", False)
 
     def test_a_malformed_proxy_is_an_error_without_its_password(self, transport, monkeypatch):
         monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@")
