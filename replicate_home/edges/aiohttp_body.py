@@ -8,7 +8,7 @@ from contextlib import suppress
 from ..words.errors import Disconnected, ReplicateHomeError
 from ..words.wire import Request
 from .aiohttp_errors import failure_of
-from .aiohttp_lines import Exchange
+from .aiohttp_exchange import AsyncExchange
 from .http1 import Malformed, Payload
 from .response_body import WHOLE_LIMIT
 from .transport_errors import made
@@ -19,7 +19,7 @@ class AiohttpBody:
 
     __slots__ = ("_closed", "_exchange", "_loop", "_payload", "_request")
 
-    def __init__(self, payload: Payload, exchange: Exchange, request: Request) -> None:
+    def __init__(self, payload: Payload, exchange: AsyncExchange, request: Request) -> None:
         self._payload = payload
         self._exchange = exchange
         self._request = request

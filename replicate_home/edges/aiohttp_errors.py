@@ -9,14 +9,14 @@ import aiohttp
 
 from ..words.errors import ReplicateHomeError
 from ..words.wire import Request
-from .aiohttp_lines import Exchange
+from .aiohttp_exchange import AsyncExchange
 from .environment import CertificatesUnusable, ProxyUnusable
 from .exchange import ProxyRefused
 from .http1 import Cut, Malformed
 from .transport_errors import of_exchange, of_foreign
 
 
-def failure_of(error: Exception, exchange: Exchange, request: Request) -> ReplicateHomeError:
+def failure_of(error: Exception, exchange: AsyncExchange, request: Request) -> ReplicateHomeError:
     """The error of an exchange that ended with an exception of aiohttp, of asyncio, or of ours."""
     if isinstance(error, (CertificatesUnusable, ProxyUnusable)):
         return of_foreign(error, request, exchange.phase)

@@ -21,7 +21,7 @@ from ..words.errors import ProxyFailed, ReplicateHomeError
 from ..words.wire import Request, Response
 from .aiohttp_body import AiohttpBody, read_whole
 from .aiohttp_errors import failure_of
-from .aiohttp_lines import Exchange, Resolver, WatchedTLS, Way
+from .aiohttp_exchange import AsyncExchange, Resolver, WatchedTLS, Way
 from .deadline_connection import REUSE_SECONDS
 from .environment import CertificatesUnusable, ProxyUnusable, surroundings
 from .http1 import Concealed, Cut, Payload, request_head
@@ -46,7 +46,7 @@ class Sender:
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AiohttpBody | None]:
         """Send ``request`` once and return the answer, whatever its status."""
-        exchange = Exchange(deadline, request.connect)
+        exchange = AsyncExchange(deadline, request.connect)
         failure: BaseException
         try:
             way = self._prepare(request, exchange)
@@ -81,7 +81,7 @@ class Sender:
         if guard is not None:
             await guard.aclose()  # type: ignore[attr-defined]  # it is a generator
 
-    def _prepare(self, request: Request, exchange: Exchange) -> Way:
+    def _prepare(self, request: Request, exchange: AsyncExchange) -> Way:
         """Have the exchange know what to send, and return the way there."""
         place = place_of(request)
         way = self._ways.get(place.origin)

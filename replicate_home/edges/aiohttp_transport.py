@@ -1,6 +1,6 @@
 """The native transport for event loops, over connections of ``aiohttp``, which is imported when one is made.
 
-It keeps one session for each running event loop, and keeps the contract of every transport: sent once, within the
+It keeps the connections of each running event loop apart, and keeps the contract of every transport: sent once, within the
 deadline, the truth about what happened, no exception of another library.
 """
 

@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from replicate_home import AiohttpTransport, MissingExtra
-from replicate_home.edges import aiohttp_lines
+from replicate_home.edges import aiohttp_exchange
 from replicate_home.testing.scripted_server import (
     Await,
     Freeze,
@@ -97,7 +97,7 @@ class TestTLS:
 
     def test_a_connection_that_idled_too_long_is_closed_though_the_server_is_frozen(self, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
-        monkeypatch.setattr(aiohttp_lines, "CREATE_REUSE_SECONDS", 0.0)
+        monkeypatch.setattr(aiohttp_exchange, "CREATE_REUSE_SECONDS", 0.0)
 
         async def main(url):
             transport = AiohttpTransport()
@@ -175,7 +175,7 @@ class TestProxies:
         async def never(*args, **options):
             await asyncio.sleep(3600)
 
-        monkeypatch.setattr(aiohttp_lines.aiohttp.ThreadedResolver, "resolve", never)
+        monkeypatch.setattr(aiohttp_exchange.aiohttp.ThreadedResolver, "resolve", never)
         error = failure_of(transport, "http://api.example/", RequestTimeout, method="POST", **limit)
         assert truth(error) == (RequestTimeout, "resolve", False)
 
@@ -241,7 +241,7 @@ class TestConnections:
             assert truth(failure_of(transport, url, ConnectFailed)) == (ConnectFailed, "resolve", False)
 
     def test_a_create_takes_no_connection_that_has_idled_long_and_other_requests_do(self, transport, monkeypatch):
-        monkeypatch.setattr(aiohttp_lines, "CREATE_REUSE_SECONDS", 0.0)
+        monkeypatch.setattr(aiohttp_exchange, "CREATE_REUSE_SECONDS", 0.0)
         with ScriptedServer([ok()], repeat=True) as server:
             ask(transport, server.url)
             ask(transport, server.url)
@@ -304,9 +304,9 @@ class TestConnections:
             assert server.connections == 2
 
     def test_of_many_requests_at_once_most_wait_their_turn_to_connect_and_their_time_waits_too(self, monkeypatch):
-        monkeypatch.setattr(aiohttp_lines, "OPENING", 2)
+        monkeypatch.setattr(aiohttp_exchange, "OPENING", 2)
         opening, most = 0, 0
-        connect = aiohttp_lines.aiohttp.TCPConnector.connect
+        connect = aiohttp_exchange.aiohttp.TCPConnector.connect
 
         async def slow(*arguments):
             nonlocal opening, most
@@ -316,7 +316,7 @@ class TestConnections:
             opening -= 1
             return await connect(*arguments)
 
-        monkeypatch.setattr(aiohttp_lines.aiohttp.TCPConnector, "connect", slow)
+        monkeypatch.setattr(aiohttp_exchange.aiohttp.TCPConnector, "connect", slow)
 
         async def main(url):
             transport = AiohttpTransport()
@@ -333,7 +333,7 @@ class TestConnections:
             await transport.send(Request("GET", url), None)
             (sender,) = transport._senders.values()
             (way,) = sender._ways.values()
-            for _ in range(aiohttp_lines.OPENING):
+            for _ in range(aiohttp_exchange.OPENING):
                 await way.turn.acquire()
             await transport.send(Request("GET", url), transport.clock.now() + ENOUGH)
             first, second = await asyncio.gather(
@@ -348,12 +348,12 @@ class TestConnections:
             assert server.connections == 1
 
     def test_who_waits_for_his_turn_to_connect_is_held_to_the_deadline(self, monkeypatch):
-        monkeypatch.setattr(aiohttp_lines, "OPENING", 1)
+        monkeypatch.setattr(aiohttp_exchange, "OPENING", 1)
 
         async def never(*arguments):
             await asyncio.sleep(3600)
 
-        monkeypatch.setattr(aiohttp_lines.aiohttp.TCPConnector, "connect", never)
+        monkeypatch.setattr(aiohttp_exchange.aiohttp.TCPConnector, "connect", never)
 
         async def main():
             transport = AiohttpTransport()
@@ -483,7 +483,7 @@ class TestLoops:
             looking.append(True)
             await asyncio.sleep(3600)
 
-        monkeypatch.setattr(aiohttp_lines.aiohttp.ThreadedResolver, "resolve", never)
+        monkeypatch.setattr(aiohttp_exchange.aiohttp.ThreadedResolver, "resolve", never)
 
         async def main():
             transport = AiohttpTransport()

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("aiohttp")
 
-from replicate_home.edges.aiohttp_lines import BUFFERED, Line
+from replicate_home.edges.aiohttp_line import BUFFERED, Line
 
 
 class Wire(asyncio.Transport):
