@@ -1,7 +1,7 @@
 """The native transport for event loops, over connections of ``aiohttp``, which is imported when one is made.
 
-It keeps the connections of each running event loop apart, and keeps the contract of every transport: sent once, within the
-deadline, the truth about what happened, no exception of another library.
+The connections of each running event loop are kept apart. It keeps the contract of every transport: sent once, within
+the deadline, the truth about what happened, no exception of another library.
 """
 
 from __future__ import annotations
