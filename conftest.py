@@ -98,7 +98,7 @@ def _close_page(names: dict[str, Any]) -> None:
     stack: contextlib.ExitStack = names.pop(_STACK)
     with stack:
         for value in list(names.values()):
-            if type(value).__module__.startswith("replicate_home.facade") and hasattr(value, "close"):
+            if type(value).__module__.startswith("replicate_home.client") and hasattr(value, "close"):
                 closing = value.close()
                 if inspect.isawaitable(closing):
                     asyncio.run(_awaited(closing))

@@ -12,16 +12,16 @@ from typing import Any
 
 import attrs
 
-from replicate_home.rules import policy
-from replicate_home.rules.backends import Create, Replicate
-from replicate_home.rules.backends.dialect import encode_json
-from replicate_home.rules.life import Life, Terms
-from replicate_home.rules.lifecycle import Came, Kind, Pausing, Reading, Sending, Settled, State, creating
-from replicate_home.rules.refs import ModelRef
-from replicate_home.rules.sse import Decoder, ServerSentEvent
-from replicate_home.words.errors import ConnectFailed, Disconnected, RequestTimeout
-from replicate_home.words.records import TERMINAL
-from replicate_home.words.wire import Response
+from replicate_home.dialects import Create, Replicate
+from replicate_home.dialects.base import encode_json
+from replicate_home.dialects.refs import ModelRef
+from replicate_home.exceptions import ConnectFailed, Disconnected, RequestTimeout
+from replicate_home.lifecycle import policy
+from replicate_home.lifecycle.life import Life, Terms
+from replicate_home.lifecycle.machine import Came, Kind, Pausing, Reading, Sending, Settled, State, creating
+from replicate_home.protocol.sse import Decoder, ServerSentEvent
+from replicate_home.records.prediction import TERMINAL
+from replicate_home.wire import Response
 
 DEADLINE = 600.0
 AT_THE_DEADLINE = "the deadline"

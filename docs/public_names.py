@@ -8,17 +8,17 @@ from typing import Any
 
 import replicate_home
 from replicate_home import testing
-from replicate_home.words.errors import ReplicateHomeError
+from replicate_home.exceptions import ReplicateHomeError
 
 # Where a name is defined decides its group.
 GROUPS = {
-    "Functions on a default client": ("doors.module_level",),
-    "Clients, and what they return": ("facade.",),
-    "What happens to a prediction": ("words.events", "words.records"),
-    "Errors": ("words.errors",),
+    "Functions on a default client": ("client.module_level",),
+    "Clients, and what they return": ("client.",),
+    "What happens to a prediction": ("records.",),
+    "Errors": ("exceptions",),
     "Models in this process": ("emulator.",),
-    "Transports and time": ("edges.", "words.wire"),
-    "For g4f": ("doors.answers", "doors.provider", "provider", "g4f"),
+    "Transports and time": ("transports.", "wire", "clock"),
+    "For g4f": ("provider.", "g4f"),
 }
 DESCRIBED = ("Client", "AsyncClient", "Stream", "AsyncStream", "Prediction", "AsyncPrediction", "Result", "FileOutput")
 VALUES = {

@@ -9,25 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .doors.answers import Images
-    from .doors.module_level import default_client, predictions, run, stream, use
-    from .doors.provider import ReplicateHome
-    from .edges.aiohttp_transport import AiohttpTransport
-    from .edges.async_transport import AsyncBody, AsyncTransport
-    from .edges.clock import Clock, FakeClock, SystemClock
-    from .edges.requests_transport import RequestsTransport
-    from .edges.threaded import ThreadedTransport
-    from .edges.transport import Transport
+    from .client.async_client import AsyncClient, AsyncFunction
+    from .client.client import Client, Function
+    from .client.module_level import default_client, predictions, run, stream, use
+    from .client.outputs.async_streams import AsyncStream
+    from .client.outputs.file_output import FileOutput
+    from .client.outputs.results import Result
+    from .client.outputs.streams import Stream
+    from .client.resources.async_predictions import AsyncPage, AsyncPrediction, AsyncPredictions
+    from .client.resources.predictions import Page, Prediction, Predictions
+    from .clock import Clock, FakeClock, SystemClock
     from .emulator.registry import LocalRun, local_model
-    from .facade.async_client import AsyncClient, AsyncFunction
-    from .facade.async_handles import AsyncPage, AsyncPrediction, AsyncPredictions
-    from .facade.async_streams import AsyncStream
-    from .facade.client import Client, Function
-    from .facade.file_output import FileOutput
-    from .facade.handles import Page, Prediction, Predictions
-    from .facade.results import Result
-    from .facade.streams import Stream
-    from .words.errors import (
+    from .exceptions import (
         APIError,
         AuthenticationError,
         BatchLocked,
@@ -59,39 +52,46 @@ if TYPE_CHECKING:
         UnsafeURL,
         WebhookVerificationError,
     )
-    from .words.events import DoneEvent, LogsEvent, OutputEvent, StatusEvent
-    from .words.records import Progress, Snapshot, Status
-    from .words.wire import Body, Request, Response, Secret, Timeout, Upload
+    from .provider.answers import Images
+    from .provider.provider import ReplicateHome
+    from .records.events import DoneEvent, LogsEvent, OutputEvent, StatusEvent
+    from .records.prediction import Progress, Snapshot, Status
+    from .transports.async_base import AsyncBody, AsyncTransport
+    from .transports.base import Transport
+    from .transports.over_aiohttp.transport import AiohttpTransport
+    from .transports.over_requests.transport import RequestsTransport
+    from .transports.threaded import ThreadedTransport
+    from .wire import Body, Request, Response, Secret, Timeout, Upload
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "doors.module_level": "default_client predictions run stream use",
-    "doors.answers": "Images",
-    "doors.provider": "ReplicateHome",
-    "edges.aiohttp_transport": "AiohttpTransport",
-    "edges.async_transport": "AsyncBody AsyncTransport",
-    "edges.clock": "Clock FakeClock SystemClock",
-    "edges.requests_transport": "RequestsTransport",
-    "edges.threaded": "ThreadedTransport",
-    "edges.transport": "Transport",
+    "client.module_level": "default_client predictions run stream use",
+    "provider.answers": "Images",
+    "provider.provider": "ReplicateHome",
+    "transports.over_aiohttp.transport": "AiohttpTransport",
+    "transports.async_base": "AsyncBody AsyncTransport",
+    "clock": "Clock FakeClock SystemClock",
+    "transports.over_requests.transport": "RequestsTransport",
+    "transports.threaded": "ThreadedTransport",
+    "transports.base": "Transport",
     "emulator.registry": "LocalRun local_model",
-    "facade.async_client": "AsyncClient AsyncFunction",
-    "facade.async_handles": "AsyncPage AsyncPrediction AsyncPredictions",
-    "facade.async_streams": "AsyncStream",
-    "facade.client": "Client Function",
-    "facade.file_output": "FileOutput",
-    "facade.handles": "Page Prediction Predictions",
-    "facade.results": "Result",
-    "facade.streams": "Stream",
-    "words.errors": """APIError AuthenticationError BatchLocked ConnectFailed CreateOutcomeUnknown CreateTimedOut
+    "client.async_client": "AsyncClient AsyncFunction",
+    "client.resources.async_predictions": "AsyncPage AsyncPrediction AsyncPredictions",
+    "client.outputs.async_streams": "AsyncStream",
+    "client.client": "Client Function",
+    "client.outputs.file_output": "FileOutput",
+    "client.resources.predictions": "Page Prediction Predictions",
+    "client.outputs.results": "Result",
+    "client.outputs.streams": "Stream",
+    "exceptions": """APIError AuthenticationError BatchLocked ConnectFailed CreateOutcomeUnknown CreateTimedOut
         Disconnected FileExpired InvalidInput MissingExtra ModelCanceled ModelError ModelNotFound NotFound
         OutputDiverged PaymentRequired PermissionDenied PredictionTimeout ProtocolError ProxyFailed RateLimited
         ReplicateHomeError RequestTimeout ServerError StreamInterrupted TLSFailed TransportError UnexpectedRequest
         UnsafeURL WebhookVerificationError""",
-    "words.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
-    "words.records": "Progress Snapshot Status",
-    "words.wire": "Body Request Response Secret Timeout Upload",
+    "records.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
+    "records.prediction": "Progress Snapshot Status",
+    "wire": "Body Request Response Secret Timeout Upload",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 _FRESH = frozenset({"default_client", "predictions"})

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from .words.errors import MissingExtra
+from .exceptions import MissingExtra
 
 try:
     from g4f import errors as theirs  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -35,11 +35,11 @@ except ModuleNotFoundError as missing:
     message = 'replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
     raise MissingExtra(message, name="g4f") from None
 
-from .doors import provider
-from .doors.answers import Answer, Question
-from .words import errors as ours
-from .words.records import Snapshot
-from .words.wire import Secret
+from . import exceptions as ours
+from .provider import provider
+from .provider.answers import Answer, Question
+from .records.prediction import Snapshot
+from .wire import Secret
 
 __all__ = ["ReplicateHome"]
 

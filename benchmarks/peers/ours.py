@@ -32,7 +32,7 @@ class Peer(Base):
 
     def decode(self, pieces: list[bytes]) -> int:
         """The decoder of every event stream, on its own."""
-        from replicate_home.rules.sse import Decoder
+        from replicate_home.protocol.sse import Decoder
 
         decoder = Decoder()
         return sum(event.event == "output" for piece in pieces for event in decoder.feed(piece))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from replicate_home import Client
-from replicate_home.words.wire import Request, Response
+from replicate_home.wire import Request, Response
 
 BASE = "http://127.0.0.1:9/v1"
 

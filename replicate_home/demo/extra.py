@@ -6,7 +6,7 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any
 
-from ..words.errors import MissingExtra
+from ..exceptions import MissingExtra
 
 
 def borrow(module: str) -> Any:

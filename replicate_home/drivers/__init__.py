@@ -1,1 +1,1 @@
-"""Layer 3, the drivers: the only two loops that wait, one for threads and one for event loops."""
+"""The only loops that wait: one for threads and one for event loops."""

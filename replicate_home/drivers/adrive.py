@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Iterator
 from functools import partial
 from typing import Any, assert_never
 
-from ..edges.async_transport import AsyncBody, AsyncTransport, sleep_on
-from ..edges.clock import Clock
-from ..rules.life import News
-from ..rules.lifecycle import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
-from ..rules.policy import LEAVING
-from ..rules.sse import Decoder, ServerSentEvent
-from ..words.errors import Disconnected, ProtocolError, TransportError
+from ..clock import Clock
+from ..exceptions import Disconnected, ProtocolError, TransportError
+from ..lifecycle.life import News
+from ..lifecycle.machine import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
+from ..lifecycle.policy import LEAVING
+from ..protocol.sse import Decoder, ServerSentEvent
+from ..transports.async_base import AsyncBody, AsyncTransport, sleep_on
 from .drive import UNHEARD_OF
 
 Leaving = set["asyncio.Task[None]"]

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator
 from typing import assert_never
 
-from ..edges.clock import Clock
-from ..edges.transport import Transport
-from ..rules.life import News
-from ..rules.lifecycle import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
-from ..rules.sse import Decoder, ServerSentEvent
-from ..words.errors import ProtocolError, TransportError
-from ..words.wire import Body
+from ..clock import Clock
+from ..exceptions import ProtocolError, TransportError
+from ..lifecycle.life import News
+from ..lifecycle.machine import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
+from ..protocol.sse import Decoder, ServerSentEvent
+from ..transports.base import Transport
+from ..wire import Body
 
 UNHEARD_OF = "while creating a prediction: it may exist, and nothing has canceled it"
 """The note on what comes in the middle of a create."""

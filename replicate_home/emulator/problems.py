@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..words.wire import Response
+from ..wire import Response
 
 
 class Problem(Exception):

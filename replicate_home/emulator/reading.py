@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
 
-from ..words.wire import Request
+from ..wire import Request
+from .files import LARGEST_FILE
 from .problems import Problem, invalid
-from .storage import LARGEST_FILE
 from .timeline import Line
 
 LARGEST_JSON = 64 * 2**20

@@ -10,9 +10,9 @@ from typing import Any
 
 import attrs
 
-from ..edges.clock import Clock
-from ..words.errors import Disconnected, RequestTimeout
-from .storage import OutputFiles, StoredFile
+from ..clock import Clock
+from ..exceptions import Disconnected, RequestTimeout
+from .files import OutputFiles, StoredFile
 from .timeline import ENDS, Change, Line, Run
 
 KEEP_ALIVE = 15.0  # seconds of silence after which a stream says that it is still there

@@ -17,8 +17,8 @@ from typing import Any
 
 import attrs
 
-from ..edges.clock import Clock, FakeClock
-from ..words.errors import Disconnected
+from ..clock import Clock, FakeClock
+from ..exceptions import Disconnected
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
 LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere if nobody really waits

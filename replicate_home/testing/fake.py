@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 
-from ..edges.clock import FakeClock
-from ..emulator.http_door import serve
-from ..emulator.in_process import InProcessTransport
+from ..clock import FakeClock
+from ..emulator.emulator import Call, Emulator, Handled
+from ..emulator.http_server import serve
 from ..emulator.reading import Exchange
 from ..emulator.registry import LocalModel, Model, Models, checked_name, version_of
 from ..emulator.schema import Opener, read_signature
-from ..emulator.server import Call, Emulator, Handled
 from ..emulator.timeline import LocalRun, Plan
-from ..words.errors import UnexpectedRequest
-from ..words.wire import Response
+from ..emulator.transport import InProcessTransport
+from ..exceptions import UnexpectedRequest
+from ..wire import Response
 
 if TYPE_CHECKING:
-    from ..facade.client import Client
+    from ..client.client import Client
 
 BASE_URL = "https://fake.invalid/v1"
 _LONGEST = 86_400.0
@@ -255,7 +255,7 @@ class FakeReplicate:
 
     def client(self, **options: Any) -> Client:
         """A client that talks to this fake; ``options`` as for :class:`~replicate_home.Client`."""
-        from ..facade.client import Client
+        from ..client.client import Client
 
         return Client(**{"transport": self.transport, "clock": self.clock, **options})
 

@@ -18,8 +18,7 @@ from typing import Any
 
 import attrs
 
-from ..edges.transport import Transport
-from ..words.errors import (
+from ..exceptions import (
     ConnectFailed,
     Disconnected,
     ProtocolError,
@@ -28,7 +27,8 @@ from ..words.errors import (
     TLSFailed,
     TransportError,
 )
-from ..words.wire import Body, Request, Response, Secret, Upload
+from ..transports.base import Transport
+from ..wire import Body, Request, Response, Secret, Upload
 from .scripted_server import (
     Await,
     Cut,

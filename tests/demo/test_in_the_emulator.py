@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from replicate_home.clock import FakeClock
 from replicate_home.demo import MODELS
-from replicate_home.edges.clock import FakeClock
-from replicate_home.emulator.server import Emulator
-from replicate_home.words.wire import Request
+from replicate_home.emulator.emulator import Emulator
+from replicate_home.wire import Request
 
 
 class Api:

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replicate_home import AsyncClient
+from replicate_home.clock import FakeClock
+from replicate_home.dialects import Create, Replicate
+from replicate_home.dialects.refs import ModelRef
 from replicate_home.drivers.adrive import AsyncDrive
 from replicate_home.drivers.drive import Drive
-from replicate_home.edges.clock import FakeClock
-from replicate_home.edges.threaded import ThreadedTransport
-from replicate_home.rules.backends import Create, Replicate
-from replicate_home.rules.life import Terms
-from replicate_home.rules.lifecycle import Settled, creating, plain
-from replicate_home.rules.refs import ModelRef
-from replicate_home.words.errors import ConnectFailed, Disconnected, ProtocolError, RequestTimeout
-from replicate_home.words.wire import Request, Response
+from replicate_home.exceptions import ConnectFailed, Disconnected, ProtocolError, RequestTimeout
+from replicate_home.lifecycle.life import Terms
+from replicate_home.lifecycle.machine import Settled, creating, plain
+from replicate_home.transports.threaded import ThreadedTransport
+from replicate_home.wire import Request, Response
 
 API = "https://api.replicate.com/v1"
 LOST = st.sampled_from([

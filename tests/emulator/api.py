@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from replicate_home.emulator.in_process import InProcessTransport
-from replicate_home.emulator.server import Emulator
-from replicate_home.words.wire import Request, Response, Secret
+from replicate_home.emulator.emulator import Emulator
+from replicate_home.emulator.transport import InProcessTransport
+from replicate_home.wire import Request, Response, Secret
 
 
 class Api:

@@ -13,10 +13,10 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.edges.clock import FakeClock
+from replicate_home.clock import FakeClock
+from replicate_home.emulator.emulator import Emulator
+from replicate_home.emulator.files import decode_data_uri, parse_multipart
 from replicate_home.emulator.registry import LocalRun
-from replicate_home.emulator.server import Emulator
-from replicate_home.emulator.storage import decode_data_uri, parse_multipart
 
 from .api import Api
 
@@ -117,7 +117,7 @@ def test_a_form_that_is_cut_short_is_refused() -> None:
 
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replicate_home.emulator.storage.LARGEST_FILE", 10)
+    monkeypatch.setattr("replicate_home.emulator.files.LARGEST_FILE", 10)
     body, headers = form(content=("a", bytes(11)))
     problem = api_of(lambda: None).refused("POST", "/files", body=body, headers=headers)
     assert (problem["status"], problem["detail"]) == (413, "Files must be less than 100MB in size")
@@ -254,7 +254,7 @@ def test_a_pillow_image_is_delivered_as_png() -> None:
 
 @pytest.mark.parametrize(("limit", "value"), [("LARGEST_FILE", 9), ("LARGEST_FILES", 19)])
 def test_output_files_that_are_too_large_fail_the_run(monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
-    monkeypatch.setattr(f"replicate_home.emulator.storage.{limit}", value)
+    monkeypatch.setattr(f"replicate_home.emulator.files.{limit}", value)
     failed = api_of(lambda: [b"0123456789", b"0123456789"]).held()
     assert failed["status"] == "failed"
     assert "larger than" in failed["error"]

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.edges.clock import FakeClock
+from replicate_home.clock import FakeClock
+from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.registry import LocalRun
-from replicate_home.emulator.server import Emulator
-from replicate_home.words.wire import Request
+from replicate_home.wire import Request
 
 
 def model(run: LocalRun, prompt: str, n: int = 1, image: bytes | None = None) -> Iterator[str]:

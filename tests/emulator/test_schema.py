@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.edges.clock import FakeClock
+from replicate_home.clock import FakeClock
+from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.registry import LocalModel, LocalRun
-from replicate_home.emulator.server import Emulator
 
 from .api import Api
 

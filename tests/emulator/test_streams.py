@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from replicate_home.edges.clock import FakeClock
+from replicate_home.clock import FakeClock
+from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.registry import LocalRun
-from replicate_home.emulator.server import Emulator
 
 from .api import Api, parse_events
 

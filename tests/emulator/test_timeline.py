@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.edges.clock import FakeClock
+from replicate_home.clock import FakeClock
+from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.registry import LocalRun
-from replicate_home.emulator.server import Emulator
 from replicate_home.emulator.timeline import Line
-from replicate_home.words.errors import Disconnected, RequestTimeout
+from replicate_home.exceptions import Disconnected, RequestTimeout
 
 from .api import Api, parse_events
 

@@ -24,10 +24,10 @@ from g4f.providers.response import FinishReason, ImageResponse, ProviderInfo, Us
 from g4f.providers.retry_provider import IterListProvider, RetryProvider
 
 import replicate_home
+from replicate_home import exceptions as errors
 from replicate_home import g4f as ours
 from replicate_home.g4f import ReplicateHome
 from replicate_home.testing.scripted_server import Receive, ScriptedServer, Send, answer
-from replicate_home.words import errors
 from tests.g4f.conftest import GEMMA, KEY, SD3, URLS, hi
 from tests.reliability.hosted_server import CutAfter, Job, by_name
 from tests.servers.home_server import Raw, Step, fails, grows, job, returns
@@ -100,7 +100,7 @@ def test_without_g4f_the_error_names_the_command_that_installs_it():
     program = "import sys; sys.modules['g4f'] = None; import replicate_home.g4f"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
-        "replicate_home.words.errors.MissingExtra: "
+        "replicate_home.exceptions.MissingExtra: "
         'replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
     )
 

@@ -20,15 +20,15 @@ import attrs
 import pytest
 
 from replicate_home import AsyncClient, Client, Response, SystemClock
-from replicate_home.edges.requests_transport import RequestsTransport
-from replicate_home.edges.uploads import MultipartUpload, source_of
-from replicate_home.rules.backends import Replicate
-from replicate_home.rules.life import Life, Terms
-from replicate_home.rules.replays import Seen
-from replicate_home.rules.sse import Decoder
+from replicate_home.client.inputs.files import MultipartUpload, source_of
+from replicate_home.dialects import Replicate
+from replicate_home.lifecycle.life import Life, Terms
+from replicate_home.lifecycle.replays import Seen
+from replicate_home.protocol.sse import Decoder
 from replicate_home.testing import FakeReplicate
 from replicate_home.testing.scripted_server import Cut, Line, Received, ScriptedServer, Send, Serve, answer
-from replicate_home.words.wire import Request
+from replicate_home.transports.over_requests.transport import RequestsTransport
+from replicate_home.wire import Request
 
 KIB, MIB = 2**10, 2**20
 
@@ -50,8 +50,9 @@ def of_the_package(modules: set[str], *parts: str) -> set[str]:
 
 
 OTHER_WAYS = (
-    "doors", "emulator", "demo", "testing", "drivers.adrive", "edges.aio", "edges.async", "edges.threaded",
-    "edges.uploads", "facade.async", "facade.inputs",
+    "cli.", "provider", "emulator", "demo", "testing", "drivers.adrive", "transports.over_aiohttp", "transports.async",
+    "transports.threaded", "client.async", "client.inputs.files", "client.inputs.encoding", "client.engine.async",
+    "client.outputs.async", "client.resources.async",
 )  # fmt: skip
 
 
@@ -73,14 +74,14 @@ with Client(base_url={url!r}) as client:
     ours = of_the_package(loaded, "") | {"replicate_home"}
     assert loaded - ours == set()
     assert of_the_package(loaded, *OTHER_WAYS) == set()
-    assert len(ours) <= 55
+    assert len(ours) <= 59
 
 
 def test_the_command_line_loads_nothing_of_the_network_for_a_model_in_this_process():
     pytest.importorskip("click")
     script = """
 from replicate_home import local_model
-from replicate_home.doors.cli import main
+from replicate_home.cli.main import main
 
 @local_model("local/louder")
 def louder(text: str) -> str:
@@ -344,7 +345,8 @@ def test_a_call_that_waits_in_an_event_loop_holds_some_kilobytes_and_frames():
                 gc.collect()
                 waiting = asyncio.all_tasks() - {asyncio.current_task()}
                 frames = sum(map(frames_of, waiting))
-                parts = (f"*/{part}/*" for part in ("asyncio", "aiohttp", "facade", "drivers", "edges", "rules"))
+                folders = ("asyncio", "aiohttp", "client", "drivers", "transports", "lifecycle")
+                parts = (f"*/{folder}/*" for folder in folders)
                 kept = [tracemalloc.Filter(True, part) for part in parts]
                 memory = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces(kept).traces)
             over.set()

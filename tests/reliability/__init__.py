@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from replicate_home import Client, FakeClock
-from replicate_home.edges.requests_transport import RequestsTransport
+from replicate_home.transports.over_requests.transport import RequestsTransport
 
 from ..hypothesis_profiles import examples, is_nightly
 

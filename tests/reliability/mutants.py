@@ -14,12 +14,12 @@ G2 = "tests/reliability/test_g02_creates.py"
 G3 = "tests/reliability/test_g03_secrets.py"
 G4 = "tests/reliability/test_g04_deadlines.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
-G7 = "tests/rules/test_sse.py"
-REPLAYED = "tests/rules/test_replays.py"
+G7 = "tests/protocol/test_sse.py"
+REPLAYED = "tests/lifecycle/test_replays.py"
 G10 = "tests/reliability/test_g10_bounded_memory.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
 G14 = "tests/reliability/test_g14_threads_and_fork.py"
-G15 = "tests/edges/test_transport_contract.py"
+G15 = "tests/transports/test_transport_contract.py"
 
 
 @attrs.frozen
@@ -34,12 +34,12 @@ class Mutant:
     quick: bool = False
 
 
-LIFECYCLE, LIFE = "rules/lifecycle.py", "rules/life.py"
-REPLAYS, DELTAS, POLICY, URLS = "rules/replays.py", "rules/deltas.py", "rules/policy.py", "rules/urls.py"
-DIALECT, REPLICATE = "rules/backends/dialect.py", "rules/backends/replicate.py"
-DRIVE, STREAMS = "drivers/drive.py", "facade/streams.py"
-CONNECTION, EXCHANGE = "edges/deadline_connection.py", "edges/exchange.py"
-BODY, HTTP = "edges/response_body.py", "edges/http1.py"
+LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
+REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
+DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
+DRIVE, STREAMS = "drivers/drive.py", "client/outputs/streams.py"
+CONNECTION, EXCHANGE = "transports/over_requests/deadline_connection.py", "transports/exchange.py"
+BODY, HTTP = "transports/response_body.py", "transports/http1.py"
 
 MUTANTS = (
     # ---- G1: exact streams
@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant("tokens are handed on when the body has ended", BODY,
            "            data = self._reader.read(deadline)\n", '            data = b"".join(iter(lambda: self._reader.read(deadline), b""))\n',
            f"{G1}::test_a_token_is_delivered_before_the_next_is_sent"),
-    Mutant("an incomplete text is handed out as if it were all", "rules/endings.py",
+    Mutant("an incomplete text is handed out as if it were all", "lifecycle/endings.py",
            "if not delivered or snapshot is None:", "if True:", f"{G1}::test_a_server_that_cannot_be_asked_any_more_leaves_the_text_so_far"),
     Mutant("an output that was removed passes for an empty one", LIFECYCLE,
            "removed = snapshot.data_removed and snapshot.output is None", "removed = False",
@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant("a failed create of a failing server is called a refusal", LIFECYCLE,
            "return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)",
            "return Settled(life, refusal)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
-    Mutant("a request that was sent is called unsent", "edges/transport_errors.py",
+    Mutant("a request that was sent is called unsent", "transports/errors.py",
            "processed=exchange.sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
     Mutant("a create goes over a connection that is closed", CONNECTION,
            "self.owner == os.getpid() and self.is_connected", "self.owner == os.getpid()",
@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant("a server is asked to cancel sooner than it can", REPLICATE,
            "max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))", "math.ceil(wanted.cancel_after)",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
-    Mutant("a prediction that is the caller's own is canceled by the server", "facade/calls.py",
+    Mutant("a prediction that is the caller's own is canceled by the server", "client/engine/calls.py",
            "if life_terms.cancels and asked is not None else None", "if asked is not None else None",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
     # ---- G3: secrets
@@ -117,10 +117,10 @@ MUTANTS = (
            "or not urls.is_safe(base_url, target):", "or False:", f"{G3}::test_a_file_elsewhere_gets_no_token_and_leads_to_no_internal_host"),
     Mutant("a stream URL leads anywhere", REPLICATE,
            "or not urls.is_safe(self.base_url, url):", "or False:", f"{G3}::test_a_stream_url_that_is_unsafe_is_not_asked_at_all"),
-    Mutant("the repr of a secret is the secret", "words/wire.py",
+    Mutant("the repr of a secret is the secret", "wire.py",
            'return f"{self._value[:3]}***{self._value[-2:]}" if len(self._value) >= 12 else "***"', "return self._value",
            f"{G3}::test_nothing_that_a_client_hands_out_shows_it"),
-    Mutant("a secret is pickled", "words/wire.py",
+    Mutant("a secret is pickled", "wire.py",
            'return Secret, ("",)', "return Secret, (self._value,)", f"{G3}::test_what_is_pickled_leaves_the_token_behind"),
     Mutant("a header on its way is shown in tracebacks", HTTP,
            "        return \"'***'\"", "        return str.__repr__(self)", f"{G3}::test_an_interrupt_on_the_way_shows_nothing"),
@@ -144,10 +144,10 @@ MUTANTS = (
            "request = life.terms.dialect.cancel(life.snapshot) if life.terms.cancels else None", "request = None",
            f"{G4}::test_whoever_created_the_prediction_cancels_it_and_says_so"),
     # ---- G6: only our errors
-    Mutant("errors do not survive pickling", "words/errors.py",
+    Mutant("errors do not survive pickling", "exceptions.py",
            "return _restore, (type(self), self.args, self.__dict__, cause)", "return type(self), self.args",
            f"{G6}::test_whatever_is_answered_only_our_errors_are_raised"),
-    Mutant("JSON that is too deep escapes as a RecursionError", "rules/json_text.py",
+    Mutant("JSON that is too deep escapes as a RecursionError", "protocol/strict_json.py",
            "except (ValueError, RecursionError) as error:", "except ValueError as error:", f"{G6}::test_whatever_is_answered_only_our_errors_are_raised"),
     Mutant("a prediction without a status is a KeyError", DIALECT,
            'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
@@ -158,19 +158,19 @@ MUTANTS = (
     Mutant("an id that is a path is asked for", DIALECT,
            "if not _ID.fullmatch(prediction_id):", "if False:", f"{G6}::test_an_argument_that_cannot_be_meant_is_refused_before_any_request", quick=True),
     # ---- G7: the decoder
-    Mutant("a byte order mark spoils the first event", "rules/sse.py",
+    Mutant("a byte order mark spoils the first event", "protocol/sse.py",
            '_BOM = b"\\xef\\xbb\\xbf"', '_BOM = b"\\xff\\xff\\xff"', G7),
-    Mutant("a CR alone ends no line", "rules/sse.py",
+    Mutant("a CR alone ends no line", "protocol/sse.py",
            '_LINE_END = re.compile(rb"\\r\\n?|\\n")', '_LINE_END = re.compile(rb"\\r\\n|\\n")', G7),
     # ---- G10: memory
     Mutant("an answer of any length is held", BODY,
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
     Mutant("gzip is unpacked all at once", HTTP,
            "_PIECE = 256 * 1024", "_PIECE = 256 * 1024 * 1024", f"{G10}::test_noise_on_a_stream_takes_no_memory"),
-    Mutant("a message is as long as the answer", "rules/json_text.py",
+    Mutant("a message is as long as the answer", "protocol/strict_json.py",
            'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
            f"{G10}::test_the_message_of_an_error_is_short_whatever_came"),
-    Mutant("an event may have any length", "rules/sse.py",
+    Mutant("an event may have any length", "protocol/sse.py",
            "if len(self._data) + line > self._max_event:", "if False:",
            f"{G10}::test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on"),
     # ---- G13: nothing left open
@@ -192,11 +192,11 @@ MUTANTS = (
     # ---- G14: threads and fork
     Mutant("a forked child cancels its parent's prediction", DRIVE,
            "if self._process != os.getpid():", "if False:", f"{G14}::test_a_child_that_leaves_its_parents_stream_cancels_nothing"),
-    Mutant("a thread's answer may be another's", "facade/connections.py",
+    Mutant("a thread's answer may be another's", "client/engine/connections.py",
            "self._network = self._network or RequestsTransport()", "self._network = RequestsTransport()",
            f"{G14}::test_threads_that_begin_together_share_one_transport"),
     # ---- G15: the transport's contract
-    Mutant("a request that was sent is called unsent", "edges/transport_errors.py",
+    Mutant("a request that was sent is called unsent", "transports/errors.py",
            "processed=exchange.sent)", "processed=False)", G15),
     Mutant("a body that is cut passes for whole", HTTP,
            'raise Cut("it ended before all of it had come")', "pass", G15),

@@ -17,14 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home import (
-    ModelCanceled,
-    ModelError,
-    OutputDiverged,
-    ReplicateHomeError,
-    StreamInterrupted,
-    Timeout,
-)
+from replicate_home import ModelCanceled, ModelError, OutputDiverged, ReplicateHomeError, StreamInterrupted, Timeout
 from replicate_home.testing.scripted_server import Await, Cut, Received, Reset, Send, Step, answer
 
 from . import NIGHTLY, UNHURRIED, counted, examples, virtual_client

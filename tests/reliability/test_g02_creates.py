@@ -18,14 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home import (
-    Client,
-    CreateOutcomeUnknown,
-    ProtocolError,
-    RateLimited,
-    ReplicateHomeError,
-    Timeout,
-)
+from replicate_home import Client, CreateOutcomeUnknown, ProtocolError, RateLimited, ReplicateHomeError, Timeout
 from replicate_home.testing.scripted_server import (
     Cut,
     Freeze,

@@ -38,10 +38,10 @@ from replicate_home import (
     Timeout,
     UnsafeURL,
 )
-from replicate_home.edges.exchange import Exchange
-from replicate_home.edges.requests_transport import RequestsTransport
 from replicate_home.testing.scripted_server import Cut, Drip, Line, Receive, Reset, ScriptedServer, Send, Step, answer
-from replicate_home.words.wire import Request, Response
+from replicate_home.transports.exchange import Exchange
+from replicate_home.transports.over_requests.transport import RequestsTransport
+from replicate_home.wire import Request, Response
 
 from . import TOKEN, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, CutAfter, HostedServer, Job, Refuses, Whole, by_name

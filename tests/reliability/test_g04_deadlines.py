@@ -17,14 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home import (
-    Client,
-    FakeClock,
-    PredictionTimeout,
-    ReplicateHomeError,
-    RequestTimeout,
-    Timeout,
-)
+from replicate_home import Client, FakeClock, PredictionTimeout, ReplicateHomeError, RequestTimeout, Timeout
 from replicate_home.testing.scripted_server import (
     Cut,
     Drip,
@@ -39,7 +32,7 @@ from replicate_home.testing.scripted_server import (
     answer,
     chunk,
 )
-from replicate_home.words.wire import Request, Response
+from replicate_home.wire import Request, Response
 
 from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, Refuses, encoded, numbered

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicate_home import Client, FakeClock, ReplicateHomeError, Timeout
-from replicate_home.facade.handles import Prediction
+from replicate_home.client.resources.predictions import Prediction
+from replicate_home.records.prediction import Snapshot
 from replicate_home.testing.scripted_server import Cut, Receive, Reset, ScriptedServer, Send, answer
-from replicate_home.words.records import Snapshot
-from replicate_home.words.wire import Request, Response
+from replicate_home.wire import Request, Response
 
 from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 

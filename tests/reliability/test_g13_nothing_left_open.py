@@ -216,7 +216,7 @@ def test_a_cancel_that_is_not_answered_is_waited_for_briefly():
 # ---- Ctrl-C at every line ----------------------------------------------------------------------------------------
 
 HERE = str(Path(replicate_home.__file__).parent)
-TRACED = tuple(os.path.join(HERE, folder) for folder in ("drivers", "facade"))
+TRACED = tuple(os.path.join(HERE, folder) for folder in ("drivers", "client"))
 
 
 class AtLine:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import requests
 
-from replicate_home.edges.clock import FakeClock
+from replicate_home.client.client import Client
+from replicate_home.clock import FakeClock
 from replicate_home.emulator.registry import LocalRun
-from replicate_home.facade.client import Client
+from replicate_home.exceptions import ModelError, NotFound, PredictionTimeout, UnexpectedRequest
 from replicate_home.testing.fake import FakeReplicate
-from replicate_home.words.errors import ModelError, NotFound, PredictionTimeout, UnexpectedRequest
-from replicate_home.words.wire import Request
+from replicate_home.wire import Request
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

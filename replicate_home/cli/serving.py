@@ -1,0 +1,44 @@
+"""The emulator as a server of its own, for the command line: it notes every request on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..clock import SYSTEM_CLOCK
+from ..demo import MODELS
+from ..emulator.emulator import Answer, Emulator
+from ..emulator.http_server import serve
+from ..emulator.timeline import Line
+from ..wire import Request
+
+
+class NotingEmulator(Emulator):
+    """Writes a line such as ``POST /v1/predictions 201`` for every request that it has answered."""
+
+    def handle(self, request: Request, deadline: float | None = None, line: Line | None = None) -> Answer:
+        """As the emulator does, with a line on stderr."""
+        status: Any = "not answered"
+        try:
+            answer = super().handle(request, deadline, line)
+            status = answer[0].status
+            return answer
+        finally:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{request.method} {urlsplit(request.url).path} {status}\n")
+                sys.stderr.flush()
+
+
+def serve_until_stopped(host: str, port: int, announce: Callable[[str], Any]) -> None:
+    """Serve the demo and registered models; ``announce`` is told the address. Ctrl-C or SIGTERM ends it."""
+    with (
+        contextlib.suppress(KeyboardInterrupt, SystemExit),
+        NotingEmulator(MODELS) as emulator,
+        serve(emulator, host, port) as door,
+    ):
+        announce(door.url)
+        while True:
+            SYSTEM_CLOCK.sleep(3600)

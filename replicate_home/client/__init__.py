@@ -1,0 +1,1 @@
+"""The clients, and what they hand out."""

@@ -1,0 +1,1 @@
+"""What the clients own and everything else uses: settings, routes, connections, and how a call is done."""

@@ -1,0 +1,86 @@
+"""What an async client's calls go over: the transport it was given, aiohttp where that is installed, or threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from importlib.util import find_spec
+from typing import Any
+
+from ...clock import Clock
+from ...drivers.adrive import Leaving
+from ...lifecycle.policy import LEAVING
+from ...transports.async_base import AsyncTransport, is_async
+from ...transports.threaded import ThreadedTransport, Threads
+from .connections import Connections, Models
+
+
+class AsyncConnections:
+    """The connections of an async client and of those made from it with other options.
+
+    ``shared`` are the same for threads, ``owned`` where no blocking client has them too.
+    """
+
+    def __init__(self, shared: Connections, *, owned: bool = True) -> None:
+        self.shared = shared
+        self.leaving: Leaving = set()
+        self.readers = Threads(4, "replicate-home-files")
+        self._owned = owned
+        self._lock = threading.Lock()
+        self._native: AsyncTransport | None = None
+        self._threaded: dict[str, ThreadedTransport] = {}
+
+    @classmethod
+    def over(cls, transport: Any, clock: Clock | None, models: Models | None) -> AsyncConnections:
+        """Connections over a transport of either kind, or over one that is made."""
+        if transport is None or not is_async(transport):
+            return cls(Connections(transport, clock, models))
+        return cls(Connections(transport, clock, models, blocking=_blocking(transport)))
+
+    def is_native(self, connections: str) -> bool:
+        """Whether calls on this route need no threads."""
+        if self.shared.given is not None:
+            return is_async(self.shared.given)
+        return connections == "network" and self._owned and find_spec("aiohttp") is not None
+
+    def transport(self, connections: str) -> AsyncTransport:
+        """The transport for a route."""
+        if self.is_native(connections):
+            return self.shared.given or self._made_native()
+        blocking = self.shared.transport(connections)
+        with self._lock:
+            threaded = self._threaded.get(connections)
+            if threaded is None or threaded.transport is not blocking:
+                threaded = self._threaded[connections] = ThreadedTransport(blocking)
+            return threaded
+
+    async def close(self) -> None:
+        """Wait for the predictions that are being cancelled; then close what was made here."""
+        here = asyncio.get_running_loop()
+        await asyncio.sleep(0)  # streams that were just dropped begin to leave
+        leaving = {task for task in self.leaving if task.get_loop() is here}
+        if leaving:
+            await asyncio.wait(leaving, timeout=LEAVING)
+        with self._lock:
+            native, self._native = self._native, None
+            threaded, self._threaded = self._threaded, {}
+        if native is not None:
+            await native.close()
+        for transport in threaded.values():
+            transport.end()
+        self.readers.end()
+        if self._owned:
+            self.shared.close()
+
+    def _made_native(self) -> AsyncTransport:
+        from ...transports.over_aiohttp.transport import AiohttpTransport  # aiohttp: only when it is needed
+
+        with self._lock:
+            self._native = self._native or AiohttpTransport()
+            return self._native
+
+
+def _blocking(transport: Any) -> Any:
+    """What a transport for event loops names as its like for threads; None where it names none."""
+    named = getattr(transport, "blocking", None)
+    return named() if callable(named) else None

@@ -1,0 +1,91 @@
+"""What a client's calls go over: the transport it was given, one it makes, or the emulator in this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...clock import SYSTEM_CLOCK, Clock
+from ...transports.base import Transport
+from .settings import LOCAL_URL
+
+if TYPE_CHECKING:
+    from ...emulator.transport import InProcessTransport
+
+Models = Mapping[str, Callable[..., Any]]
+
+
+class Connections:
+    """Shared by a client and those made from it with other options. Made when first used, by any thread.
+
+    ``given`` is the caller's transport, ``blocking`` the same for threads where that is another.
+    """
+
+    def __init__(
+        self, given: Any, clock: Clock | None, models: Models | None, *, blocking: Transport | None = None
+    ) -> None:
+        self.given = given
+        self._blocking: Transport | None = blocking or given
+        self.models = models
+        self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
+        self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and closing takes it
+        self._network: Transport | None = None
+        self._local: InProcessTransport | None = None
+
+    @property
+    def declared(self) -> tuple[str, str | None] | None:
+        """The backend and base URL that the given transport speaks for."""
+        if self.given is None:
+            return None
+        return getattr(self.given, "backend", None) or "replicate", getattr(self.given, "base_url", None)
+
+    def transport(self, connections: str) -> Transport:
+        """The transport for a route."""
+        if self._blocking is not None:
+            return self._blocking
+        if connections == "local":
+            return self.local()
+        return self._made_network()
+
+    def local(self) -> InProcessTransport:
+        """The emulator in this process, with the models of this client and of the process."""
+        with self._lock:
+            if self._local is None:
+                self._local = _local_transport(self.models, self.clock)
+            return self._local
+
+    def knows_locally(self, prediction_id: str) -> bool:
+        """Whether a prediction was made by this client's emulator."""
+        return self._local is not None and any(
+            call.prediction_id == prediction_id for call in self._local.emulator.calls
+        )
+
+    def close(self) -> None:
+        """Close what was made here; a transport that was given stays open.
+
+        Models that run in this process end; the files that others have made stay readable.
+        """
+        with self._lock:
+            network, self._network = self._network, None
+        if network is not None:
+            network.close()
+        if self._local is not None:
+            self._local.emulator.close()
+
+    def _made_network(self) -> Transport:
+        network = self._network
+        if network is None:
+            from ...transports.over_requests.transport import RequestsTransport  # requests: only when it is needed
+
+            with self._lock:
+                network = self._network = self._network or RequestsTransport()
+        return network
+
+
+def _local_transport(models: Models | None, clock: Clock) -> InProcessTransport:
+    from ...demo import MODELS
+    from ...emulator.emulator import Emulator
+    from ...emulator.transport import InProcessTransport
+
+    return InProcessTransport(Emulator({**MODELS, **(models or {})}, clock=clock, base_url=LOCAL_URL))

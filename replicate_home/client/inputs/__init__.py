@@ -1,0 +1,1 @@
+"""What the caller gives, as the JSON that is sent."""

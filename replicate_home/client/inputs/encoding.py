@@ -1,0 +1,98 @@
+"""Inputs as JSON: what is in them besides, such as files, becomes data URIs or URLs of uploads.
+
+For an input that is JSON already nothing of this is needed, nor imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...dialects import Replicate
+from ...dialects.base import without_frames
+from ...exceptions import ProtocolError
+from ...lifecycle.life import Terms
+from ...protocol.strict_json import parse_json
+from ...wire import Response
+from ..engine.chores import Chore, exchange
+from ..outputs.file_output import FileOutput
+from .files import MultipartUpload, Source, source_of
+from .prompting import DEEPEST
+
+DATA_URI_MOST = 256 * 1024
+_LARGEST_UPLOAD = 100 * 2**20
+
+
+def encoded(
+    terms: Terms, value: Any, now: float, strategy: str | None, path: str = "input", levels: int = DEEPEST
+) -> Chore[Any]:
+    """An input as JSON: files in it as data URIs or as URLs of uploads.
+
+    Raises TypeError, with the place, for what JSON cannot hold, and ValueError for what is nested without end.
+    """
+    if not levels:
+        raise ValueError(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        made = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{path} has the name {key!r}: names in JSON are strings")
+            made[key] = yield from encoded(terms, item, now, strategy, f"{path}[{key!r}]", levels - 1)
+        return made
+    if isinstance(value, FileOutput):
+        return (yield from _sent_on(terms, value, now, strategy))
+    source = source_of(value)
+    if source is not None:
+        return (yield from _sent(terms, source, now, strategy))
+    plain_value = _plain_value(value, path)
+    if isinstance(plain_value, list):
+        made_list = []
+        for place, item in enumerate(plain_value):
+            made_list.append((yield from encoded(terms, item, now, strategy, f"{path}[{place}]", levels - 1)))
+        return made_list
+    return plain_value
+
+
+def _plain_value(value: Any, path: str) -> Any:
+    """Sequences as lists; numbers and arrays of other libraries as they say themselves."""
+    if isinstance(value, (list, tuple, set, frozenset)) or (hasattr(value, "__next__") and hasattr(value, "__iter__")):
+        return list(value)
+    for name in ("tolist", "item"):
+        convert = getattr(value, name, None)
+        if callable(convert):
+            return convert()
+    raise TypeError(f"{path} is {type(value).__name__}, which is neither JSON nor a file")
+
+
+def _sent(terms: Terms, source: Source, now: float, strategy: str | None) -> Chore[str]:
+    """A file's content: inline where it is small or the server takes no uploads, else uploaded once."""
+    inline = strategy == "base64" or (strategy is None and source.length <= DATA_URI_MOST)
+    if inline or not isinstance(terms.dialect, Replicate):
+        return source.data_uri()
+    if source.length > _LARGEST_UPLOAD:
+        limit = f"the API takes files up to {_LARGEST_UPLOAD}: pass a URL"
+        raise ValueError(f"{source.name!r} has {source.length} bytes; {limit}")
+    upload = MultipartUpload(source)
+    headers = {"Content-Type": upload.content_type}
+    request = terms.dialect.request("POST", "/files", headers=headers, body=upload)
+    response = yield from exchange(terms, request, now, repeatable=True)
+    return without_frames(lambda: _uploaded_to(response))
+
+
+def _uploaded_to(response: Response) -> str:
+    found = parse_json(response.body)
+    url = found.get("urls", {}).get("get") if isinstance(found, dict) and isinstance(found.get("urls"), dict) else None
+    if not isinstance(url, str):
+        raise ProtocolError("expected an uploaded file (an object with 'urls.get')")
+    return url
+
+
+def _sent_on(terms: Terms, file: FileOutput, now: float, strategy: str | None) -> Chore[str]:
+    """A file from another prediction: by URL to the server that it came from, with its content to any other."""
+    if file.base_url in (None, terms.dialect.base_url) or file.url.startswith("data:"):
+        return file.url
+    source = source_of(file.read())
+    assert source is not None
+    return (yield from _sent(terms, source, now, strategy))

@@ -1,0 +1,1 @@
+"""What the caller gets: results, streams and files."""

@@ -1,0 +1,52 @@
+"""Showing how far a prediction is, on stderr and only if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...exceptions import MissingExtra
+from ...records.prediction import Snapshot
+
+Report = Callable[[Snapshot], Any]
+
+
+def reporting(on_update: Report | None, progress: Any) -> Report | None:
+    """The callback for new snapshots: the caller's, a progress bar (``progress`` True or a tqdm class), or both."""
+    if not progress:
+        return on_update
+    bar = _Bar(_tqdm() if progress is True else progress)
+
+    def report(snapshot: Snapshot) -> Any:
+        bar.show(snapshot)
+        return None if on_update is None else on_update(snapshot)
+
+    return report
+
+
+def _tqdm() -> Any:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        message = 'progress=True needs tqdm: python -m pip install "replicate_home[cli]"'
+    else:
+        # Its monitor is a thread that never ends, for bars that are seldom updated; ours is drawn at every update.
+        return type("tqdm", (tqdm,), {"monitor_interval": 0})
+    raise MissingExtra(message, name="tqdm")
+
+
+class _Bar:
+    def __init__(self, tqdm: Any) -> None:
+        self._tqdm = tqdm
+        self._bar: Any = None
+
+    def show(self, snapshot: Snapshot) -> None:
+        if self._bar is None:
+            self._bar = self._tqdm(total=None, bar_format="{desc}")
+        progress = snapshot.progress
+        if progress is not None:
+            self._bar.bar_format = None
+            self._bar.total, self._bar.n = progress.total, progress.current
+        self._bar.set_description(f"{snapshot.model or 'prediction'} {snapshot.status}", refresh=True)
+        if snapshot.is_terminal:
+            self._bar.close()

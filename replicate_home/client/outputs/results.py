@@ -1,0 +1,184 @@
+"""What ``run()`` returns: the model's output itself, as a value of its own type that also knows its prediction."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ...records.prediction import Snapshot
+from .file_output import FileOutput, Opener, files_in, with_files
+
+
+class Result:
+    """The output of a finished prediction.
+
+    It is the output: a ``list``, ``str``, ``dict``, ``int``, ``float`` or :class:`FileOutput` in every respect;
+    a null or boolean output is a plain ``Result``, equal to it and as true as it.
+    """
+
+    output: Any
+    """The JSON value, file URLs in it as :class:`FileOutput`."""
+
+    prediction: Snapshot
+    """The prediction as it ended."""
+
+    @property
+    def text(self) -> str:
+        """The text: the string, or a list of strings joined. ValueError where the output is no text."""
+        nothing = self.output is None or self.output == []
+        text = "" if nothing else _text_of(self.output)
+        if text is None:
+            raise ValueError(f"the output is no text but {_kind_of(self.output)}: see .output and .files")
+        return text
+
+    @property
+    def files(self) -> list[FileOutput]:
+        """All files in the output, in its order, however deep."""
+        return files_in(self.output)
+
+    @property
+    def file(self) -> FileOutput:
+        """The one file in the output; ValueError with the count where there is not exactly one."""
+        found = self.files
+        if len(found) != 1:
+            raise ValueError(f"expected exactly one file in the output, found {len(found)}: see .files")
+        return found[0]
+
+    def save_all(self, directory: str | Path) -> list[Path]:
+        """Save every file into ``directory``, which is made if need be; return the paths in order.
+
+        Several files have their place in the output before their name: ``0-out.png``, ``1-out.png``.
+        """
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = self.files
+        width = len(str(len(found) - 1))
+        names = [file.name if len(found) == 1 else f"{place:0{width}}-{file.name}" for place, file in enumerate(found)]
+        return [file.save(folder / name) for file, name in zip(found, names, strict=True)]
+
+    @property
+    def logs(self) -> str:
+        """What the model printed."""
+        return self.prediction.logs
+
+    @property
+    def metrics(self) -> Any:
+        """The server's measurements, such as ``predict_time`` in seconds."""
+        return self.prediction.metrics
+
+    @property
+    def id(self) -> str:
+        """The prediction's id."""
+        return self.prediction.id
+
+    def __str__(self) -> str:
+        text = _text_of(self.output)
+        if text is not None:
+            return text
+        found = self.files
+        if len(found) == 1 and self.output in (found[0], found):
+            return found[0].url
+        return json.dumps(self.output, ensure_ascii=False, default=str)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.output, self.prediction)
+
+
+class _Plain(Result):
+    """A null or boolean output, of whose types there can be no subclass."""
+
+    def __bool__(self) -> bool:
+        return bool(self.output)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.output == (other.output if isinstance(other, _Plain) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.output)
+
+    def __repr__(self) -> str:
+        return f"Result({self.output!r})"
+
+
+class _List(Result, list[Any]):
+    """A list."""
+
+    __hash__ = None
+
+
+class _Dict(Result, dict[str, Any]):
+    """An object."""
+
+    __hash__ = None
+
+
+class _Text(Result, str):
+    """A string."""
+
+    __slots__ = ("__dict__",)
+
+    def __str__(self) -> str:
+        return str(self.output)
+
+
+class _Int(Result, int):
+    """A whole number."""
+
+    __str__ = int.__repr__
+
+
+class _Float(Result, float):
+    """A number."""
+
+    __str__ = float.__repr__
+
+
+class _File(Result, FileOutput):
+    """A file."""
+
+    def __init__(self, file: FileOutput) -> None:
+        super().__init__(file.url, file._opener, file.base_url)
+
+    __str__ = FileOutput.__str__
+    __repr__ = FileOutput.__repr__
+
+
+_CLASSES: tuple[tuple[type, type[Result]], ...] = (
+    (FileOutput, _File), (str, _Text), (list, _List), (dict, _Dict), (int, _Int), (float, _Float),
+)  # fmt: skip
+for _, _class in _CLASSES:
+    _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
+
+
+def result_of(snapshot: Snapshot, base_url: str, opener: Opener, *, use_file_output: bool) -> Result:
+    """The result of a prediction that succeeded."""
+    output = snapshot.output
+    return _rebuild(with_files(output, base_url, opener) if use_file_output else output, snapshot)
+
+
+def _rebuild(output: Any, prediction: Snapshot) -> Result:
+    result = _dressed(output)
+    result.output, result.prediction = output, prediction
+    return result
+
+
+def _dressed(output: Any) -> Result:
+    if output is None or isinstance(output, bool):
+        return _Plain()
+    for kind, dressed in _CLASSES:
+        if isinstance(output, kind):
+            return dressed(output)  # type: ignore[call-arg]  # each is built from a value of its own kind
+    raise AssertionError(f"JSON has no {type(output).__name__}")
+
+
+def _text_of(output: Any) -> str | None:
+    if isinstance(output, str):
+        return str.__str__(output)
+    if isinstance(output, list) and output and all(isinstance(item, str) for item in output):
+        return "".join(output)
+    return None
+
+
+def _kind_of(output: Any) -> str:
+    return "a file" if isinstance(output, FileOutput) else f"a JSON {type(output).__name__}"

@@ -1,0 +1,1 @@
+"""What ``client.predictions`` and its like return."""

@@ -1,0 +1,7 @@
+"""The dialects: how each kind of server is asked, and what its answers mean. Pure, one file each."""
+
+from .base import Create, Dialect
+from .home import Home
+from .replicate import Replicate
+
+__all__ = ["Create", "Dialect", "Home", "Replicate"]

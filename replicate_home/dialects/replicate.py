@@ -1,0 +1,107 @@
+"""The hosted HTTP API, and everything that speaks like it: the emulator, the ``local`` backend.
+
+https://replicate.com/docs/reference/http
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from ..protocol import urls
+from ..records.prediction import Snapshot
+from ..wire import Request, Response, Secret
+from .base import USER_AGENT, Create, checked_id, checked_snapshot, encode_json, parse_prediction, without_frames
+
+BASE_URL = "https://api.replicate.com/v1"
+SHORTEST_CANCEL_AFTER = 5
+LONGEST_WAIT = 60
+_JSON = "application/json"
+_SENDABLE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")  # what a header can say in the same letters everywhere
+
+
+@attrs.frozen
+class Replicate:
+    """``name`` is what the client calls this backend; ``headers`` go with every request to the API itself."""
+
+    base_url: str = BASE_URL
+    token: Secret | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
+    name: str = "replicate"
+
+    def request(
+        self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, **parts: Any
+    ) -> Request:
+        """A request to the API: ``path`` is relative to the base URL, or a URL from one of its answers.
+
+        The token goes along only to the API's own origin.
+        """
+        url = self.base_url + path if path.startswith("/") else path
+        ours = url.startswith(self.base_url + "/") or urls.carries_token(self.base_url, url)
+        sent = {"User-Agent": USER_AGENT, "Accept": _JSON}
+        if ours:
+            sent.update(self.headers)
+        if json is not None:
+            parts["body"] = encode_json(json)
+            sent["Content-Type"] = _JSON
+        if headers:
+            sent.update(headers)
+        token = self.token if ours and urls.carries_token(self.base_url, url) else None
+        return Request(method, url, sent, token=token, **parts)
+
+    def create(self, wanted: Create) -> Request:
+        """POST /predictions, for all forms of a model reference."""
+        ref = wanted.ref
+        body: dict[str, Any] = {"version": ref.version or ref.model, "input": wanted.input}
+        if wanted.webhook is not None:
+            body["webhook"] = wanted.webhook
+        if wanted.webhook_events_filter is not None:
+            body["webhook_events_filter"] = wanted.webhook_events_filter
+        headers = {}
+        if wanted.wait:
+            headers["Prefer"] = f"wait={min(LONGEST_WAIT, wanted.wait)}"
+        if wanted.cancel_after is not None:
+            headers["Cancel-After"] = f"{max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))}s"
+        return self.request("POST", "/predictions", json=body, headers=headers)
+
+    def poll(self, known: Snapshot) -> Request:
+        """GET /predictions/{id}; built from the id, never taken from the answer."""
+        return self.request("GET", f"/predictions/{checked_id(known.id)}")
+
+    def cancel(self, known: Snapshot) -> Request | None:
+        """POST /predictions/{id}/cancel, whose answer is the prediction."""
+        return self.request("POST", f"/predictions/{checked_id(known.id)}/cancel")
+
+    def stream(self, known: Snapshot, last_event_id: str | None) -> Request | None:
+        """GET the stream URL. It is a capability: only the API's own origin is sent the token."""
+        url = known.urls.get("stream")
+        if not isinstance(url, str) or not urls.is_safe(self.base_url, url):
+            return None
+        if last_event_id and not _SENDABLE.fullmatch(last_event_id):
+            return None
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if last_event_id:
+            headers["Last-Event-ID"] = last_event_id
+        return self.request("GET", url, headers=headers, streams=True)
+
+    def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
+        """A prediction needs an id of the usual letters and a status; all else may be missing.
+
+        URLs that were said before still hold where an answer leaves them out.
+        """
+        return without_frames(lambda: _snapshot(parse_prediction(response), known))
+
+    def not_processed(self, status: int) -> bool:
+        """429: the limiter refused it before anything was created."""
+        return status == 429
+
+
+def _snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:
+    said = found.get("urls") or {}
+    if known is not None and known.urls and isinstance(said, dict):
+        found["urls"] = {**known.urls, **said}
+    return checked_snapshot(found, known)

@@ -1,1 +1,0 @@
-"""Layer 5, the doors: other ways in to the same clients."""

@@ -1,1 +1,0 @@
-"""Layer 2, the edges: everything that touches a socket, a file or a clock."""

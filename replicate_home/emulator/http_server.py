@@ -1,0 +1,245 @@
+"""The door over sockets: an emulator behind HTTP/1.1, for any other client.
+
+One thread per connection, all of which end when the door is closed, whatever they wait for. URLs in answers begin
+with the address that the client used. Over a virtual clock, looking at a prediction that runs lets time pass until
+there is something new, since a client across a socket waits by a clock of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+from ..exceptions import Disconnected, ReplicateHomeError
+from ..wire import Body, Request, Response
+from .emulator import Emulator
+from .problems import Problem
+from .reading import LARGEST_FORM
+from .timeline import Line
+
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?", re.ASCII)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave in one packet
+    server: _Server
+
+    def handle_one_request(self) -> None:
+        with self.server.line() as line:
+            self.line = line
+            super().handle_one_request()
+
+    def _answer(self) -> None:
+        try:
+            request = self._request()
+        except (ValueError, ConnectionError) as error:
+            self.close_connection = True
+            self._write(Problem(400, "Bad request", str(error)).response({}))
+            return
+        try:
+            response, body = self.server.emulator.handle(request, None, self.line)
+        except Disconnected:
+            self.close_connection = True
+            return
+        except ReplicateHomeError as error:  # a fake was asked something it was not told
+            response, body = Problem(500, type(error).__name__, str(error)).response({}), None
+        if body is None:
+            self._write(response)
+        else:
+            self._write_as_it_comes(response, body)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
+
+    # -- in
+
+    def _request(self) -> Request:
+        given = self.headers.get("Host", "")
+        host = given if _HOST.fullmatch(given) else self.server.address
+        path = self.path if self.path.startswith("/") else "/" + self.path.partition("://")[2].partition("/")[2]
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(self.command, f"http://{host}{path}", headers, self._body(headers))
+
+    def _body(self, headers: dict[str, str]) -> bytes:
+        if "chunked" in headers.get("transfer-encoding", "").lower():
+            return b"".join(self._chunks())
+        length = headers.get("content-length", "0").strip()
+        if not (length.isascii() and length.isdigit()) or len(length) > 18:
+            raise ValueError("Content-Length is not a number")
+        # One byte more than is allowed is enough for the server to refuse it.
+        size = min(int(length), LARGEST_FORM + 1)
+        if size < int(length):
+            self.close_connection = True
+        body = self.rfile.read(size)
+        if len(body) < size:
+            raise ConnectionError("the body is shorter than its Content-Length")
+        return body
+
+    def _chunks(self) -> Iterator[bytes]:
+        total = 0
+        while size := self._chunk_size():
+            total += size
+            if total > LARGEST_FORM:
+                raise ValueError("the body is too large")
+            chunk = self.rfile.read(size)
+            if len(chunk) < size or self.rfile.readline(3) != b"\r\n":
+                raise ConnectionError("the chunked body is cut")
+            yield chunk
+        for _ in range(100):  # trailers, and the empty line after them
+            if self.rfile.readline(1024) in (b"\r\n", b"\n", b""):
+                return
+        raise ValueError("too many trailers")
+
+    def _chunk_size(self) -> int:
+        digits = self.rfile.readline(1024).partition(b";")[0].strip()
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,12}", digits):
+            raise ValueError("the size of a chunk is not a number")
+        return int(digits, 16)
+
+    # -- out
+
+    def _head(self, response: Response, **more: str) -> None:
+        known = response.status in HTTPStatus._value2member_map_
+        self.send_response(response.status, HTTPStatus(response.status).phrase if known else "")
+        for name, value in {**response.headers, **more}.items():
+            self.send_header(name.replace("_", "-"), value)
+        if self.close_connection:
+            self.send_header("connection", "close")
+        self.end_headers()
+
+    def _write(self, response: Response) -> None:
+        if response.status == 204:
+            self._head(response)
+        else:
+            self._head(response, content_length=str(len(response.body)))
+            if self.command != "HEAD":
+                self.wfile.write(response.body)
+        self.wfile.flush()
+
+    def _write_as_it_comes(self, response: Response, body: Body) -> None:
+        """An event stream: chunked, every piece flushed; a cut of ours is seen as a missing last chunk."""
+        chunked = self.request_version != "HTTP/1.0"
+        self.close_connection = self.close_connection or not chunked
+        self._head(response, **({"transfer_encoding": "chunked"} if chunked else {}))
+        self.wfile.flush()
+        if self.command == "HEAD":
+            self.close_connection = True
+            return
+        try:
+            while piece := body.read(None):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                self.wfile.flush()
+            if chunked:
+                self.wfile.write(b"0\r\n\r\n")
+                self.wfile.flush()
+        except Disconnected:
+            self.close_connection = True
+        finally:
+            body.close()
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """The emulator has its own log."""
+
+
+class _Server(HTTPServer):
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], emulator: Emulator, family: socket.AddressFamily) -> None:
+        self.emulator = emulator
+        self.address_family = family
+        self._lock = threading.Lock()
+        self._closed = False
+        self._lines: set[Line] = set()
+        self._connections: dict[threading.Thread, socket.socket] = {}
+        super().__init__(address, _Handler)
+        name = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
+        self.address = f"{name}:{self.server_port}"
+
+    def server_bind(self) -> None:
+        # HTTPServer's own looks up the host's name, which may take seconds.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    @contextmanager
+    def line(self) -> Iterator[Line]:
+        """The line of one request, closed with the door."""
+        line = Line(moves_time=True)
+        with self._lock:
+            line.closed = self._closed
+            self._lines.add(line)
+        try:
+            yield line
+        finally:
+            with self._lock:
+                self._lines.discard(line)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(request, client_address), name="replicate-home-connection", daemon=True
+        )
+        with self._lock:
+            self._connections[thread] = request
+        thread.start()
+
+    def _serve(self, request: socket.socket, client_address: Any) -> None:
+        with suppress(OSError):  # the client went away; nobody is left to be told
+            self.finish_request(request, client_address)
+        self.shutdown_request(request)
+        with self._lock:
+            self._connections.pop(threading.current_thread(), None)
+
+    def hang_up(self) -> None:
+        """End every connection, and wait for their threads."""
+        with self._lock:
+            self._closed = True
+            lines, connections = list(self._lines), dict(self._connections)
+        for line in lines:
+            line.close()
+        for connection in connections.values():
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in connections:
+            thread.join(5.0)
+
+
+class Door:
+    """An open door: ``url`` is where it is. A context manager; closed, it leaves no socket and no thread."""
+
+    def __init__(self, server: _Server) -> None:
+        self._server = server
+        self.url = f"http://{server.address}"
+        self._thread = threading.Thread(
+            target=server.serve_forever, args=(0.05,), name="replicate-home-door", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and hang up on everybody; the emulator itself goes on."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server.hang_up()
+
+    def __enter__(self) -> Door:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> Door:
+    """Serve ``emulator`` over HTTP; port 0 takes a free one. Clients may use ``url`` with or without ``/v1``.
+
+    Raises ``OSError`` where the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return Door(_Server((host, port), emulator, family))

@@ -1,0 +1,73 @@
+"""The door without sockets: an :class:`~.server.Emulator` as a transport."""
+
+from __future__ import annotations
+
+from ..clock import Clock
+from ..exceptions import Disconnected, RequestTimeout
+from ..wire import Body, Request, Response
+from .emulator import Emulator
+from .timeline import Line
+
+_SLICE = 65_536
+
+
+class WholeBody:
+    """Bytes that are all here, read in slices."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest = memoryview(content)
+        self._closed = False
+
+    def read(self, deadline: float | None) -> bytes:  # noqa: ARG002  # nothing is waited for
+        """The next slice; ``b""`` at the end."""
+        if self._closed:
+            raise Disconnected("the body was closed", phase="body", may_have_been_processed=True)
+        slice, self._rest = self._rest[:_SLICE], self._rest[_SLICE:]
+        return bytes(slice)
+
+    def close(self) -> None:
+        """Give up the rest."""
+        self._closed = True
+
+
+class InProcessTransport:
+    """Sends to an emulator in this process; see :class:`~replicate_home.transports.base.Transport`.
+
+    ``backend`` and ``base_url`` are what a client takes from it where it is given no others.
+    """
+
+    def __init__(self, emulator: Emulator, *, backend: str = "local") -> None:
+        self.emulator = emulator
+        self.backend = backend
+        self.base_url = emulator.base_url
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that deadlines are read on: the emulator's."""
+        return self.emulator.clock
+
+    def send(self, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
+        """Answer ``request`` here and now; an event stream or a download comes with its body."""
+        if deadline is not None and self.clock.now() >= deadline:
+            raise RequestTimeout("no time left to send", request=request, phase="connect")
+        response, body = self.emulator.handle(request, deadline, Line())
+        if not request.streams or response.status not in (200, 206):
+            return (response, None) if body is None else (_drained(response, body, deadline), None)
+        if body is None:
+            content = response.body
+            body = WholeBody(content)
+            response = Response(response.status, response.headers)
+        return response, body
+
+    def close(self) -> None:
+        """Nothing is pooled."""
+
+
+def _drained(response: Response, body: Body, deadline: float | None) -> Response:
+    pieces = []
+    try:
+        while piece := body.read(deadline):
+            pieces.append(piece)
+    finally:
+        body.close()
+    return Response(response.status, response.headers, b"".join(pieces))

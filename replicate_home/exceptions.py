@@ -1,0 +1,271 @@
+"""Every error this package raises, split by whose fault it is and what the caller can do.
+
+::
+
+    ReplicateHomeError                  .prediction: the last snapshot, or None before there is one
+      TransportError                    no answer: .request, .phase, .may_have_been_processed
+        ConnectFailed                   never reached the server (also ConnectionError)
+        TLSFailed                       the certificate or handshake was refused; never retried
+        ProxyFailed                     the proxy refused or could not be reached
+        RequestTimeout                  the server took too long (also TimeoutError)
+        Disconnected                    the connection broke half-way
+      APIError                          the server refused: .status, .title, .detail, .request_id
+        AuthenticationError  401        PaymentRequired 402      PermissionDenied 403
+        NotFound  404, 410              ModelNotFound (the model, version or alias)
+        InvalidInput  400, 422          RateLimited 429 (.retry_after)      ServerError 5xx
+      ModelError                        the model failed; ModelCanceled: it was canceled or aborted
+      PredictionTimeout                 our patience ended (also TimeoutError); .canceled
+      CreateOutcomeUnknown              the create may or may not have happened
+        CreateTimedOut                  ... because the deadline passed (also TimeoutError)
+      ProtocolError                     an answer that makes no sense
+        OutputDiverged                  the server contradicts what it said before
+        StreamInterrupted               the stream cannot be finished: .partial_text
+      UnsafeURL, FileExpired, WebhookVerificationError, BatchLocked
+      UnexpectedRequest                 a fake was asked something it was not told (also AssertionError)
+      MissingExtra                      an optional library is not installed (also ModuleNotFoundError)
+
+Errors hold their evidence as attributes, pickle and copy with it, and never hold the API token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .records.prediction import Snapshot
+    from .wire import Request
+
+
+def _restore(
+    cls: type[ReplicateHomeError], args: tuple[Any, ...], state: dict[str, Any], cause: ReplicateHomeError | None
+) -> ReplicateHomeError:
+    """Rebuild an error without calling its ``__init__``, whose arguments are not its state."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    if cause is not None:
+        error.__cause__ = cause
+    return error
+
+
+class ReplicateHomeError(Exception):
+    """Base of every error of this package."""
+
+    prediction: Snapshot | None
+
+    def __init__(self, message: str = "", *, prediction: Snapshot | None = None) -> None:
+        super().__init__(message)
+        self.prediction = prediction
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cause = self.__cause__ if isinstance(self.__cause__, ReplicateHomeError) else None
+        return _restore, (type(self), self.args, self.__dict__, cause)
+
+
+class TransportError(ReplicateHomeError):
+    """No usable answer came back.
+
+    ``phase`` is where it broke: ``resolve``, ``connect``, ``tls``, ``proxy``, ``send``, ``wait``
+    (for the first byte), ``headers`` or ``body``. ``may_have_been_processed`` is False only when the
+    server is known not to have acted on the request, so that sending it again is safe.
+    """
+
+    request: Request | None
+    phase: str
+    may_have_been_processed: bool
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        request: Request | None = None,
+        phase: str = "connect",
+        may_have_been_processed: bool = False,
+        prediction: Snapshot | None = None,
+    ) -> None:
+        super().__init__(message, prediction=prediction)
+        self.request = request
+        self.phase = phase
+        self.may_have_been_processed = may_have_been_processed
+
+
+class ConnectFailed(TransportError, ConnectionError):
+    """The server could not be reached: name look-up, connection or handshake failed."""
+
+
+class TLSFailed(TransportError):
+    """The server's certificate or TLS settings were not acceptable; it is not asked again."""
+
+
+class ProxyFailed(TransportError):
+    """The proxy refused the request or could not be reached."""
+
+
+class RequestTimeout(TransportError, TimeoutError):
+    """The server did not answer within the time allowed."""
+
+
+class Disconnected(TransportError):
+    """The connection broke before the answer was complete."""
+
+
+class APIError(ReplicateHomeError):
+    """The server answered and refused.
+
+    ``status`` is the HTTP status; ``title`` and ``detail`` are the server's own words where it sent a
+    problem document (RFC 9457); ``request_id`` is worth quoting to support.
+    """
+
+    status: int
+    title: str | None
+    detail: str | None
+    request_id: str | None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        title: str | None = None,
+        detail: str | None = None,
+        request_id: str | None = None,
+        prediction: Snapshot | None = None,
+    ) -> None:
+        super().__init__(message, prediction=prediction)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.request_id = request_id
+
+
+class AuthenticationError(APIError):
+    """401: the token is missing, malformed or not accepted."""
+
+
+class PaymentRequired(APIError):
+    """402: the account has no credit left."""
+
+
+class PermissionDenied(APIError):
+    """403: the token is good but may not do this."""
+
+
+class NotFound(APIError):
+    """404 or 410: there is no such thing on this server."""
+
+
+class ModelNotFound(NotFound):
+    """The model, version or alias does not exist, or the reference to it is malformed."""
+
+
+class InvalidInput(APIError):
+    """400 or 422: the server did not accept the request's content."""
+
+
+class RateLimited(APIError):
+    """429: too many requests. ``retry_after`` is the wait in seconds the server asked for, or None."""
+
+    retry_after: float | None
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None, **evidence: Any) -> None:
+        super().__init__(message, **evidence)
+        self.retry_after = retry_after
+
+
+class ServerError(APIError):
+    """5xx: the server failed."""
+
+
+class ModelError(ReplicateHomeError):
+    """The model itself failed; ``prediction`` has its error, logs and partial output."""
+
+
+class ModelCanceled(ModelError):
+    """The prediction ended as ``canceled`` or ``aborted`` before it was finished."""
+
+
+class PredictionTimeout(ReplicateHomeError, TimeoutError):
+    """The caller's time budget ended before the prediction did.
+
+    ``canceled`` says whether the prediction was cancelled; where it was not, it runs on, and
+    ``client.predictions.get(error.prediction.id).wait()`` resumes it.
+    """
+
+    canceled: bool
+
+    def __init__(self, message: str = "", *, prediction: Snapshot | None = None, canceled: bool = False) -> None:
+        super().__init__(message, prediction=prediction)
+        self.canceled = canceled
+
+
+class CreateOutcomeUnknown(ReplicateHomeError):
+    """A prediction may or may not have been created, and was therefore not asked for again."""
+
+
+class CreateTimedOut(CreateOutcomeUnknown, TimeoutError):
+    """The outcome of a create is unknown because the deadline passed before the answer came."""
+
+
+class ProtocolError(ReplicateHomeError):
+    """The server's answer could not be understood."""
+
+
+class OutputDiverged(ProtocolError):
+    """The server contradicts output that it has already sent: ``delivered`` against ``seen``."""
+
+    delivered: Sequence[Any]
+    seen: Any
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        delivered: Sequence[Any] = (),
+        seen: Any = None,
+        prediction: Snapshot | None = None,
+    ) -> None:
+        super().__init__(message, prediction=prediction)
+        self.delivered = delivered
+        self.seen = seen
+
+
+class StreamInterrupted(ProtocolError):
+    """The stream broke and cannot be finished; ``partial_text`` is the text that had arrived."""
+
+    partial_text: str
+
+    def __init__(self, message: str = "", *, partial_text: str = "", prediction: Snapshot | None = None) -> None:
+        super().__init__(message, prediction=prediction)
+        self.partial_text = partial_text
+
+
+class UnsafeURL(ReplicateHomeError):
+    """A URL that must not be requested: wrong scheme, foreign or internal host, or credentials in it."""
+
+
+class FileExpired(ReplicateHomeError):
+    """The server no longer has the output: files and outputs are removed after an hour."""
+
+
+class WebhookVerificationError(ReplicateHomeError):
+    """A webhook was not signed by the expected sender, or is too old."""
+
+
+class BatchLocked(ReplicateHomeError):
+    """Another process works on the same batch journal."""
+
+
+class UnexpectedRequest(ReplicateHomeError, AssertionError):
+    """A fake was asked for something the test did not tell it about."""
+
+
+class MissingExtra(ReplicateHomeError, ModuleNotFoundError):
+    """A library that is an extra is not installed; the message names the command that installs it."""
+
+    name: str | None = None  # an attribute of our own, which is pickled and copied as the others are
+
+    def __init__(self, message: str = "", *, name: str | None = None, prediction: Snapshot | None = None) -> None:
+        super().__init__(message, prediction=prediction)
+        self.name = name

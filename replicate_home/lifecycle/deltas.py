@@ -1,0 +1,105 @@
+"""What is new in an output that grows, and whether it still agrees with what was delivered.
+
+Text is compared by its characters, however it was cut into pieces, with CR, CRLF and LF alike (an event
+stream cannot tell them apart); other JSON item by item.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..exceptions import ProtocolError
+from ..protocol.strict_json import parse_json
+
+_SIGNED = re.compile(r"https://(\w[\w.-]*\.)?replicate\.delivery/\S*")
+
+
+def new_items(delivered: Sequence[Any], output: Any, *, final: bool) -> list[Any] | None:
+    """The items of ``output`` that come after ``delivered``; None where the two contradict each other.
+
+    An output that is not ``final`` may still be behind what was delivered: then nothing is new. One that is
+    neither text nor a list is an item of its own, once it is final.
+    """
+    if output is None:
+        return [] if not (final and delivered) else None
+    if isinstance(output, str):
+        return _after_text(delivered, [output], final)
+    if isinstance(output, list):
+        return _after_items(delivered, output, final)
+    if not delivered:
+        return [output] if final else []
+    return [] if len(delivered) == 1 and _same(delivered[0], output) else None
+
+
+def _after_items(delivered: Sequence[Any], output: list[Any], final: bool) -> list[Any] | None:
+    agreeing = all(map(_same, delivered, output))
+    if agreeing and len(output) >= len(delivered):
+        return output[len(delivered) :]
+    if agreeing and not final:
+        return []
+    return _after_text(delivered, output, final)
+
+
+def _after_text(delivered: Sequence[Any], output: list[Any], final: bool) -> list[Any] | None:
+    if not all(isinstance(item, str) for item in delivered) or not all(isinstance(item, str) for item in output):
+        return None
+    for form in _FORMS:
+        pieces = form(output)
+        have, seen = "".join(form(delivered)), "".join(pieces)
+        if seen.startswith(have):
+            return _rest(pieces, len(have))
+        if have.startswith(seen) and not final:
+            return []
+    return None
+
+
+def _rest(pieces: Sequence[str], length: int) -> list[str]:
+    """``pieces`` without their first ``length`` characters, empty ones left out."""
+    rest: list[str] = []
+    position = 0
+    for piece in pieces:
+        rest.append(piece[max(0, length - position) :])
+        position += len(piece)
+    return [piece for piece in rest if piece]
+
+
+def _as_sent(items: Sequence[str]) -> Sequence[str]:
+    return items
+
+
+def _with_plain_lines(items: Sequence[str]) -> list[str]:
+    """A CR and an LF in neighbouring pieces are one line break."""
+    pieces: list[str] = []
+    after_cr = False
+    for item in items:
+        pieces.append(_plain_lines(item[1:] if after_cr and item.startswith("\n") else item))
+        after_cr = item.endswith("\r") if item else after_cr
+    return pieces
+
+
+def _with_plain_lines_each(items: Sequence[str]) -> list[str]:
+    """... or two, for an event stream says each piece by itself."""
+    return [_plain_lines(item) for item in items]
+
+
+def _plain_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+_FORMS = (_as_sent, _with_plain_lines, _with_plain_lines_each)
+
+
+def _same(delivered: Any, item: Any) -> bool:
+    """Whether a delivered item is this one: a stream writes JSON as text, and file URLs are signed anew."""
+    if delivered == item:
+        return True
+    if not isinstance(delivered, str):
+        return False
+    if isinstance(item, str):
+        return bool(_SIGNED.match(item)) and delivered.partition("?")[0] == item.partition("?")[0]
+    try:
+        return bool(parse_json(delivered.encode()) == item)
+    except (ProtocolError, UnicodeEncodeError):
+        return False

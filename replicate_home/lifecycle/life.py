@@ -1,0 +1,141 @@
+"""What is known of one prediction's life, as a value, and how it takes in a snapshot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from ..dialects.base import Dialect
+from ..protocol.sse import ServerSentEvent
+from ..records.events import DoneEvent, LogsEvent, StatusEvent
+from ..records.prediction import Snapshot
+from ..wire import Timeout
+from . import policy
+from .append_only import EMPTY, Log
+from .deltas import new_items
+from .replays import NOTHING, Seen, sift
+
+
+@attrs.frozen
+class Terms:
+    """What holds for a whole life.
+
+    ``deadline`` is a time on the caller's clock; ``epoch`` what to add to that clock's time for the time of
+    day; ``hold`` how many seconds the server may hold the create. ``follows``: go on until the prediction is
+    terminal; ``delivers``: hand out its output as it grows; ``cancels``: it is this life's to cancel.
+    """
+
+    dialect: Dialect
+    deadline: float | None = None
+    timeout: Timeout = attrs.field(factory=Timeout)
+    max_retries: int = 3
+    seed: float = 0.0
+    epoch: float = 0.0
+    hold: float = 0.0
+    follows: bool = True
+    delivers: bool = True
+    cancels: bool = False
+
+
+@attrs.frozen
+class Output:
+    """News: pieces of output, in order. One batch for all that came at once."""
+
+    items: list[Any]
+
+
+News = StatusEvent | Output | LogsEvent | DoneEvent
+
+
+@attrs.frozen
+class Life:
+    """What is known so far; ``began`` is when the create was sent, or when the prediction was picked up again.
+
+    ``streams``: the event stream may still be used; ``opens``: how often it was opened; ``reopen``: it has been cut;
+    ``done``: it said so itself.
+    """
+
+    terms: Terms
+    began: float
+    snapshot: Snapshot | None = None
+    delivered: Log = EMPTY
+    logged: int = 0
+    seen: Seen = NOTHING
+    streams: bool = True
+    reopen: bool = False
+    opens: int = 0
+    done: bool = False
+    cuts: int = 0
+    retry_ms: int | None = None
+    poll_errors: int = 0
+    failing_since: float | None = None
+    draws: int = 0
+
+    def drawn(self) -> float:
+        """This life's next number from 0 to 1; count it with ``draws``."""
+        return policy.draw(self.terms.seed, self.draws)
+
+    def seeing(self, snapshot: Snapshot) -> tuple[Life, tuple[News, ...]]:
+        """This life with a new snapshot, and what is news in it; what is terminal stays so."""
+        known = self.snapshot
+        if known is not None and known.is_terminal:
+            return self, ()
+        news: tuple[News, ...] = ()
+        if known is None or known.status != snapshot.status:
+            news = (StatusEvent(snapshot),)
+        logs = snapshot.logs
+        if len(logs) > self.logged:
+            news = (*news, LogsEvent(logs[self.logged :]))
+        return attrs.evolve(self, snapshot=snapshot, logged=max(self.logged, len(logs))), news
+
+    def delivering(self, *, final: bool) -> tuple[Life, list[Any] | None]:
+        """This life with the rest of the snapshot's output, and the rest; None where it contradicts what was before."""
+        if not self.terms.delivers or self.snapshot is None:
+            return self, []
+        items = new_items(self.delivered, self.snapshot.output, final=final)
+        return (attrs.evolve(self, delivered=self.delivered.extended(items)) if items else self), items
+
+    def hearing(self, events: list[ServerSentEvent]) -> tuple[Life, tuple[News, ...], bool]:
+        """This life after some events of the stream, what is news in them, and whether the stream has said all.
+
+        It has where a final word came, or where events are missing: then no later one is taken in.
+        """
+        seen, fresh, gap = sift(self.seen, events, reopened=self.opens > 1)
+        news, items, logged, done = news_in(fresh, self.terms.delivers)
+        delivered = self.delivered.extended(items) if items else self.delivered
+        cuts = self.cuts
+        if cuts and any(event.id for event in fresh):  # one without an id may be a replay
+            cuts = 0
+        # Not attrs.evolve, which looks up each field by its name: this runs for every network read.
+        life = Life(
+            self.terms, self.began, self.snapshot, delivered, self.logged + logged, seen, self.streams, self.reopen,
+            self.opens, self.done or done, cuts, self.retry_ms, self.poll_errors, self.failing_since, self.draws,
+        )  # fmt: skip
+        return life, news, done or gap
+
+
+def news_in(events: list[ServerSentEvent], delivers: bool) -> tuple[tuple[News, ...], list[Any], int, bool]:
+    """The news in new events, the output in it, how many characters of logs, and whether a final word came."""
+    news: list[News] = []
+    items: list[Any] = []
+    start = logged = 0
+    done = False
+    for event in events:
+        kind = event[0]
+        if kind == "output":
+            if delivers:
+                items.append(event[1])
+        elif kind == "logs":
+            if len(items) > start:
+                news.append(Output(items[start:]))
+                start = len(items)
+            news.append(LogsEvent(event[1]))
+            logged += len(event[1])
+        elif kind in ("done", "error"):
+            # `error` says why and `done` follows it; the poll after either tells both, and in full.
+            done = True
+            break
+    if len(items) > start:
+        news.append(Output(items[start:] if start else items))
+    return tuple(news), items, logged, done

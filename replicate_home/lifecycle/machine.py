@@ -1,0 +1,550 @@
+"""The life of a prediction as a state machine whose states are values.
+
+A state says what must be done now; ``state.next(what came back, now)`` is the next state. Nothing here does
+I/O, reads a clock, draws a number or logs: time comes in as ``now``, chance as a seed. The rules stand below
+the states, one function each.
+
+States: :class:`Sending` (send this request), :class:`Pausing` (sleep until), :class:`Reading` (take what has
+arrived on the event stream), :class:`Settled` (nothing left to do).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import attrs
+
+from ..dialects.base import WrongPrediction
+from ..exceptions import (
+    APIError,
+    Disconnected,
+    ModelNotFound,
+    NotFound,
+    PredictionTimeout,
+    ProtocolError,
+    RateLimited,
+    ReplicateHomeError,
+    TLSFailed,
+    TransportError,
+)
+from ..protocol import urls
+from ..protocol.problems import api_error, redirect_error
+from ..protocol.sse import ServerSentEvent
+from ..records.events import DoneEvent
+from ..records.prediction import Snapshot, Status
+from ..wire import Request, Response
+from . import endings, policy
+from .life import Life, News, Output, Terms
+
+Lost = TransportError | ProtocolError
+"""No answer, or one that makes no sense."""
+
+Came = Response | Lost
+
+
+class Kind(StrEnum):
+    """What a request is for; each kind has its own rule."""
+
+    CREATE = "create"
+    STREAM = "stream"
+    POLL = "poll"
+    LAST = "last"
+    CANCEL = "cancel"
+    PLAIN = "plain"
+    FILE = "file"
+
+
+@attrs.frozen
+class Sending:
+    """Send ``request`` and wait for the answer until ``until``.
+
+    ``cause`` is the error to settle with after a cancel; ``repeatable`` marks a POST that may be sent twice.
+    """
+
+    life: Life
+    kind: Kind
+    request: Request
+    until: float | None = None
+    attempt: int = 0
+    hops: int = 0
+    repeatable: bool = False
+    cause: ReplicateHomeError | None = None
+    news: tuple[News, ...] = ()
+
+    def next(self, came: Came, now: float) -> State:
+        """What to do after this answer, or this lack of one."""
+        return _in_time(_RULES[self.kind](self, came, now), now)
+
+    def leave(self, now: float) -> State:
+        """The caller has gone: cancel what is ours, unless that is what is being done."""
+        return Settled(self.life, self.cause) if self.kind in _LATE else _leave(self.life, now)
+
+
+@attrs.frozen
+class Pausing:
+    """Sleep until ``until``; then comes ``then``."""
+
+    life: Life
+    until: float
+    then: Sending
+    news: tuple[News, ...] = ()
+
+    def next(self, now: float) -> State:
+        """The time has come."""
+        return _in_time(attrs.evolve(self.then, until=_until(self.life, self.then.kind, now)), now)
+
+    def leave(self, now: float) -> State:
+        """The caller has gone."""
+        return _leave(self.life, now)
+
+
+@attrs.frozen
+class Reading:
+    """Take what has arrived on the open event stream, waiting for it until ``until``."""
+
+    life: Life
+    until: float | None = None
+    news: tuple[News, ...] = ()
+
+    def next(self, came: list[ServerSentEvent] | Lost | None, now: float, retry_ms: int | None = None) -> State:
+        """What to do after these events; None is the end of the stream, ``retry_ms`` its wish for a reconnect."""
+        return _in_time(_read(self.life, came, now, retry_ms), now)
+
+    def leave(self, now: float) -> State:
+        """The caller has gone."""
+        return _leave(self.life, now)
+
+
+@attrs.frozen
+class Settled:
+    """Nothing left to do: ``error`` is what the caller is to be told, ``answer`` a plain request's response."""
+
+    life: Life
+    error: ReplicateHomeError | None = None
+    answer: Response | None = None
+    news: tuple[News, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """The server's terminal word, or ``timeout``, which is ours: the life ended before its prediction did."""
+        snapshot = self.life.snapshot
+        if isinstance(self.error, PredictionTimeout) or snapshot is None or not snapshot.is_terminal:
+            return Status.TIMEOUT
+        return snapshot.status
+
+    def leave(self, now: float) -> State:  # noqa: ARG002 - every state can be left
+        """It is over already."""
+        return self
+
+
+State = Sending | Pausing | Reading | Settled
+
+# ---- how a life begins --------------------------------------------------------------------------------------
+
+
+def creating(terms: Terms, request: Request, now: float) -> State:
+    """A life that begins with a create."""
+    return _send(Life(terms, now), Kind.CREATE, request, now)
+
+
+def following(terms: Terms, snapshot: Snapshot, now: float) -> State:
+    """A life that goes on from what is known of a prediction."""
+    return _in_time(_follow(Life(terms, now, snapshot), (), now), now)
+
+
+def plain(terms: Terms, request: Request, now: float, *, repeatable: bool = False) -> State:
+    """A life of one call of the API; ``repeatable`` marks a POST that does no harm twice."""
+    return attrs.evolve(_send(Life(terms, now), Kind.PLAIN, request, now), repeatable=repeatable)
+
+
+def downloading(terms: Terms, request: Request, now: float) -> State:
+    """A life of one download; its body is open when it is settled with an answer."""
+    return _send(Life(terms, now), Kind.FILE, request, now)
+
+
+# ---- the rules, one per kind of request ---------------------------------------------------------------------
+
+
+def _created(sending: Sending, came: Came, now: float) -> State:
+    """Rule 1: a create is repeated only where it is known not to have been processed."""
+    life, dialect = sending.life, sending.life.terms.dialect
+    if not isinstance(came, Response):
+        return _outcome_unknown(sending, came, now) if _may_have_been_processed(came) else _again(sending, came, now)
+    if 200 <= came.status < 300:
+        try:
+            snapshot = dialect.snapshot(came, None)
+        except ProtocolError as error:
+            return _outcome_unknown(sending, error, now)
+        return _follow(*life.seeing(snapshot), now)
+    if dialect.not_processed(came.status):
+        return _again(sending, came, now)
+    if came.status < 400:
+        return Settled(life, _redirect(sending, came))
+    refusal = _refusal(sending, came, now)
+    return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)
+
+
+def _opened(sending: Sending, came: Came, now: float) -> State:
+    """Rule 3: a stream that does not open is followed by a poll; some refusals are final."""
+    life = sending.life
+    if isinstance(came, Response):
+        if came.is_event_stream:
+            return _reading(attrs.evolve(life, opens=life.opens + 1), now)
+        if _may_redirect(sending, came):
+            return _redirected(sending, came, now)
+        if came.status not in policy.RETRYABLE:
+            life = attrs.evolve(life, streams=False)
+    return _cut(life, now)
+
+
+def _polled(sending: Sending, came: Came, now: float) -> State:
+    """Rule 2: a failed poll is a poll without news. Rule 3: after a cut it decides how to go on."""
+    life = sending.life
+    if not isinstance(came, Response):
+        return _poll_failed(life, came, now)
+    if _may_redirect(sending, came):
+        return _redirected(sending, came, now)
+    if 300 <= came.status < 400:
+        return Settled(life, endings.interrupted(life.snapshot, life.delivered, _redirect(sending, came)))
+    if not 200 <= came.status < 300:
+        refusal = _refusal(sending, came, now)
+        lags = came.status in (404, 410) and now - life.began < policy.REPLICA_LAG
+        if came.status in policy.RETRYABLE or lags:
+            return _poll_failed(life, refusal, now)
+        return Settled(life, refusal)
+    try:
+        snapshot = life.terms.dialect.snapshot(came, life.snapshot)
+    except WrongPrediction as error:
+        return _abandon(life, ProtocolError(str(error)), now)  # for callers it is that, and no class of its own
+    except ProtocolError as error:
+        return _poll_failed(life, error, now)
+    life, news = attrs.evolve(life, poll_errors=0, failing_since=None).seeing(snapshot)
+    if snapshot.is_terminal:
+        return _finish(life, news)
+    may_open = life.seen.last or life.opens == 0  # without ids, only a stream that never was open
+    if life.reopen and life.streams and may_open and life.cuts <= policy.MOST_CUTS:
+        return _reopen(life, news, now)
+    return _go_on_polling(life, news, now)
+
+
+def _looked(sending: Sending, came: Came, now: float) -> State:
+    """Rule 6: the answer to the cancel is the last look, and a finished result in it wins."""
+    life, was_cancel = sending.life, sending.request.method == "POST"
+    tried = was_cancel or sending.attempt > 0
+    canceled = was_cancel and isinstance(came, Response) and 200 <= came.status < 300
+    news: tuple[News, ...] = ()
+    snapshot = _snapshot_or_none(life, came)
+    if snapshot is not None:
+        life, news = life.seeing(snapshot)
+        stopped = snapshot.status in (Status.CANCELED, Status.ABORTED)
+        if snapshot.is_terminal and not (tried and stopped):
+            return _finish(life, news)
+        canceled = canceled or (tried and stopped)
+    elif was_cancel and not canceled and (sending.until is None or now < sending.until):
+        return attrs.evolve(sending, request=_poll_request(life), attempt=1, news=())
+    assert life.snapshot is not None
+    return Settled(life, endings.timed_out(life.snapshot, life.terms.timeout.total, canceled), news=news)
+
+
+def _left(sending: Sending, came: Came, now: float) -> State:
+    """Rule 7: one cancel, sent once more if the connection broke; whatever comes of it, it is over."""
+    life = sending.life
+    if not isinstance(came, Response) and sending.attempt == 0 and (sending.until is None or now < sending.until):
+        return attrs.evolve(sending, attempt=1, news=())
+    snapshot = _snapshot_or_none(life, came)
+    return Settled(attrs.evolve(life, snapshot=snapshot) if snapshot else life, sending.cause)
+
+
+def _answered(sending: Sending, came: Came, now: float) -> State:
+    """Every other call: repeated where that does no harm, answered by the response itself."""
+    harmless = sending.request.method in policy.IDEMPOTENT or sending.repeatable
+    if not isinstance(came, Response):
+        again = harmless or not _may_have_been_processed(came)
+        if isinstance(came, ProtocolError) and sending.attempt > 0:
+            again = False  # nonsense twice is no accident, and may be large
+        return _again(sending, came, now) if again else Settled(sending.life, came)
+    if came.status < 300:
+        return Settled(sending.life, answer=came)
+    if _may_redirect(sending, came):
+        return _redirected(sending, came, now)
+    if came.status < 400:
+        return Settled(sending.life, _redirect(sending, came))
+    if came.status == 429 or (harmless and came.status in policy.RETRYABLE):
+        return _again(sending, came, now)
+    return Settled(sending.life, _refusal(sending, came, now))
+
+
+def _downloaded(sending: Sending, came: Came, now: float) -> State:
+    """A file: other hosts may be named, and it may be gone; its body is the driver's to hand on."""
+    if isinstance(came, Response) and came.status in _REDIRECTS:
+        target = urls.resolve(sending.request.url, came.headers.get("location", ""))
+        base_url = sending.life.terms.dialect.base_url
+        if sending.hops >= _MOST_HOPS or not came.headers.get("location") or not urls.is_safe(base_url, target):
+            return Settled(sending.life, endings.unsafe(target))
+        headers = {name: value for name, value in sending.request.headers.items() if name.lower() in _HARMLESS}
+        request = attrs.evolve(sending.request, url=target, token=None, headers=headers)
+        return attrs.evolve(sending, request=request, hops=sending.hops + 1, news=())
+    if isinstance(came, Response) and came.status in (403, 404, 410):
+        return Settled(sending.life, endings.file_expired(sending.request.url, came.status))
+    return _answered(sending, came, now)
+
+
+_RULES: dict[Kind, Callable[[Sending, Came, float], State]] = {
+    Kind.CREATE: _created,
+    Kind.STREAM: _opened,
+    Kind.POLL: _polled,
+    Kind.LAST: _looked,
+    Kind.CANCEL: _left,
+    Kind.PLAIN: _answered,
+    Kind.FILE: _downloaded,
+}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HARMLESS = frozenset({"accept", "accept-encoding", "user-agent", "range", "if-range"})
+_MOST_HOPS = 5
+_LATE = frozenset({Kind.LAST, Kind.CANCEL})
+
+
+# ---- the open stream ----------------------------------------------------------------------------------------
+
+
+def _read(life: Life, came: list[ServerSentEvent] | Lost | None, now: float, retry_ms: int | None) -> State:
+    """Rules 3 and 4: new events are news; the end of a stream, a gap or a final word is followed by a poll."""
+    if not isinstance(came, list):
+        makes_sense = not isinstance(came, ProtocolError)
+        return _cut(attrs.evolve(life, retry_ms=retry_ms, streams=life.streams and makes_sense), now)
+    life, news, over = life.hearing(came)
+    if over:
+        return _send(attrs.evolve(life, streams=False), Kind.POLL, _poll_request(life), now, news)
+    return _reading(life, now, news)
+
+
+def _cut(life: Life, now: float) -> State:
+    life = attrs.evolve(life, reopen=True, cuts=life.cuts + 1)
+    return _send(life, Kind.POLL, _poll_request(life), now)
+
+
+def _reopen(life: Life, news: tuple[News, ...], now: float) -> State:
+    assert life.snapshot is not None
+    request = life.terms.dialect.stream(life.snapshot, life.seen.last)
+    if request is None:
+        return _go_on_polling(life, news, now)
+    delay = policy.reopen_delay(life.cuts, life.retry_ms, life.drawn())
+    life = attrs.evolve(life, draws=life.draws + 1)
+    return Pausing(life, now + delay, Sending(life, Kind.STREAM, _reaching(life, request)), news)
+
+
+# ---- going on, and coming to an end -------------------------------------------------------------------------
+
+
+def _follow(life: Life, news: tuple[News, ...], now: float) -> State:
+    """Go on from a snapshot: finish, open the stream, or poll."""
+    assert life.snapshot is not None
+    if not life.terms.follows:
+        return Settled(life, news=news)
+    if life.snapshot.is_terminal:
+        return _finish(life, news)
+    request = life.terms.dialect.stream(life.snapshot, None)
+    if request is not None:
+        return _send(life, Kind.STREAM, request, now, news)
+    return _go_on_polling(life, news, now)
+
+
+def _go_on_polling(life: Life, news: tuple[News, ...], now: float) -> State:
+    """Hand out what is new in the snapshot; then the next poll, for the stream is given up."""
+    life, items = attrs.evolve(life, streams=False).delivering(final=False)
+    if items is None:
+        assert life.snapshot is not None
+        return _abandon(life, endings.diverged(life.snapshot, life.delivered), now, news)
+    return _pause_for_poll(life, 0.0, now, news + _output(items))
+
+
+def _pause_for_poll(life: Life, least: float, now: float, news: tuple[News, ...] = ()) -> State:
+    delay = max(policy.poll_interval(now - life.began, life.drawn()), least)
+    life = attrs.evolve(life, draws=life.draws + 1)
+    return Pausing(life, now + delay, Sending(life, Kind.POLL, _poll_request(life)), news)
+
+
+def _poll_failed(life: Life, failure: ReplicateHomeError, now: float) -> State:
+    failure.prediction = life.snapshot
+    since = now if life.failing_since is None else life.failing_since
+    life = attrs.evolve(life, poll_errors=life.poll_errors + 1, failing_since=since)
+    asked = failure.retry_after or 0.0 if isinstance(failure, RateLimited) else 0.0
+    worn_out = life.poll_errors >= policy.MOST_POLL_ERRORS or now - since >= policy.POLL_ERROR_SECONDS
+    if worn_out or asked > policy.LONGEST_SERVER_WAIT or isinstance(failure, TLSFailed):
+        return Settled(life, endings.interrupted(life.snapshot, life.delivered, failure))
+    least = max(policy.patient(asked, life.drawn()), policy.after_failed_poll(life.poll_errors))
+    return _pause_for_poll(life, least, now)
+
+
+def _finish(life: Life, news: tuple[News, ...]) -> State:
+    """Rule 5: success is confirmed against the final output, of which the missing end is delivered."""
+    snapshot = life.snapshot
+    assert snapshot is not None
+    succeeded = snapshot.status == Status.SUCCEEDED
+    removed = snapshot.data_removed and snapshot.output is None
+    finished, items = (life, []) if removed else life.delivering(final=succeeded)
+    news += _output(items or [])
+    if not succeeded:
+        return Settled(finished, endings.failed(snapshot), news=news)
+    if removed and not (life.done and life.terms.delivers):
+        return Settled(life, endings.removed(snapshot, life.delivered), news=news)
+    if items is None:
+        return Settled(life, endings.diverged(snapshot, life.delivered), news=news)
+    return Settled(finished, news=(*news, DoneEvent(snapshot)))
+
+
+def _last_look(life: Life, news: tuple[News, ...], now: float) -> State:
+    """Rule 6: at the deadline, the cancel; where there is nothing to cancel, one GET."""
+    assert life.snapshot is not None
+    request = life.terms.dialect.cancel(life.snapshot) if life.terms.cancels else None
+    until = now + policy.LAST_LOOK
+    return Sending(life, Kind.LAST, _reaching(life, request or _poll_request(life)), until, news=news)
+
+
+def _leave(life: Life, now: float) -> Sending | Settled:
+    """Rule 7: cancel what this life created, within a short time of its own."""
+    snapshot = life.snapshot
+    if not life.terms.cancels or snapshot is None or snapshot.is_terminal:
+        return Settled(life)
+    request = life.terms.dialect.cancel(snapshot)
+    if request is None:
+        return Settled(life)
+    return Sending(life, Kind.CANCEL, _reaching(life, request), now + policy.LEAVING)
+
+
+def _abandon(life: Life, error: ReplicateHomeError, now: float, news: tuple[News, ...] = ()) -> State:
+    """Rule 8: an error of ours in the middle of a life cancels as leaving does."""
+    error.prediction = life.snapshot
+    state = _leave(life, now)
+    if isinstance(state, Settled):
+        return Settled(life, error, news=news)
+    return attrs.evolve(state, cause=error, news=news)
+
+
+def _again(sending: Sending, came: Came, now: float) -> State:
+    """Send it once more after a pause, unless that is hopeless, too late, or too often."""
+    life = sending.life
+    error = came if not isinstance(came, Response) else _refusal(sending, came, now)
+    asked = error.retry_after if isinstance(error, RateLimited) else None
+    if (
+        isinstance(error, TLSFailed)
+        or sending.attempt >= life.terms.max_retries
+        or (asked or 0.0) > policy.LONGEST_SERVER_WAIT
+    ):
+        return Settled(life, error)
+    delay = policy.backoff(sending.attempt, life.drawn(), throttled=isinstance(error, RateLimited))
+    if asked is not None:
+        delay = policy.patient(asked, life.drawn())
+    elif isinstance(error, Disconnected) and sending.attempt == 0:
+        delay = 0.0  # a pooled connection that the server had closed: a fresh one will do
+    if life.terms.deadline is not None and now + delay >= life.terms.deadline:
+        return Settled(life, error)
+    life = attrs.evolve(life, draws=life.draws + 1)
+    return Pausing(life, now + delay, attrs.evolve(sending, life=life, attempt=sending.attempt + 1, news=()))
+
+
+def _in_time(state: State, now: float) -> State:
+    """Rule 6: nothing of a followed prediction goes on past the deadline but the last look."""
+    deadline = state.life.terms.deadline
+    if deadline is None or isinstance(state, Settled):
+        return state
+    if now < deadline and not (isinstance(state, Pausing) and state.until > deadline):
+        return state
+    waiting_for = state.then.kind if isinstance(state, Pausing) else getattr(state, "kind", Kind.STREAM)
+    if waiting_for not in (Kind.POLL, Kind.STREAM):
+        return state
+    return _last_look(state.life, state.news, now) if now >= deadline else attrs.evolve(state, until=deadline)
+
+
+# ---- small parts --------------------------------------------------------------------------------------------
+
+
+def _send(life: Life, kind: Kind, request: Request, now: float, news: tuple[News, ...] = ()) -> Sending:
+    return Sending(life, kind, _reaching(life, request), _until(life, kind, now), news=news)
+
+
+def _reaching(life: Life, request: Request) -> Request:
+    """The request with the caller's limit for reaching the server."""
+    connect = life.terms.timeout.connect
+    return request if request.connect == connect else attrs.evolve(request, connect=connect)
+
+
+def _until(life: Life, kind: Kind, now: float) -> float | None:
+    """Until when a request of this kind may take: its own limit, or the deadline where that is sooner."""
+    seconds = life.terms.timeout.read
+    if kind is Kind.CREATE and seconds is not None and life.terms.hold:
+        seconds = max(seconds, life.terms.hold + 15.0)
+    return _within(life, seconds, now)
+
+
+def _within(life: Life, seconds: float | None, now: float) -> float | None:
+    """The end of ``seconds`` that begin now, or the deadline where that is sooner."""
+    deadline = life.terms.deadline
+    if seconds is None:
+        return deadline
+    return now + seconds if deadline is None else min(deadline, now + seconds)
+
+
+def _reading(life: Life, now: float, news: tuple[News, ...] = ()) -> Reading:
+    return Reading(life, _within(life, life.terms.timeout.idle, now), news)
+
+
+def _poll_request(life: Life) -> Request:
+    assert life.snapshot is not None
+    return _reaching(life, life.terms.dialect.poll(life.snapshot))
+
+
+def _output(items: list[Any]) -> tuple[News, ...]:
+    return (Output(items),) if items else ()
+
+
+def _refusal(sending: Sending, response: Response, now: float) -> APIError:
+    """The error for this answer; what a create cannot find is its model."""
+    life = sending.life
+    missing = ModelNotFound if sending.kind is Kind.CREATE else NotFound
+    wall_time = now + life.terms.epoch
+    return api_error(response, sending.request, wall_time=wall_time, prediction=life.snapshot, missing=missing)
+
+
+def _outcome_unknown(sending: Sending, cause: ReplicateHomeError, now: float) -> Settled:
+    deadline = sending.life.terms.deadline
+    return Settled(sending.life, endings.outcome_unknown(cause, in_time=deadline is None or now < deadline))
+
+
+def _may_have_been_processed(lost: Lost) -> bool:
+    """An answer that makes no sense is an answer still."""
+    return lost.may_have_been_processed if isinstance(lost, TransportError) else True
+
+
+def _snapshot_or_none(life: Life, came: Came) -> Snapshot | None:
+    if not isinstance(came, Response) or not 200 <= came.status < 300:
+        return None
+    try:
+        return life.terms.dialect.snapshot(came, life.snapshot)
+    except ProtocolError:
+        return None
+
+
+def _may_redirect(sending: Sending, response: Response) -> bool:
+    """Only a GET, only within the origin, at most three times."""
+    if response.status not in _REDIRECTS or sending.request.method != "GET" or sending.hops >= 3:
+        return False
+    location = response.headers.get("location", "")
+    here = urls.origin(sending.request.url)
+    return bool(location) and urls.origin(urls.resolve(sending.request.url, location)) == here
+
+
+def _redirected(sending: Sending, response: Response, now: float) -> Sending:
+    url = urls.resolve(sending.request.url, response.headers["location"])
+    request = attrs.evolve(sending.request, url=url)
+    until = _until(sending.life, sending.kind, now)
+    return attrs.evolve(sending, request=request, hops=sending.hops + 1, until=until, news=())
+
+
+def _redirect(sending: Sending, response: Response) -> ProtocolError:
+    """The error for a redirect that is not followed."""
+    error = redirect_error(response, sending.request)
+    error.prediction = sending.life.snapshot
+    return error

@@ -1,0 +1,109 @@
+"""What a refusal means: an answer with an error status becomes the error for it.
+
+The body may be a problem document (RFC 9457), any other JSON, HTML, or nothing: the error is the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..exceptions import (
+    APIError,
+    AuthenticationError,
+    InvalidInput,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+)
+from ..lifecycle.policy import server_wait
+from ..records.prediction import Snapshot
+from ..wire import Request, Response
+from .strict_json import excerpt, parse_json
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: InvalidInput,
+    401: AuthenticationError,
+    402: PaymentRequired,
+    403: PermissionDenied,
+    404: NotFound,
+    410: NotFound,
+    422: InvalidInput,
+    429: RateLimited,
+}
+
+_ADVICE = {
+    401: "set REPLICATE_API_TOKEN or pass api_token= (tokens: https://replicate.com/account/api-tokens)",
+    402: "add credit at https://replicate.com/account/billing",
+}
+
+
+def api_error(
+    response: Response,
+    request: Request | None = None,
+    *,
+    wall_time: float = 0.0,
+    prediction: Snapshot | None = None,
+    missing: type[NotFound] = NotFound,
+) -> APIError:
+    """The error for an answer that refuses ``request``; ``missing`` is the one for 404 and 410."""
+    document = _document(response.body)
+    title, detail = (_words(document.get(name), request) for name in ("title", "detail"))
+    if detail is None:
+        detail = _words(document.get("error"), request) or _words(_text(response.body), request, 200)
+    kind = _BY_STATUS.get(response.status, ServerError if response.status >= 500 else APIError)
+    kind = missing if kind is NotFound else kind
+    evidence: dict[str, Any] = {
+        "status": response.status,
+        "title": title,
+        "detail": detail,
+        "request_id": _words(response.headers.get("x-request-id") or response.headers.get("request-id"), request),
+        "prediction": prediction,
+    }
+    if kind is RateLimited:
+        evidence["retry_after"] = server_wait(response, wall_time)
+    return kind(_message(response, request, title, detail), **evidence)
+
+
+def redirect_error(response: Response, request: Request) -> ProtocolError:
+    """The error for a redirect that is not followed."""
+    target = _words(response.headers.get("location", "")[:200], request)
+    return ProtocolError(
+        f"{_asked(request)} was redirected ({response.status}) to {target or 'nowhere'!r}, which is not followed: "
+        "check base_url"
+    )
+
+
+def _text(body: bytes) -> str:
+    return body[:4096].decode("utf-8", "replace")
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        found = parse_json(body[: 2**20])
+    except ProtocolError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _words(value: Any, request: Request | None, length: int = 2048) -> str | None:
+    """Text fit to be shown: on one line, at most 2 kB, and without the token should the server echo it."""
+    if value is None or value == "":
+        return None
+    text = value if isinstance(value, str) else repr(value)
+    if request is not None and request.token is not None and request.token.reveal():
+        text = text.replace(request.token.reveal(), "***")  # before it is cut, or a part of it may stay
+    return excerpt(text, length) or None
+
+
+def _message(response: Response, request: Request | None, title: str | None, detail: str | None) -> str:
+    said = ": ".join(part for part in (title, detail) if part) or "no explanation"
+    message = f"{_asked(request)}: {response.status} {said}" if request else f"{response.status} {said}"
+    advice = _ADVICE.get(response.status)
+    return f"{message}; {advice}" if advice else message
+
+
+def _asked(request: Request) -> str:
+    return f"{request.method} {request.url.partition('?')[0]}"

@@ -1,0 +1,1 @@
+"""The provider class, in the shape of g4f's own."""

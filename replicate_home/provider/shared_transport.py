@@ -1,0 +1,78 @@
+"""One transport for all calls of a provider that go on at once: it has no client that could keep one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from importlib.util import find_spec
+from typing import Any
+
+import attrs
+
+from ..transports.over_requests.transport import RequestsTransport
+from ..transports.threaded import ThreadedTransport
+
+
+@attrs.define(eq=False, repr=False)
+class SharedTransport:
+    """The one that all calls of an event loop, or of all threads, share while any of them goes on.
+
+    It is known weakly: where an event loop ended with calls in it, it goes with them.
+    """
+
+    key: tuple[asyncio.AbstractEventLoop | None, str | None]
+    transport: Any
+    calls: int = 0
+
+    @classmethod
+    def taken(cls, loop: asyncio.AbstractEventLoop | None, proxy: str | None) -> SharedTransport:
+        """The one for a call that begins now, over ``proxy`` where one is given."""
+        key = (loop, proxy or None)
+        with _lock:
+            shared = _shared.get(key)
+            if shared is None:
+                shared = _shared[key] = cls(key, _blocking(proxy) if loop is None else _for_loops(proxy))
+            shared.calls += 1
+            return shared
+
+    def left(self) -> bool:
+        """A call has ended; whether it was the last, and the transport has to be closed."""
+        with _lock:
+            self.calls -= 1
+            if self.calls == 0:
+                _shared.pop(self.key, None)
+            return self.calls == 0
+
+
+_lock = threading.RLock()  # the collector may close a generator that was dropped while it is held
+_shared: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop | None, str | None], SharedTransport]
+_shared = weakref.WeakValueDictionary()
+
+
+def _blocking(proxy: str | None) -> RequestsTransport:
+    return _OverProxy(proxy) if proxy else RequestsTransport()
+
+
+def _for_loops(proxy: str | None) -> Any:
+    if find_spec("aiohttp") is None:
+        return ThreadedTransport(_blocking(proxy))
+    from ..transports.over_aiohttp.transport import AiohttpTransport
+
+    return AiohttpTransport(proxy=proxy or None)
+
+
+class _OverProxy(RequestsTransport):
+    """Goes over a proxy, and closes the session that knows it."""
+
+    def __init__(self, proxy: str) -> None:
+        import requests
+
+        self._own = requests.Session()
+        self._own.proxies = {"http": proxy, "https": proxy}
+        super().__init__(self._own)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        super().close()
+        self._own.close()

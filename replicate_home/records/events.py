@@ -1,0 +1,58 @@
+"""What happens to a prediction, as the caller hears of it.
+
+Each event has the server's name for it in ``event``. ``str()`` of an output or logs event is its text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from .prediction import Snapshot
+
+
+@attrs.frozen
+class StatusEvent:
+    """The prediction is in another status, or was seen for the first time."""
+
+    event: ClassVar[str] = "status"
+    prediction: Snapshot
+
+    @property
+    def status(self) -> str:
+        """The server's word."""
+        return self.prediction.status
+
+
+@attrs.frozen
+class OutputEvent:
+    """One piece of the output: a string for text, a file, or another JSON value."""
+
+    event: ClassVar[str] = "output"
+    data: Any
+
+    def __str__(self) -> str:
+        return str(self.data)
+
+
+@attrs.frozen
+class LogsEvent:
+    """What the model printed since the last logs event."""
+
+    event: ClassVar[str] = "logs"
+    data: str
+
+    def __str__(self) -> str:
+        return self.data
+
+
+@attrs.frozen
+class DoneEvent:
+    """The prediction succeeded and every piece of its output has been delivered."""
+
+    event: ClassVar[str] = "done"
+    prediction: Snapshot
+
+
+Event = StatusEvent | OutputEvent | LogsEvent | DoneEvent

@@ -1,7 +1,0 @@
-"""The dialects: how each kind of server is asked, and what its answers mean. Pure, one file each."""
-
-from .dialect import Create, Dialect
-from .home import Home
-from .replicate import Replicate
-
-__all__ = ["Create", "Dialect", "Home", "Replicate"]

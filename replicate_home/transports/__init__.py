@@ -1,0 +1,1 @@
+"""The ways to the network, one module or folder for each library."""

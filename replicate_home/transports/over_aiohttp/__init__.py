@@ -1,0 +1,1 @@
+"""The transport for event loops, over aiohttp."""

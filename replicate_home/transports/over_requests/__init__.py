@@ -1,0 +1,1 @@
+"""The blocking transport, over requests and urllib3."""

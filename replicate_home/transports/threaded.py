@@ -1,0 +1,214 @@
+"""A blocking transport under an event loop: threads serve it, each for one exchange at a time and not for a prediction.
+
+Open streams hold a thread while they are read, and so have a pool of their own; whoever finds it full is told that
+the stream cannot be opened, and polls. In virtual time nothing blocks, and no thread is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..clock import SYSTEM_CLOCK, Clock, FakeClock
+from ..exceptions import ConnectFailed
+from ..wire import Body, Request, Response
+from .base import Transport
+
+T = TypeVar("T")
+
+EXCHANGES = 64
+STREAMS = 32
+IDLE_SECONDS = 1.0
+
+
+class Threads:
+    """At most ``most`` threads: started when there is work, ended after a second without."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._most = most
+        self._name = name
+        self._start()
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._threads: set[threading.Thread] = set()
+        self._idle = 0
+        self._round = 0
+
+    async def run(self, function: Callable[..., T], *args: Any, discard: Callable[[T], None] | None = None) -> T:
+        """What ``function`` does, in a thread; ``discard`` takes a result that nobody waits for any more."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def job() -> None:
+            if future.cancelled():
+                return
+            result = error = None
+            try:
+                result = function(*args)
+            except BaseException as failure:
+                error = failure
+            try:
+                loop.call_soon_threadsafe(_settle, future, result, error, discard)
+            except RuntimeError:  # the loop has ended meanwhile
+                if discard is not None and result is not None:
+                    discard(result)
+            finally:
+                del error  # it holds this frame
+
+        self._submit(job)
+        return await future
+
+    def end(self) -> None:
+        """Have the threads end that have nothing to do, now or after what they are at."""
+        with self._changed:
+            self._round += 1
+            self._changed.notify_all()
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        if self._process != os.getpid():
+            self._start()
+        with self._changed:
+            self._jobs.append(job)
+            if len(self._jobs) <= self._idle or len(self._threads) >= self._most:
+                self._changed.notify()
+                return
+            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._threads.add(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        began = self._round
+        while (job := self._next(began)) is not None:
+            began = self._round
+            job()
+            del job  # what it has returned is not kept while this thread idles
+
+    def _next(self, began: int) -> Callable[[], None] | None:
+        with self._changed:
+            if not self._jobs:
+                self._idle += 1
+                self._changed.wait_for(lambda: self._jobs or self._round != began, IDLE_SECONDS)
+                self._idle -= 1
+            if self._jobs:
+                return self._jobs.popleft()
+            self._threads.discard(threading.current_thread())
+            return None
+
+
+def _settle(
+    future: asyncio.Future[T], result: Any, error: BaseException | None, discard: Callable[[T], None] | None
+) -> None:
+    if future.done():
+        if discard is not None and error is None:
+            discard(result)
+    elif error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+class ThreadedTransport:
+    """A blocking transport for event loops.
+
+    Its threads serve at most 64 exchanges at a time and 32 streams; a stream beyond these is
+    :class:`~replicate_home.ConnectFailed`. A task that is cancelled leaves at once, its thread after the exchange.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._virtual = isinstance(getattr(transport, "clock", None), FakeClock)
+        self._exchanges = Threads(EXCHANGES, "replicate-home-exchange")
+        self._streams = Threads(STREAMS, "replicate-home-stream")
+        self._open = 0
+        self._lock = threading.Lock()
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the transport that does the work."""
+        return getattr(self.transport, "clock", SYSTEM_CLOCK)
+
+    async def send(self, request: Request, deadline: float | None) -> tuple[Response, ThreadedBody | None]:
+        """Send ``request`` once, in a thread."""
+        if not request.streams:
+            response, body = await self.run(self._exchanges, self.transport.send, request, deadline, discard=_close)
+            assert body is None
+            return response, None
+        self._take_place(request)
+        try:
+            response, body = await self.run(self._streams, self.transport.send, request, deadline, discard=_close)
+        except BaseException:
+            self._give_back()
+            raise
+        if body is None:
+            self._give_back()
+            return response, None
+        return response, ThreadedBody(body, self)
+
+    async def close(self) -> None:
+        """Have idle threads end, and give up pooled connections."""
+        close = getattr(self.transport, "close", None)
+        if close is not None:  # a transport that keeps nothing may do without
+            close()
+        self.end()
+
+    def end(self) -> None:
+        """Have idle threads end."""
+        self._exchanges.end()
+        self._streams.end()
+
+    async def read(self, body: Body, deadline: float | None) -> bytes:
+        """Read from a body in one of the streams' threads."""
+        return await self.run(self._streams, body.read, deadline)
+
+    async def run(self, threads: Threads, function: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Call what may block in a thread; what does not, here."""
+        if not self._virtual:
+            return await threads.run(function, *args, **options)
+        await asyncio.sleep(0)
+        return function(*args)
+
+    def _take_place(self, request: Request) -> None:
+        with self._lock:
+            full = self._open >= STREAMS
+            self._open += not full
+        if full:
+            raise ConnectFailed(f"{STREAMS} streams are open, which is as many as have a thread", request=request)
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._open -= 1
+
+    def __repr__(self) -> str:
+        return f"ThreadedTransport({self.transport!r})"
+
+
+class ThreadedBody:
+    """A body that is read in threads."""
+
+    def __init__(self, body: Body, owner: ThreadedTransport) -> None:
+        self._body = body
+        self._owner = owner
+        self._closed = False
+
+    async def read(self, deadline: float | None) -> bytes:
+        """The bytes that have arrived, waiting for the first of them in a thread."""
+        return await self._owner.read(self._body, deadline)
+
+    def close(self) -> None:
+        """Give up the rest, which wakes the thread that reads."""
+        closed, self._closed = self._closed, True
+        if not closed:
+            self._body.close()
+            self._owner._give_back()
+
+
+def _close(answer: tuple[Response, Body | None]) -> None:
+    if answer[1] is not None:
+        answer[1].close()

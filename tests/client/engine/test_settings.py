@@ -1,0 +1,379 @@
+"""What a client was told: which backend answers a call, and which options are refused."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import traceback
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from urllib3.util import Retry
+
+from replicate_home import AuthenticationError, Client, ModelNotFound, PredictionTimeout, Timeout
+from replicate_home.client.engine.settings import DEFAULT, Settings, checked_retries, checked_timeout, choose, settings
+from replicate_home.dialects import catalogue
+from replicate_home.testing.fake import FakeReplicate
+from tests.servers.home_server import HomeServer, Step, job
+
+TOKEN = "r8_0123456789abcdefghijklmnopqrstuvwxyz"
+HOSTED = "https://api.replicate.com/v1"
+HOMEPAGE = "https://homepage.replicate.com"
+LOCAL = "https://local.invalid/v1"
+GEMMA = "google-deepmind/gemma-2b-it"
+
+
+def made(**options: Any) -> Settings:
+    given = {
+        "api_token": None,
+        "backend": None,
+        "base_url": None,
+        "timeout": DEFAULT,
+        "max_retries": 3,
+        "headers": None,
+        **options,
+    }
+    return settings(**given)
+
+
+def route(
+    ref: str | None = "owner/name", declared: tuple[str, str | None] | None = None, **options: Any
+) -> tuple[str, str, str | None, str]:
+    """Backend, base URL, token and connections for a call with these options."""
+    chosen = choose(made(**options), declared, ref, aliases=True)
+    token = getattr(chosen.dialect, "token", None)
+    return chosen.dialect.name, chosen.dialect.base_url, token and token.reveal(), chosen.connections
+
+
+# ---- the seven rules ----
+
+
+def test_rule_1_backend_goes_before_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_HOME_BACKEND", "replicate")
+    monkeypatch.setenv("REPLICATE_BASE_URL", "https://elsewhere.example/v1")
+    declared = ("replicate", "https://declared.example/v1")
+    assert route(backend="local") == ("local", LOCAL, None, "local")
+    assert route(backend="home") == ("home", HOMEPAGE, None, "network")
+    assert route(backend="home", api_token=TOKEN, base_url="http://127.0.0.1:81/") == (
+        "home",
+        "http://127.0.0.1:81",
+        None,
+        "network",
+    )
+    assert route("local/x", declared, backend="replicate", api_token=TOKEN) == (
+        "replicate",
+        "https://declared.example/v1",
+        TOKEN,
+        "network",
+    )
+
+
+def test_rule_2_a_transport_says_what_it_speaks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_HOME_BACKEND", "local")
+    assert route(declared=("home", None)) == ("home", HOMEPAGE, None, "network")
+    assert route(declared=("home", "http://127.0.0.1:81")) == ("home", "http://127.0.0.1:81", None, "network")
+    assert route(declared=("local", None)) == ("local", LOCAL, None, "local")
+    assert route(declared=("local", "https://mine.invalid")) == ("local", "https://mine.invalid/v1", None, "local")
+    assert route(declared=("replicate", "https://fake.invalid/v1")) == (
+        "replicate",
+        "https://fake.invalid/v1",
+        None,
+        "network",
+    )
+    assert route("local/x", ("replicate", None), api_token=TOKEN) == ("replicate", HOSTED, TOKEN, "network")
+
+
+def test_rule_2_a_transport_of_ones_own_needs_no_token_that_its_server_does_not_ask_for() -> None:
+    assert route(declared=("replicate", None)) == ("replicate", HOSTED, None, "network")
+    assert route(declared=("replicate", None), base_url="http://[::1]:81") == (
+        "replicate",
+        "http://[::1]:81/v1",
+        None,
+        "network",
+    )
+    with pytest.raises(ValueError, match=r"^the transport's backend must be one of replicate, home, local; got 'x'$"):
+        route(declared=("x", None))
+
+
+def test_rule_3_the_environment_names_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_HOME_BACKEND", "local")
+    monkeypatch.setenv("REPLICATE_BASE_URL", "http://127.0.0.1:81")
+    assert route(api_token=TOKEN) == ("local", LOCAL, None, "local")
+    monkeypatch.setenv("REPLICATE_HOME_BACKEND", "replicate")
+    assert route("local/x") == ("replicate", "http://127.0.0.1:81/v1", None, "network")
+    monkeypatch.setenv("REPLICATE_HOME_BACKEND", "")
+    assert route("local/x", base_url="http://127.0.0.1:82")[1] == "http://127.0.0.1:82/v1"
+    monkeypatch.setenv("REPLICATE_HOME_BACKEND", "hoem")
+    with pytest.raises(ValueError, match=r"^REPLICATE_HOME_BACKEND must be one of replicate, home, local; got 'hoem'$"):
+        route()
+
+
+@pytest.mark.parametrize("ref", ["owner/name", "local/x", GEMMA, None])
+def test_rule_4_a_base_url_means_the_hosted_api_there(monkeypatch: pytest.MonkeyPatch, ref: str | None) -> None:
+    expected = ("replicate", "https://mine.example/v1", TOKEN, "network")
+    assert route(ref, base_url="https://mine.example", api_token=TOKEN) == expected
+    monkeypatch.setenv("REPLICATE_BASE_URL", "https://mine.example/v1/")
+    assert route(ref, api_token=TOKEN) == expected
+    assert route(ref, base_url="https://other.example/v1", api_token=TOKEN)[1] == "https://other.example/v1"
+    with pytest.raises(AuthenticationError, match=r"^no API token: set REPLICATE_API_TOKEN or pass api_token="):
+        route(ref)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8123", "localhost", "[::1]:9", "127.1.2.3"])
+def test_rule_4_this_machine_needs_no_token(host: str) -> None:
+    assert route(base_url=f"http://{host}") == ("replicate", f"http://{host}/v1", None, "network")
+    assert route(base_url=f"http://{host}", api_token=TOKEN) == ("replicate", f"http://{host}/v1", TOKEN, "network")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.example.com", "localhost.example.com", "10.0.0.1", "0.0.0.0"])
+def test_rule_4_what_only_looks_like_this_machine_needs_one(host: str) -> None:
+    with pytest.raises(AuthenticationError):
+        route(base_url=f"http://{host}")
+
+
+def test_rule_5_local_models_run_here_whether_there_is_a_token_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert route("local/markov") == ("local", LOCAL, None, "local")
+    monkeypatch.setenv("REPLICATE_API_TOKEN", TOKEN)
+    assert route("local/markov") == ("local", LOCAL, None, "local")
+    assert route("local/markov", api_token=TOKEN) == ("local", LOCAL, None, "local")
+    assert route("Local/markov") == ("replicate", HOSTED, TOKEN, "network")
+
+
+def test_rule_6_a_token_means_the_hosted_api_and_a_given_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert route(api_token=TOKEN) == ("replicate", HOSTED, TOKEN, "network")
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_from_the_environment")
+    assert route() == ("replicate", HOSTED, "r8_from_the_environment", "network")
+    assert route(GEMMA, api_token=TOKEN) == ("replicate", HOSTED, TOKEN, "network")
+    assert route(None, api_token=TOKEN) == ("replicate", HOSTED, TOKEN, "network")
+
+
+def test_rule_6_the_environment_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = made()
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_first")
+    first = choose(given, None, "owner/name").dialect
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_second")
+    second = choose(given, None, "owner/name").dialect
+    assert [each.token.reveal() for each in (first, second)] == ["r8_first", "r8_second"]
+
+
+@pytest.mark.parametrize(
+    "ref", [*catalogue.models, *catalogue.model_aliases, f"{GEMMA}:{catalogue.model_versions[GEMMA]}"]
+)
+def test_rule_7_without_a_token_the_homepage_answers_for_its_models(ref: str) -> None:
+    with pytest.warns(UserWarning, match="no API token: asking Replicate's keyless homepage endpoint"):
+        assert route(ref) == ("home", HOMEPAGE, None, "network")
+
+
+def test_rule_7_warns_once_for_a_client_and_those_made_from_it() -> None:
+    for client in (Client(), Client()):
+        with pytest.warns(UserWarning, match="no API token") as told:
+            routes = [each._route(GEMMA) for each in (client, client, client.with_options(timeout=3))]
+        assert [chosen.dialect.name for chosen in routes] == ["home"] * 3
+        assert len(told) == 1
+
+
+def test_rule_7_choosing_home_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert route(GEMMA, backend="home")[0] == "home"
+        monkeypatch.setenv("REPLICATE_HOME_BACKEND", "home")
+        assert route(GEMMA)[0] == "home"
+
+
+@pytest.mark.parametrize("ref", ["owner/name", "meta/meta-llama-3-70b-instruct", "f" * 64, None])
+def test_rule_7_other_models_need_a_token_and_the_error_names_the_ways_out(ref: str | None) -> None:
+    with pytest.raises(AuthenticationError) as raised:
+        route(ref)
+    for way in ("REPLICATE_API_TOKEN", "api_token=", GEMMA, "local/"):
+        assert way in str(raised.value)
+    assert raised.value.status == 401
+
+
+@pytest.mark.parametrize("ref", ["nonsense", "", "a/b/c", "owner/name:", "ownr name"])
+def test_rule_7_what_is_no_reference_is_said_to_be_none(ref: str) -> None:
+    with pytest.raises(ModelNotFound):
+        route(ref)
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+@pytest.mark.parametrize("backend", [None, "replicate"])
+def test_a_base_url_of_the_environment_that_is_none_is_said_to_be_the_fault(
+    monkeypatch: pytest.MonkeyPatch, token: str | None, backend: str | None
+) -> None:
+    monkeypatch.setenv("REPLICATE_BASE_URL", "localhost:8000")
+    with pytest.raises(ValueError, match=r"^REPLICATE_BASE_URL cannot be used: .*'localhost:8000'$"):
+        route(api_token=token, backend=backend)
+    assert route("local/x", backend="local")[0] == "local"
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REPLICATE_API_TOKEN", "REPLICATE_BASE_URL", "REPLICATE_HOME_BACKEND"):
+        monkeypatch.setenv(name, "")
+    assert route("local/x") == ("local", LOCAL, None, "local")
+    with pytest.raises(AuthenticationError):
+        route()
+
+
+# ---- pickling ----
+
+
+def test_an_unpickled_client_has_left_its_token_behind_and_never_falls_back_to_the_homepage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pickled = pickle.dumps(Client(TOKEN))
+    assert TOKEN.encode() not in pickled
+    with pickle.loads(pickled) as client, pytest.raises(AuthenticationError, match=r"^no API token"):
+        client.run(GEMMA, prompt="Hi")
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_of_the_other_process")
+    with pickle.loads(pickled) as client:
+        assert client._route(GEMMA).dialect.token.reveal() == "r8_of_the_other_process"
+
+
+def test_a_token_from_the_environment_is_missed_after_unpickling_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_API_TOKEN", TOKEN)
+    pickled = pickle.dumps(Client())
+    monkeypatch.delenv("REPLICATE_API_TOKEN")
+    with pickle.loads(pickled) as client, pytest.raises(AuthenticationError):
+        client.run(GEMMA, prompt="Hi")
+
+
+def test_a_client_without_a_token_stays_what_it_was() -> None:
+    with pickle.loads(pickle.dumps(Client(backend="local", timeout=7, headers={"X-Team": "a"}))) as client:
+        assert client.run("local/plasma", prompt="red", input={"width": 16, "height": 16}).read()[:4] == b"\x89PNG"
+        assert (client._settings.timeout, client._settings.headers) == (Timeout(total=7), {"X-Team": "a"})
+    pickled = pickle.dumps(Client())
+    with pickle.loads(pickled) as client, pytest.warns(UserWarning, match="no API token"):
+        assert client._route(GEMMA).dialect.name == "home"
+
+
+# ---- options ----
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"api_token": ""}, AuthenticationError, "api_token is empty: leave it out, or set REPLICATE_API_TOKEN"),
+        ({"api_token": 5}, TypeError, "api_token must be a string, got int"),
+        ({"backend": "hosted"}, ValueError, "backend must be one of replicate, home, local; got 'hosted'"),
+        ({"base_url": "api.replicate.com"}, ValueError, "base_url must be an http or https URL"),
+        ({"base_url": ""}, ValueError, "base_url must be an http or https URL"),
+        ({"base_url": "https://user@host/"}, ValueError, "base_url must be an http or https URL without credentials"),
+        ({"base_url": "https://host/v1?key=x"}, ValueError, "base_url must not have a query or fragment"),
+        ({"base_url": 5}, TypeError, "base_url must be a string, got int"),
+        ({"timeout": 0}, ValueError, "timeout must be a positive number of seconds, or None for no limit; got 0"),
+        ({"timeout": -1}, ValueError, "timeout must be a positive"),
+        ({"timeout": math.inf}, ValueError, "timeout must be a positive"),
+        ({"timeout": math.nan}, ValueError, "timeout must be a positive"),
+        ({"timeout": "60"}, TypeError, "timeout must be seconds, None or a Timeout; got str"),
+        ({"timeout": True}, TypeError, "timeout must be seconds, None or a Timeout; got bool"),
+        ({"timeout": Timeout(idle=0)}, ValueError, "timeout.idle must be a positive number"),
+        ({"timeout": Timeout(read="5")}, TypeError, "timeout.read must be seconds, None or a Timeout; got str"),
+        ({"max_retries": -1}, ValueError, "max_retries must be a whole number from 0, or a urllib3 Retry; got -1"),
+        ({"max_retries": 1.5}, ValueError, "max_retries must be a whole number"),
+        ({"max_retries": True}, ValueError, "max_retries must be a whole number"),
+        ({"headers": ["X-Team"]}, TypeError, "headers must be a mapping such as {'X-Team': 'a'}, got list"),
+        ({"headers": {"X-Team": 5}}, TypeError, "headers must map strings to strings; got 'X-Team': int"),
+        ({"headers": {"X-Team": "a\r\nX-Other: b"}}, ValueError, "the header 'X-Team' has characters"),
+        ({"headers": {"X Team": "a"}}, ValueError, "the header 'X Team' has characters"),
+        ({"headers": {"": "a"}}, ValueError, "the header '' has characters"),
+        ({"headers": {"AUTHORIZATION": "Bearer x"}}, ValueError, "pass the token as api_token="),
+    ],
+)
+def test_a_wrong_option_is_named_when_the_client_is_made(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        Client(**options)
+    assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\n", f" {TOKEN}", f"{TOKEN}\x00", f"{TOKEN}é", TOKEN * 200])
+def test_a_token_that_cannot_be_one_is_refused_without_being_shown(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AuthenticationError) as raised:
+        Client(token)
+    assert TOKEN not in str(raised.value)
+    if "\x00" not in token:
+        monkeypatch.setenv("REPLICATE_API_TOKEN", token)
+        with Client() as client, pytest.raises(AuthenticationError, match="copy it again"):
+            client.run("owner/name", prompt="Hi")
+
+
+def test_the_token_is_in_no_repr_copy_or_traceback() -> None:
+    client = Client(TOKEN, headers={"X-Secret": "hidden"})
+    assert repr(client) == "Client(api_token=r8_***yz)"
+    shown = [client._settings, client._route("owner/name"), vars(client), copy.copy(client._settings)]
+    assert not any(TOKEN in repr(each) or "hidden" in repr(each) for each in shown)
+    with FakeReplicate() as fake, pytest.raises(TypeError) as raised:
+        fake.client(api_token=TOKEN).run("owner/name", {"x": object()})
+    told = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    assert TOKEN not in "".join(told.format())
+
+
+def test_the_budget_of_a_call_is_its_own_or_the_clients_or_that_of_its_kind() -> None:
+    assert made().budget(DEFAULT) == Timeout(total=600)
+    assert made().budget(DEFAULT, 120) == Timeout(total=120)
+    assert made(timeout=7).budget(DEFAULT, 120) == Timeout(total=7)
+    assert made(timeout=None).budget(DEFAULT, 120) == Timeout(total=None)
+    assert made(timeout=7).budget(None) == Timeout(total=None)
+    assert made(timeout=7).budget(Timeout(total=9, idle=1)) == Timeout(total=9, idle=1)
+
+
+@given(st.floats(min_value=0, exclude_min=True, allow_nan=False, allow_infinity=False) | st.integers(1, 10**9))
+def test_any_positive_number_of_seconds_is_a_timeout(seconds: float) -> None:
+    assert checked_timeout(seconds) == Timeout(total=float(seconds))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(0, 0), (5, 5), (None, 0), (Retry(4), 4), (Retry(False), 0), (Retry(total=None), 0)]
+)
+def test_a_retry_of_urllib3_stands_for_its_total(given: Any, expected: int) -> None:
+    assert checked_retries(given) == expected
+
+
+def test_other_options_on_the_same_connections() -> None:
+    client = Client(TOKEN, timeout=7, headers={"X-Team": "a", "X-Other": "b"})
+    changed = client.with_options(timeout=None, max_retries=0, headers={"X-Team": "c"}, api_token="r8_other")
+    assert changed._settings == made(
+        api_token="r8_other", timeout=None, max_retries=0, headers={"X-Team": "c", "X-Other": "b"}
+    )
+    assert client._settings == made(api_token=TOKEN, timeout=7, headers={"X-Team": "a", "X-Other": "b"})
+    with pytest.raises(AuthenticationError):
+        client.with_options(api_token="")
+
+
+@pytest.mark.parametrize("host", ["api.example.com", "10.0.0.1"])
+def test_a_token_is_not_taken_for_an_address_that_it_would_not_be_sent_to(host: str) -> None:
+    with pytest.raises(ValueError, match=r"https only.*http://") as raised:
+        route(base_url=f"http://{host}/v1", api_token=TOKEN)
+    assert TOKEN not in str(raised.value)
+    assert route(base_url=f"https://{host}/v1", api_token=TOKEN)[2] == TOKEN
+
+
+@pytest.mark.parametrize("seconds", [10**400, -(10**400)])
+def test_a_timeout_beyond_what_a_clock_can_say_is_refused(seconds: int) -> None:
+    with pytest.raises(ValueError, match=r"^timeout must be a positive number of seconds"):
+        checked_timeout(seconds)
+
+
+def test_a_copy_of_a_client_keeps_its_token_and_shares_its_connections() -> None:
+    client = Client(TOKEN, timeout=7)
+    for other in (copy.copy(client), copy.deepcopy(client)):
+        assert other is not client
+        assert (other._settings, other._connections) == (client._settings, client._connections)
+
+
+def test_a_client_that_went_keyless_looks_for_its_predictions_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its own error message says resumes a prediction, does."""
+    with HomeServer() as server, Client() as client:
+        monkeypatch.setattr("replicate_home.client.engine.settings.HOME_URL", server.url)
+        server.add(None, job(Step("succeeded", ["late"], poll=6)))
+        with pytest.warns(UserWarning, match="keyless"), pytest.raises(PredictionTimeout) as caught:
+            client.run("gemma-2b", prompt="Hi", timeout=0.2)
+        assert caught.value.prediction is not None
+        assert client.predictions.get(caught.value.prediction.id).wait().output == ["late"]
+        with pytest.raises(AuthenticationError):
+            client.predictions.list()
