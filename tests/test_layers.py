@@ -15,7 +15,7 @@ import replicate_home
 
 ROOT = Path(replicate_home.__file__).parent
 LAYERS = {
-    "exceptions": 0, "wire": 0, "clock": 0, "records": 0,
+    "exceptions": 0, "wire": 0, "clock": 0, "threads": 0, "records": 0,
     "protocol": 1, "dialects": 1, "lifecycle": 1,
     "transports": 2, "emulator": 2, "demo": 2,
     "drivers": 3,

@@ -12,6 +12,7 @@ from ..drivers.adrive import AsyncDrive
 from ..lifecycle.machine import Settled, State
 from ..lifecycle.policy import LEAVING
 from ..records.prediction import Snapshot
+from ..transports.threaded import in_thread
 from .engine import chores
 from .engine.async_connections import AsyncConnections
 from .engine.calls import Call, checked_options
@@ -140,7 +141,7 @@ class AsyncClient(Core):
         over: Settled | None = None
         while True:
             if errand.reads_files:
-                state, value = await self._async_connections.readers.run(_advanced, errand.chore, over)
+                state, value = await in_thread(self._async_connections.readers, _advanced, errand.chore, over)
             else:
                 state, value = _advanced(errand.chore, over)
             if state is None:

@@ -23,6 +23,7 @@ import attrs
 
 from ..clock import SYSTEM_CLOCK, Clock, FakeClock
 from ..exceptions import ReplicateHomeError, RequestTimeout
+from ..threads import ThreadPool
 from ..wire import Body, Request, Response
 from . import reading
 from .files import InputFiles, OutputFiles, StoredFile, file_record, parse_multipart, upload_of
@@ -32,9 +33,9 @@ from .record import EventFeed, Record, iso
 from .registry import Model, Models
 from .store import KEPT_PREDICTIONS, UPLOAD_LIFE, Shelf, Uploaded, page_of
 from .timeline import Line, RealRun, Run, VirtualRun
-from .workers import Workers
 
 BASE_URL = "https://local.invalid/v1"
+RUNNING_AT_ONCE = 32  # further predictions stay ``starting`` until one ends
 
 Answer = tuple[Response, Body | None]
 
@@ -80,7 +81,7 @@ class Emulator:
         self._api_token = api_token
         self._epoch = clock.time() - clock.now()
         self._shelf = Shelf(seed)
-        self._workers = Workers()
+        self._threads = ThreadPool(RUNNING_AT_ONCE, "prediction", idle=0.0)
         self._order = count()
         self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: whoever looks, steps
 
@@ -102,7 +103,7 @@ class Emulator:
         """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""
         for record in self._shelf.records():
             record.run.cancel()
-        self._workers.join(2.0)
+        self._threads.join(2.0)
 
     def __enter__(self) -> Emulator:
         return self
@@ -183,7 +184,7 @@ class Emulator:
         hold = reading.hold_seconds(exchange)
         record = self._record(exchange, model, version, given, reading.webhook_fields(body))
         if isinstance(record.run, RealRun):
-            self._workers.start(record.run)
+            self._threads.submit(record.run.work)
         if hold is None:
             return Response(201, _JSON, _dump(record.as_created(exchange.origin)))
         headers = {**_JSON, "preference-applied": "wait"}

@@ -7,14 +7,13 @@ the stream cannot be opened, and polls. In virtual time nothing blocks, and no t
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..clock import SYSTEM_CLOCK, Clock, FakeClock
 from ..exceptions import ConnectFailed
+from ..threads import ThreadPool
 from ..wire import Body, Request, Response
 from .base import Transport
 
@@ -22,84 +21,33 @@ T = TypeVar("T")
 
 EXCHANGES = 64
 STREAMS = 32
-IDLE_SECONDS = 1.0
 
 
-class Threads:
-    """At most ``most`` threads: started when there is work, ended after a second without."""
+async def in_thread(
+    pool: ThreadPool, function: Callable[..., T], *args: Any, discard: Callable[[T], None] | None = None
+) -> T:
+    """What ``function`` returns, run in a thread of ``pool``; ``discard`` takes a result that is awaited no more."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
 
-    def __init__(self, most: int, name: str) -> None:
-        self._most = most
-        self._name = name
-        self._start()
+    def job() -> None:
+        if future.cancelled():
+            return
+        result = error = None
+        try:
+            result = function(*args)
+        except BaseException as failure:
+            error = failure
+        try:
+            loop.call_soon_threadsafe(_settle, future, result, error, discard)
+        except RuntimeError:  # the loop has ended meanwhile
+            if discard is not None and result is not None:
+                discard(result)
+        finally:
+            del error  # it holds this frame
 
-    def _start(self) -> None:
-        self._process = os.getpid()
-        self._changed = threading.Condition()
-        self._jobs: deque[Callable[[], None]] = deque()
-        self._threads: set[threading.Thread] = set()
-        self._idle = 0
-        self._round = 0
-
-    async def run(self, function: Callable[..., T], *args: Any, discard: Callable[[T], None] | None = None) -> T:
-        """What ``function`` does, in a thread; ``discard`` takes a result that nobody waits for any more."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def job() -> None:
-            if future.cancelled():
-                return
-            result = error = None
-            try:
-                result = function(*args)
-            except BaseException as failure:
-                error = failure
-            try:
-                loop.call_soon_threadsafe(_settle, future, result, error, discard)
-            except RuntimeError:  # the loop has ended meanwhile
-                if discard is not None and result is not None:
-                    discard(result)
-            finally:
-                del error  # it holds this frame
-
-        self._submit(job)
-        return await future
-
-    def end(self) -> None:
-        """Have the threads end that have nothing to do, now or after what they are at."""
-        with self._changed:
-            self._round += 1
-            self._changed.notify_all()
-
-    def _submit(self, job: Callable[[], None]) -> None:
-        if self._process != os.getpid():
-            self._start()
-        with self._changed:
-            self._jobs.append(job)
-            if len(self._jobs) <= self._idle or len(self._threads) >= self._most:
-                self._changed.notify()
-                return
-            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._threads.add(thread)
-        thread.start()
-
-    def _work(self) -> None:
-        began = self._round
-        while (job := self._next(began)) is not None:
-            began = self._round
-            job()
-            del job  # what it has returned is not kept while this thread idles
-
-    def _next(self, began: int) -> Callable[[], None] | None:
-        with self._changed:
-            if not self._jobs:
-                self._idle += 1
-                self._changed.wait_for(lambda: self._jobs or self._round != began, IDLE_SECONDS)
-                self._idle -= 1
-            if self._jobs:
-                return self._jobs.popleft()
-            self._threads.discard(threading.current_thread())
-            return None
+    pool.submit(job)
+    return await future
 
 
 def _settle(
@@ -124,8 +72,8 @@ class ThreadedTransport:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self._virtual = isinstance(getattr(transport, "clock", None), FakeClock)
-        self._exchanges = Threads(EXCHANGES, "replicate-home-exchange")
-        self._streams = Threads(STREAMS, "replicate-home-stream")
+        self._exchanges = ThreadPool(EXCHANGES, "replicate-home-exchange")
+        self._streams = ThreadPool(STREAMS, "replicate-home-stream")
         self._open = 0
         self._lock = threading.Lock()
 
@@ -167,10 +115,10 @@ class ThreadedTransport:
         """Read from a body in one of the streams' threads."""
         return await self.run(self._streams, body.read, deadline)
 
-    async def run(self, threads: Threads, function: Callable[..., T], *args: Any, **options: Any) -> T:
+    async def run(self, pool: ThreadPool, function: Callable[..., T], *args: Any, **options: Any) -> T:
         """Call what may block in a thread; what does not, here."""
         if not self._virtual:
-            return await threads.run(function, *args, **options)
+            return await in_thread(pool, function, *args, **options)
         await asyncio.sleep(0)
         return function(*args)
 

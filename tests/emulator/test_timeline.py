@@ -453,7 +453,7 @@ def test_in_real_time_more_predictions_than_threads_wait_their_turn() -> None:
     with Emulator({"local/model": model}) as emulator:
         api = Api(emulator)
         created = [api.create() for _ in range(40)]
-        threads = [thread for thread in threading.enumerate() if thread.name.startswith("prediction-")]
+        threads = [thread for thread in threading.enumerate() if thread.name.startswith("prediction")]
         assert len(threads) == 32
         assert api.get(f"/predictions/{created[-1]['id']}")["status"] == "starting"
         go.set()

@@ -33,7 +33,6 @@ from replicate_home import (
 from replicate_home.dialects import catalogue
 from replicate_home.provider import shared_transport
 from replicate_home.testing.scripted_server import Receive, ScriptedServer, Send, Serve, Stall, answer
-from replicate_home.transports import threaded
 from tests.reliability.hosted_server import CutAfter, HostedServer, Job, by_name
 from tests.servers.fault_server import AUTHORITY, Relay, speaks_tls
 from tests.servers.home_server import HANG_UP, HomeServer, Step, fails, grows, job, returns, too_many
@@ -79,7 +78,7 @@ def ways_of_loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         pytest.importorskip("aiohttp")
     else:
         monkeypatch.setattr(shared_transport, "find_spec", lambda name: None)
-        monkeypatch.setattr(threaded, "IDLE_SECONDS", 0.01)
+        monkeypatch.setattr("replicate_home.threads.IDLE_SECONDS", 0.01)
 
 
 def sent(server: HomeServer) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 
@@ -10,9 +11,9 @@ import pytest
 
 from replicate_home import ConnectFailed, Disconnected, FakeClock, RequestTimeout, SystemClock, ThreadedTransport
 from replicate_home.clock import SYSTEM_CLOCK
-from replicate_home.transports import threaded
+from replicate_home.threads import ThreadPool
 from replicate_home.transports.async_base import is_async, sleep_on
-from replicate_home.transports.threaded import EXCHANGES, STREAMS, Threads
+from replicate_home.transports.threaded import EXCHANGES, STREAMS, in_thread
 from replicate_home.wire import Request, Response
 
 ENOUGH = 10.0
@@ -228,7 +229,7 @@ def test_cancelling_a_read_leaves_at_once_and_closing_frees_its_thread():
 
 
 def test_threads_without_work_end_by_themselves(monkeypatch):
-    monkeypatch.setattr(threaded, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("replicate_home.threads.IDLE_SECONDS", 0.0)
 
     async def main():
         transport = ThreadedTransport(gate)
@@ -243,11 +244,11 @@ def test_threads_without_work_end_by_themselves(monkeypatch):
 
 def test_idle_threads_end_when_told_to_and_the_next_job_starts_another():
     async def main():
-        threads = Threads(2, "test")
-        first = await threads.run(threading.current_thread)
+        threads = ThreadPool(2, "test")
+        first = await in_thread(threads, threading.current_thread)
         threads.end()
         await until(lambda: not first.is_alive())
-        second = await threads.run(threading.current_thread)
+        second = await in_thread(threads, threading.current_thread)
         threads.end()
         assert second is not first
 
@@ -256,10 +257,10 @@ def test_idle_threads_end_when_told_to_and_the_next_job_starts_another():
 
 def test_an_idle_thread_is_used_again():
     async def main():
-        threads = Threads(9, "test")
+        threads = ThreadPool(9, "test")
         found = set()
         for _ in range(5):
-            found.add(await threads.run(threading.get_ident))
+            found.add(await in_thread(threads, threading.get_ident))
             await until(lambda: threads._idle)
         threads.end()
         return found
@@ -268,15 +269,15 @@ def test_an_idle_thread_is_used_again():
 
 
 def test_after_a_fork_threads_are_started_anew(monkeypatch):
-    monkeypatch.setattr(threaded, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("replicate_home.threads.IDLE_SECONDS", 0.0)
 
     async def main():
-        threads = Threads(1, "test")
-        await threads.run(int)
+        threads = ThreadPool(1, "test")
+        await in_thread(threads, int)
         threads.end()
         threads._threads.add(threading.Thread())  # as it looks in a child: a thread that does not run
-        monkeypatch.setattr(threaded.os, "getpid", lambda: -1)
-        assert await asyncio.wait_for(threads.run(int), ENOUGH) == 0
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        assert await asyncio.wait_for(in_thread(threads, int), ENOUGH) == 0
         threads.end()
 
     asyncio.run(main())

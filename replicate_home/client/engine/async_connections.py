@@ -10,8 +10,9 @@ from typing import Any
 from ...clock import Clock
 from ...drivers.adrive import Leaving
 from ...lifecycle.policy import LEAVING
+from ...threads import ThreadPool
 from ...transports.async_base import AsyncTransport, is_async
-from ...transports.threaded import ThreadedTransport, Threads
+from ...transports.threaded import ThreadedTransport
 from .connections import Connections, Models
 
 
@@ -24,7 +25,7 @@ class AsyncConnections:
     def __init__(self, shared: Connections, *, owned: bool = True) -> None:
         self.shared = shared
         self.leaving: Leaving = set()
-        self.readers = Threads(4, "replicate-home-files")
+        self.readers = ThreadPool(4, "replicate-home-files")
         self._owned = owned
         self._lock = threading.Lock()
         self._native: AsyncTransport | None = None
