@@ -15,8 +15,8 @@ from urllib3.response import BaseHTTPResponse
 
 from ..exceptions import Disconnected, ReplicateHomeError
 from ..wire import Request
-from . import errors as transport_errors
 from . import http1
+from . import old_errors as transport_errors
 from .exchange import RECEIVE_SIZE, Answer, Exchange
 
 WHOLE_LIMIT = 64 * 1024 * 1024

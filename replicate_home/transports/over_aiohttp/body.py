@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from ...exceptions import Disconnected, ReplicateHomeError
 from ...wire import Request
-from ..errors import made
 from ..http1 import Malformed, Payload
+from ..old_errors import made
 from ..response_body import WHOLE_LIMIT
 from .errors import failure_of
 from .exchange import AsyncExchange

@@ -9,10 +9,10 @@ import aiohttp
 
 from ...exceptions import ReplicateHomeError
 from ...wire import Request
-from ..environment import CertificatesUnusable, ProxyUnusable
-from ..errors import of_exchange, of_foreign
 from ..exchange import ProxyRefused
 from ..http1 import Cut, Malformed
+from ..old_environment import CertificatesUnusable, ProxyUnusable
+from ..old_errors import of_exchange, of_foreign
 from .exchange import AsyncExchange
 
 

@@ -19,11 +19,11 @@ from yarl import URL
 
 from ...exceptions import ProxyFailed, ReplicateHomeError
 from ...wire import Request, Response
-from ..environment import CertificatesUnusable, ProxyUnusable, surroundings
-from ..errors import made
 from ..http1 import Concealed, Cut, Payload, request_head
+from ..old_environment import CertificatesUnusable, ProxyUnusable, surroundings
+from ..old_errors import made
+from ..old_prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of
 from ..over_requests.deadline_connection import REUSE_SECONDS
-from ..prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of
 from .body import AiohttpBody, read_whole
 from .errors import failure_of
 from .exchange import AsyncExchange, Resolver, WatchedTLS, Way

@@ -14,10 +14,10 @@ from urllib3.util import Timeout
 
 from ...exceptions import ProxyFailed, ReplicateHomeError
 from ...wire import Body, Request, Response
-from ..environment import Surroundings, surroundings
-from ..errors import made, of_exchange, of_foreign
 from ..exchange import Answer, Broken, Exchange, upload_pieces
-from ..prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of
+from ..old_environment import Surroundings, surroundings
+from ..old_errors import made, of_exchange, of_foreign
+from ..old_prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of
 from ..response_body import ExchangeReader, ForeignReader, Reader, StreamBody, read_whole
 from .slim_adapter import LeanRequest, RepeatsPosts, SlimAdapter, keeps_our_pools, refuse_repeats
 

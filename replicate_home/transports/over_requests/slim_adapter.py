@@ -17,9 +17,9 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed, select_proxy
 from urllib3.util import Retry, create_urllib3_context
 
-from ..environment import CertificatesUnusable
 from ..exchange import Answer
-from ..prepared import ORIGINS
+from ..old_environment import CertificatesUnusable
+from ..old_prepared import ORIGINS
 from .deadline_connection import KEEPALIVE, adopt
 
 POOL_SIZE = 100
