@@ -42,8 +42,8 @@ from replicate_home.testing.scripted_server import (
     chunk,
     chunked,
 )
-from replicate_home.transports import exchange
-from replicate_home.transports.over_requests import deadline_connection
+from replicate_home.transports.over_requests import answers
+from replicate_home.transports.over_requests import connections
 from replicate_home.transports.over_requests.transport import RequestsTransport
 from replicate_home.wire import Request, Secret
 from tests.servers.fault_server import AUTHORITY, Relay, black_hole, speaks_tls
@@ -184,14 +184,14 @@ class TestConnecting:
 
 class TestPooling:
     def test_a_create_takes_no_connection_that_was_idle_for_long_and_a_poll_does(self, transport, monkeypatch):
-        monkeypatch.setattr(deadline_connection, "CREATE_REUSE_SECONDS", 0.0)
+        monkeypatch.setattr(connections, "CREATE_REUSE_SECONDS", 0.0)
         with ScriptedServer([ok()], repeat=True) as server:
             for method, connections in [("GET", 1), ("GET", 1), ("POST", 2), ("GET", 2)]:
                 ask(transport, server.url, method)
                 assert server.connections == connections
 
     def test_nothing_takes_a_connection_that_was_idle_for_too_long(self, transport, monkeypatch):
-        monkeypatch.setattr(deadline_connection, "REUSE_SECONDS", 0.0)
+        monkeypatch.setattr(connections, "REUSE_SECONDS", 0.0)
         with ScriptedServer([ok()], repeat=True) as server:
             for _ in range(3):
                 ask(transport, server.url)
