@@ -1,0 +1,30 @@
+"""What aiohttp's exceptions mean: its rows of the table in :mod:`..errors`."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from ...exceptions import ConnectFailed, Disconnected, ProtocolError, ProxyFailed, ReplicateHomeError, TLSFailed
+from ...wire import Request
+from ..errors import Failure, failure_of
+from .exchange import Exchange, SentAgain
+
+_FAILURES = (
+    Failure(aiohttp.ClientHttpProxyError, ProxyFailed, ProxyFailed, "proxy", "the proxy refused"),
+    Failure(aiohttp.ServerFingerprintMismatch, TLSFailed, TLSFailed, "tls", "the certificate is not the expected one"),
+    Failure(aiohttp.InvalidURL, ConnectFailed, Disconnected, "resolve", "the URL cannot be requested"),
+    Failure(aiohttp.ClientResponseError, ConnectFailed, ProtocolError, None, "the answer makes no sense"),
+    Failure((SentAgain, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError), ConnectFailed, Disconnected, None,
+            "the connection was cut"),
+)  # fmt: skip
+_PHASES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "resolve"),  # another request may have looked up the same name
+    ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "tls"),
+)
+
+
+def failure_over_aiohttp(error: BaseException, request: Request, exchange: Exchange) -> ReplicateHomeError:
+    """The error for an exchange that ended with an exception of aiohttp, of asyncio, or of ours."""
+    error = exchange.failure or error
+    exchange.phase = next((phase for kinds, phase in _PHASES if isinstance(error, kinds)), exchange.phase)
+    return failure_of(error, request, exchange, _FAILURES)
