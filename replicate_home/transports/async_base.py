@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any, Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 from ..clock import Clock, FakeClock, SystemClock
 from ..wire import Request, Response
+
+T = TypeVar("T")
 
 
 class AsyncBody(Protocol):
@@ -62,3 +65,12 @@ async def sleep_on(clock: Clock, seconds: float) -> None:
         await asyncio.sleep(0)
     else:
         await asyncio.to_thread(clock.sleep, seconds)
+
+
+def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns, run in an event loop of its own, in a thread in which none runs.
+
+    As ``asyncio.run``, which nest_asyncio replaces by one that leaves the loop and its connections open.
+    """
+    with asyncio.Runner() as runner:
+        return runner.run(work)

@@ -18,6 +18,7 @@ from ...exceptions import ReplicateHomeError, StreamInterrupted
 from ...lifecycle.life import News, Output
 from ...lifecycle.machine import Settled, State
 from ...records.events import Event, OutputEvent
+from ...transports.async_base import run_in_new_loop
 from ..engine.core import Dressing, Errand
 from .results import Result
 from .streams import StreamFacts
@@ -200,7 +201,7 @@ async def _left(drive: AsyncDrive) -> None:
 def _leave_in_thread(drive: AsyncDrive) -> None:
     def leave() -> None:
         with contextlib.suppress(Exception):  # there is nobody to tell
-            asyncio.run(_left(drive))
+            run_in_new_loop(_left(drive))
 
     try:
         threading.Thread(target=leave, name="replicate-home-leaving").start()
