@@ -49,7 +49,7 @@ class Source(io.RawIOBase):
             raise Cut("it ended before all of it had come")
         if answer.headers is None:
             self._head += count
-            if exchange.phase == "wait" and count:
+            if exchange.phase in ("send", "wait"):
                 exchange.phase = "headers"
         return count
 
@@ -78,7 +78,7 @@ class Buffer(io.BufferedReader):
         """End reading, and tell the connection where the server sent more than its answer."""
         connection = self.raw.exchange.connection
         if connection is not None and not self.closed and self.held():
-            connection.has_surplus = True
+            connection.is_spoiled = True
         super().close()
 
     def held(self) -> bytes:

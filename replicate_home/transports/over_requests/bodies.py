@@ -89,7 +89,7 @@ class AnswerReader:
         """The last byte is there: let go of the connection, to serve again if it can."""
         exchange = self._exchange
         self._answer.close()
-        if not self._may_keep or exchange.connection.has_surplus:
+        if not self._may_keep or exchange.connection.is_spoiled:
             self.close()
             return
         connection, exchange.connection, exchange.response = exchange.connection, None, None

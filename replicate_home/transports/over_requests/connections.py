@@ -38,8 +38,8 @@ class _ObeysExchange:
     """What a connection does differently while an exchange is at it."""
 
     exchange: Exchange | None = None
-    has_surplus = False
-    """Whether the server sent more than its answer."""
+    is_spoiled = False
+    """Whether the server sent more than its answer, or did not take all of the request."""
     idle_since = float("-inf")
     owner = 0
     sock: Any
@@ -74,13 +74,13 @@ class _ObeysExchange:
         """
         idle = time.monotonic() - self.idle_since
         allowed = REUSE_SECONDS if method in IDEMPOTENT else CREATE_REUSE_SECONDS
-        return idle <= allowed and self.owner == os.getpid() and not self.has_surplus and not _holds_more(self.sock)
+        return idle <= allowed and self.owner == os.getpid() and not self.is_spoiled and not _holds_more(self.sock)
 
     # Reaching the server
 
     def connect(self) -> None:
         """Connect, through a tunnel and under TLS where that is the way."""
-        self.owner, self.has_surplus = os.getpid(), False
+        self.owner, self.is_spoiled = os.getpid(), False
         super().connect()  # type: ignore[misc]
         if self.exchange is not None:
             self.exchange.phase = "send"
@@ -109,7 +109,7 @@ class _ObeysExchange:
         super()._tunnel()  # type: ignore[misc]
         if self.exchange is None:
             return
-        if self.has_surplus:
+        if self.is_spoiled:
             raise Malformed("the proxy sent more than its answer")
         self.exchange.phase = "tls"
         self.sock.settimeout(self.exchange.left())
@@ -132,7 +132,8 @@ class _ObeysExchange:
             else:
                 self.sock.settimeout(exchange.left())
                 super().send(data)  # type: ignore[misc]
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            self.is_spoiled = True
             raise BrokenPipeError from None
 
     def _send_listening(self, data: bytes, exchange: Exchange) -> None:
@@ -154,7 +155,7 @@ class _ObeysExchange:
         exchange = self.exchange
         if exchange is None:
             return super().response_class(sock, debuglevel, method)  # type: ignore[misc]
-        if exchange.phase == "send":
+        if exchange.phase == "send" and not self.is_spoiled:
             exchange.phase = "wait"
         exchange.socket = sock
         exchange.answer = Answer(sock, exchange, method)
@@ -216,21 +217,21 @@ class _Timed:
     """The TLS of a proxy under that of the server: each of its many reads and writes has the time that is left."""
 
     def __init__(self, sock: Any, connection: _ObeysExchange) -> None:
-        self._sock = sock
+        self.socket = sock
         self._connection = connection
 
     def recv(self, *args: Any) -> Any:
         """Receive."""
-        self._sock.settimeout(self._connection.timeout)
-        return self._sock.recv(*args)
+        self.socket.settimeout(self._connection.timeout)
+        return self.socket.recv(*args)
 
     def sendall(self, data: Any) -> None:
         """Send."""
-        self._sock.settimeout(self._connection.timeout)
-        self._sock.sendall(data)
+        self.socket.settimeout(self._connection.timeout)
+        self.socket.sendall(data)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
+        return getattr(self.socket, name)
 
 
 class DeadlineConnection(_ObeysExchange, HTTPConnection):  # type: ignore[misc]

@@ -77,7 +77,9 @@ class Exchange(Progress):
 
     def interrupt(self) -> None:
         """Wake up the thread that waits on this connection; only that thread may close it."""
-        sock = getattr(self.socket, "socket", self.socket)  # TLS within the TLS of a proxy is a layer of its own
+        sock = self.socket
+        while hasattr(sock, "socket"):  # TLS within the TLS of a proxy comes in layers
+            sock = sock.socket
         if isinstance(sock, socket.socket):
             with suppress(OSError):  # the peer may have been quicker
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's own, which would take TLS away from it
