@@ -67,6 +67,7 @@ def headers_of(request: Request, host: str) -> dict[str, str]:
         "Host": host,
         "User-Agent": USER_AGENT,
         "Accept-Encoding": "identity" if request.streams else "gzip",
+        "Cache-Control": "no-store",  # a poll that a cache answers is never over
         **request.headers,
     }
     body = request.body
