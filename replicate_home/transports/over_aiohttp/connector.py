@@ -14,10 +14,7 @@ import attrs
 from aiohttp.connector import Connection
 from urllib3.util.wait import wait_for_read
 
-REUSE_SECONDS = 20.0
-CREATE_REUSE_SECONDS = 5.0
-"""How long a connection may have been idle to be used again, by any request and by one that is not idempotent."""
-IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+from ..over_requests.connections import CREATE_REUSE_SECONDS, IDEMPOTENT, REUSE_SECONDS
 
 
 class WatchedTLS(ssl.SSLObject):

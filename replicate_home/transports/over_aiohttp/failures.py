@@ -6,7 +6,7 @@ import aiohttp
 
 from ...exceptions import ConnectFailed, Disconnected, ProtocolError, ProxyFailed, ReplicateHomeError, TLSFailed
 from ...wire import Request
-from ..errors import Failure, failure_of
+from ..errors import Cut, Failure, failure_of
 from .exchange import Exchange, SentAgain
 
 _FAILURES = (
@@ -26,5 +26,7 @@ _PHASES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
 def failure_over_aiohttp(error: BaseException, request: Request, exchange: Exchange) -> ReplicateHomeError:
     """The error for an exchange that ended with an exception of aiohttp, of asyncio, or of ours."""
     error = exchange.failure or error
+    if type(error) is aiohttp.ClientConnectionError:  # those that say more are of classes of their own
+        error = Cut(str(error))
     exchange.phase = next((phase for kinds, phase in _PHASES if isinstance(error, kinds)), exchange.phase)
     return failure_of(error, request, exchange, _FAILURES)
