@@ -9,134 +9,126 @@ from contextlib import suppress
 
 import aiohttp
 
-from ...exceptions import Disconnected, ReplicateHomeError
+from ...exceptions import Disconnected, RequestTimeout
 from ...wire import Request
-from ..decoding import Whole, decoder
+from ..decoding import Decoder, Whole, decoder
 from ..errors import Cut, made
 from .connector import Reached, abort
 from .exchange import Exchange
 from .failures import failure_over_aiohttp
 
-_NAMES = frozenset({"content-length", "transfer-encoding"})
-
-
-class Reader:
-    """Gives the decoded bytes of one network read after another; ``b""`` only where the body was complete."""
-
-    __slots__ = ("_came", "_decoder", "_reached", "_response")
-
-    def __init__(
-        self, response: aiohttp.ClientResponse, headers: Mapping[str, str], reached: Reached | None = None
-    ) -> None:
-        self._response = response
-        self._decoder = decoder(headers)
-        has_an_end = response.method == "HEAD" or response.status in (204, 304) or not _NAMES.isdisjoint(headers)
-        self._reached = None if has_an_end else reached
-        self._came = False
-
-    async def read(self) -> bytes:
-        """The next bytes, waiting for the first of them."""
-        decoder = self._decoder
-        while True:
-            if decoder is not None and decoder.pending:
-                data = decoder.feed(b"")
-            else:
-                raw = await self._received()
-                if not raw:
-                    return self._end()
-                data = raw if decoder is None else decoder.feed(raw)
-            if data:
-                return data
-
-    async def whole(self) -> bytes:
-        """All of it, within a bound."""
-        whole = Whole()
-        while data := await self.read():
-            whole.add(data)
-        return whole.joined()
-
-    def close(self) -> None:
-        """Close the connection, unless all has come."""
-        abort(self._response.connection)
-        self._response.close()
-
-    async def _received(self) -> bytes:
-        content = self._response.content
-        raw = _arrived_before_failure(content) or await content.readany()
-        if not raw and not self._came:
-            raw = await self._response.read()  # mocks may have a body here only
-        self._came = True
-        return raw
-
-    def _end(self) -> bytes:
-        if self._decoder is not None:
-            self._decoder.end()
-        if self._reached is not None and self._reached.was_cut():
-            raise Cut("it may have ended before all of it had come")
-        return b""
-
-
-def _arrived_before_failure(content: aiohttp.StreamReader) -> bytes:
-    """What came before the connection broke, which aiohttp does not give any more."""
-    failure = content.exception()
-    if failure is None:
-        return b""
-    content.set_exception(None)  # type: ignore[arg-type]
-    arrived = content.read_nowait()
-    content.set_exception(failure)
-    return arrived
-
 
 class AiohttpBody:
     """The body of an answer that is still arriving: what :class:`~replicate_home.AsyncBody` promises."""
 
-    __slots__ = ("__weakref__", "_closed", "_exchange", "_loop", "_reader", "_request")
+    __slots__ = (
+        "__weakref__",
+        "_came",
+        "_closed",
+        "_decoder",
+        "_exchange",
+        "_loop",
+        "_reached",
+        "_request",
+        "_response",
+    )
 
-    def __init__(self, reader: Reader, exchange: Exchange, request: Request) -> None:
-        self._reader = reader
-        self._exchange = exchange
+    def __init__(self, response: aiohttp.ClientResponse, request: Request, exchange: Exchange) -> None:
+        self._response = response
         self._request = request
+        self._exchange = exchange
         self._loop = asyncio.get_running_loop()
-        self._closed = False
+        self._decoder: Decoder | None = None
+        self._reached: Reached | None = None
+        self._came = self._closed = False
+
+    def expect(self, headers: Mapping[str, str], reached: Reached | None) -> None:
+        """Get ready for a body with these headers; how a connection ended matters where that is the body's only end."""
+        self._decoder = decoder(headers)
+        has_none = self._response.method == "HEAD" or self._response.status in (204, 304)
+        if not has_none and "content-length" not in headers and "transfer-encoding" not in headers:
+            self._reached = reached
 
     async def read(self, deadline: float | None) -> bytes:
         """The bytes that have arrived, waiting for the first of them until ``deadline``; ``b""`` at the end."""
-        failure: ReplicateHomeError | None = None
+        failure: BaseException | None = None
         try:
             data = b"" if self._closed else await self._read(deadline)
             if not self._closed:
                 return data
-        except TimeoutError as error:  # the rest may still come: the caller decides
-            failure = failure_over_aiohttp(error, self._request, self._exchange)
         except Exception as error:
             failure = failure_over_aiohttp(error, self._request, self._exchange)
-            self._reader.close()
-        if failure is None or self._closed:
+        if self._closed or failure is None:
             what = "the connection was closed on this side"
             failure = made(Disconnected, self._request, "body", what, processed=True)
+        elif not isinstance(failure, RequestTimeout):  # after which the rest may still come
+            self._drop()
         raise failure
 
-    async def _read(self, deadline: float | None) -> bytes:
-        if deadline is None:
-            return await self._reader.read()
-        left = deadline - time.monotonic()
-        if left <= 0:  # a server that never pauses would outlast a timer
-            raise TimeoutError
-        async with asyncio.timeout(left):
-            return await self._reader.read()
+    async def whole(self) -> bytes:
+        """All of it, within a bound; raises what went wrong as it is."""
+        whole = Whole()
+        while data := await self._piece():
+            whole.add(data)
+        return whole.joined()
 
     def close(self) -> None:
         """Give up the rest; may be called from any thread, also when the event loop has ended."""
         self._closed = True
         with suppress(RuntimeError):  # no loop runs in this thread
             if asyncio.get_running_loop() is self._loop:
-                self._reader.close()
+                self._drop()
                 return
         try:
-            self._loop.call_soon_threadsafe(self._reader.close)
+            self._loop.call_soon_threadsafe(self._drop)
         except RuntimeError:  # the loop has ended, and its connections with it
-            self._reader.close()
+            self._drop()
 
     def __del__(self) -> None:
         if not self._closed:
             self.close()
+
+    def _drop(self) -> None:
+        abort(self._response.connection)
+        self._response.close()
+
+    async def _read(self, deadline: float | None) -> bytes:
+        if deadline is None:
+            return await self._piece()
+        left = deadline - time.monotonic()
+        if left <= 0:  # a server that never pauses would outlast a timer
+            raise TimeoutError
+        async with asyncio.timeout(left):
+            return await self._piece()
+
+    async def _piece(self) -> bytes:
+        """What one network read unpacks to, if that is anything; nothing only where the body was complete."""
+        while True:
+            raw = b"" if self._decoder is not None and self._decoder.pending else await self._received()
+            if not raw and (self._decoder is None or not self._decoder.pending):
+                self._end()
+                return b""
+            data = raw if self._decoder is None else self._decoder.feed(raw)
+            if data:
+                return data
+
+    async def _received(self) -> bytes:
+        content = self._response.content
+        failure = content.exception()
+        if failure is not None:  # after which aiohttp does not give any more what came before it
+            content.set_exception(None)  # type: ignore[arg-type]
+            arrived = content.read_nowait()
+            content.set_exception(failure)
+            if arrived:
+                return arrived
+        raw = await content.readany()
+        if not raw and not self._came:  # some mocks have a body here only
+            raw = await self._response.read()
+        self._came = True
+        return raw
+
+    def _end(self) -> None:
+        if self._decoder is not None:
+            self._decoder.end()
+        if self._reached is not None and self._reached.was_cut():
+            raise Cut("it may have ended before all of it had come")

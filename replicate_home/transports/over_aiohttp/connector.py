@@ -33,17 +33,22 @@ class WatchedTLS(ssl.SSLObject):
 class Reached:
     """A connection: ``lost`` is done when it is, with the error that broke it."""
 
+    protocol: Any
     transport: asyncio.Transport
-    tls: ssl.SSLObject | None
     lost: asyncio.Future[None]
+    tls: ssl.SSLObject | None
     idle_since: float | None = None
 
+    def rest(self) -> None:
+        """It was given back."""
+        self.idle_since = time.monotonic()
+
     def is_fit(self, method: str) -> bool:
-        """Whether a request may go over it: it is new, or has been silent, for a create not for long."""
+        """Whether a request may go over it: it is new, or nothing came since, and for a create not for long."""
         if self.idle_since is None:
             return True
         allowed = REUSE_SECONDS if method in IDEMPOTENT else CREATE_REUSE_SECONDS
-        if time.monotonic() - self.idle_since > allowed:
+        if self.protocol.should_close or time.monotonic() - self.idle_since > allowed:
             return False
         return not wait_for_read(self.transport.get_extra_info("socket"), timeout=0)
 
@@ -64,23 +69,19 @@ class WatchfulConnector(aiohttp.TCPConnector):
     def __init__(self) -> None:
         super().__init__(limit=0, keepalive_timeout=REUSE_SECONDS, resolver=aiohttp.ThreadedResolver())
         self._reached: dict[Any, Reached] = {}
-        self.given: weakref.WeakKeyDictionary[asyncio.Task[Any], Reached] = weakref.WeakKeyDictionary()
+        self.given: weakref.WeakKeyDictionary[Any, Reached] = weakref.WeakKeyDictionary()
         """The connection that each task was given last."""
 
     async def connect(self, req: aiohttp.ClientRequest, *arguments: Any, **options: Any) -> Connection:
         """A connection for ``req``, of the pool or new."""
         while True:
             connection = await super().connect(req, *arguments, **options)
-            protocol: Any = connection.protocol
-            reached = self._reached.get(protocol) or self._watch(protocol, connection)
-            if reached is None or not reached.is_fit(req.method) or (reached.idle_since and protocol.should_close):
-                abort(connection)
-                continue
-            task = asyncio.current_task()
-            assert task is not None
-            self.given[task] = reached
-            connection.add_callback(lambda reached=reached: setattr(reached, "idle_since", time.monotonic()))
-            return connection
+            reached = self._reached.get(connection.protocol) or self._watched(connection)
+            if reached.is_fit(req.method):
+                self.given[asyncio.current_task()] = reached
+                connection.add_callback(reached.rest)
+                return connection
+            abort(connection)
 
     async def close(self, **options: Any) -> None:
         """Close all connections, those too that wait for the other side to agree to it."""
@@ -88,11 +89,14 @@ class WatchfulConnector(aiohttp.TCPConnector):
             reached.transport.abort()
         await super().close(**options)
 
-    def _watch(self, protocol: Any, connection: Connection) -> Reached | None:
+    def _watched(self, connection: Connection) -> Reached:
+        protocol: Any = connection.protocol
         transport, lost = connection.transport, protocol.closed
         if transport is None or lost is None:
-            return None
-        reached = self._reached[protocol] = Reached(transport, transport.get_extra_info("ssl_object"), lost)
+            connection.close()
+            raise ConnectionResetError("the server closed the connection at once")
+        reached = Reached(protocol, transport, lost, transport.get_extra_info("ssl_object"))
+        self._reached[protocol] = reached
         lost.add_done_callback(lambda _: self._lost(protocol))
         return reached
 

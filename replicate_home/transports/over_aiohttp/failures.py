@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 
 from ...exceptions import ConnectFailed, Disconnected, ProtocolError, ProxyFailed, ReplicateHomeError, TLSFailed
@@ -23,10 +25,19 @@ _PHASES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
 )
 
 
-def failure_over_aiohttp(error: BaseException, request: Request, exchange: Exchange) -> ReplicateHomeError:
-    """The error for an exchange that ended with an exception of aiohttp, of asyncio, or of ours."""
-    error = exchange.failure or error
+def failure_over_aiohttp(error: BaseException, request: Request, exchange: Exchange) -> BaseException:
+    """What is to be raised where an exchange ended with ``error``: an error of ours, or what is nobody's error.
+
+    Its frames held the headers, and so did what it came of: none of that is kept.
+    """
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+        error = Cut("the transport was closed")  # aiohttp cancels name look-ups then
     if type(error) is aiohttp.ClientConnectionError:  # those that say more are of classes of their own
         error = Cut(str(error))
+    if isinstance(error, ReplicateHomeError) or not isinstance(error, Exception):
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+    error = exchange.failure or error
     exchange.phase = next((phase for kinds, phase in _PHASES if isinstance(error, kinds)), exchange.phase)
     return failure_of(error, request, exchange, _FAILURES)

@@ -18,14 +18,14 @@ from multidict import CIMultiDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from yarl import URL
 
-from ...exceptions import ConnectFailed, ProxyFailed, ReplicateHomeError
+from ...exceptions import ConnectFailed, ProxyFailed
 from ...wire import Request, Response, Upload
 from ..decoding import check_framing
 from ..environment import Environment, environment_of
-from ..errors import CertificatesUnusable, Cut, ProxyUnusable, made
+from ..errors import CertificatesUnusable, ProxyUnusable, made
 from ..prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of, upload_pieces
-from .body import AiohttpBody, Reader
-from .connector import Reached, WatchedTLS, WatchfulConnector, abort
+from .body import AiohttpBody
+from .connector import Reached, WatchedTLS, WatchfulConnector
 from .exchange import OPENING, TRACING, Exchange
 from .failures import failure_over_aiohttp
 
@@ -64,29 +64,17 @@ class LoopSession:
         """Send ``request`` once and return the answer, whatever its status."""
         left = None if deadline is None else deadline - time.monotonic()
         until = None if left is None else asyncio.get_running_loop().time() + left
-        exchange = Exchange(watches=False, connect=request.connect, until=until, timeout=asyncio.timeout_at(until))
-        failure: BaseException
+        exchange = Exchange(connect=request.connect, until=until, timeout=asyncio.timeout_at(until))
         try:
             if left is not None and left <= 0:
                 raise TimeoutError
             async with exchange.timeout:
                 return await self._exchange(request, exchange)
-        except asyncio.CancelledError as error:
-            failure = asyncio.CancelledError(*error.args)
-            task = asyncio.current_task()
-            if task is not None and not task.cancelling():  # aiohttp cancels name look-ups when it is closed
-                failure = failure_over_aiohttp(Cut("the transport was closed"), request, exchange)
-        except ReplicateHomeError as error:
-            failure = error.with_traceback(None)
-        except Exception as error:
-            failure = failure_over_aiohttp(error, request, exchange)
         except BaseException as error:
-            failure = error.with_traceback(None)
+            failure = failure_over_aiohttp(error, request, exchange)
         finally:
             exchange.end_turn()
-        # Raised here, not above, so that no frame of another library, which holds the headers, hangs on to it.
-        failure.__cause__ = failure.__context__ = None
-        raise failure
+        raise failure  # not above, where what failed would hang on to it
 
     async def close(self) -> None:
         """Close the connections of a session of our own."""
@@ -100,31 +88,34 @@ class LoopSession:
         route = self._route(place, request.url)
         route.environment.keep_secret(request)
         exchange.proxied, exchange.turn = route.proxy is not None, route.turn
-        exchange.headers = CIMultiDict(headers_of(request, place.host))
         response = await self._asked(request, place, route, exchange)
+        exchange.phase = "body"
+        body = AiohttpBody(response, request, exchange)
         try:
-            exchange.phase = "body"
             if response.status == 407 and route.environment.forwards:
                 what = "the proxy wants other credentials"
                 raise made(ProxyFailed, request, "proxy", what, "407", processed=False)
-            return await self._received(request, response, exchange)
+            headers = _plain(response.headers)
+            check_framing(headers)
+            body.expect(headers, self._reached())
+            forget_encoding(headers)
+            if not comes_in_pieces(request, response.status, headers):
+                return Response(response.status, headers, await body.whole()), None
         except BaseException:
-            abort(response.connection)
-            response.close()
+            body.close()
             raise
+        self._bodies.add(body)
+        return Response(response.status, headers), body
 
-    async def _asked(
-        self, request: Request, place: Place, route: Route, exchange: Exchange
-    ) -> aiohttp.ClientResponse:
+    async def _asked(self, request: Request, place: Place, route: Route, exchange: Exchange) -> aiohttp.ClientResponse:
         session = self._session or await self._opened()
         if session.closed:
             raise made(ConnectFailed, request, "connect", "the session is closed", processed=False)
-        headers = exchange.headers
-        if session.auth is not None:  # aiohttp takes no header besides; it is put in its place as it leaves
-            headers = headers.copy()
-            headers.pop("Authorization", None)
+        exchange.headers = CIMultiDict(headers_of(request, place.host))
         data = _data(request.body, exchange)
-        exchange.is_handed_over()
+        headers = exchange.hand_over()
+        if session.auth is not None:  # aiohttp refuses a header besides; it is put in its place as it leaves
+            headers.pop("Authorization", None)
         return await session.request(
             request.method,
             URL(place.url, encoded=True),
@@ -142,19 +133,6 @@ class LoopSession:
             trace_request_ctx=exchange,
         )
 
-    async def _received(
-        self, request: Request, response: aiohttp.ClientResponse, exchange: Exchange
-    ) -> tuple[Response, AiohttpBody | None]:
-        headers = _plain(response.headers)
-        check_framing(headers)
-        reader = Reader(response, headers, self._reached())
-        forget_encoding(headers)
-        if comes_in_pieces(request, response.status, headers):
-            body = AiohttpBody(reader, exchange, request)
-            self._bodies.add(body)
-            return Response(response.status, headers), body
-        return Response(response.status, headers, await reader.whole()), None
-
     def _reached(self) -> Reached | None:
         task = asyncio.current_task()
         return None if self._connector is None or task is None else self._connector.given.get(task)
@@ -169,7 +147,9 @@ class LoopSession:
 
     def _made_route(self, place: Place, url: str) -> Route:
         environment = environment_of(url, proxies=self._proxies, trusted=self._given is None)
-        proxy = environment.proxy and URL(environment.proxy if "://" in environment.proxy else f"http://{environment.proxy}")
+        proxy = environment.proxy and URL(
+            environment.proxy if "://" in environment.proxy else f"http://{environment.proxy}"
+        )
         if proxy and proxy.scheme not in ("http", "https"):  # aiohttp would speak HTTP to it
             raise ProxyUnusable(f"its scheme is {proxy.scheme}, and it must be http or https in an event loop")
         uses_tls = place.scheme == "https" or (proxy and proxy.scheme == "https")
@@ -204,33 +184,33 @@ async def _closing(session: aiohttp.ClientSession, bodies: Iterable[AiohttpBody]
 
 
 def _data(body: bytes | Upload | None, exchange: Exchange) -> bytes | AsyncIterator[bytes] | None:
-    """A body as aiohttp takes it: a long one in pieces, so that it can be told where it was being sent."""
+    """A body as aiohttp takes it: a long one in pieces, so that it is known how far it was sent."""
     if body is None or (isinstance(body, bytes) and len(body) <= _PIECE):
         return body
     exchange.in_pieces = True
-    return _sent(body, exchange)
+    return _sent(_cut(body) if isinstance(body, bytes) else _read(upload_pieces(body)), exchange)
 
 
-async def _sent(body: bytes | Upload, exchange: Exchange) -> AsyncIterator[bytes]:
-    """The pieces of a body; those of an upload are read in a thread, for its source may stall."""
+async def _sent(pieces: AsyncIterator[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
     try:
-        if isinstance(body, bytes):
-            for piece in _cut(body):
-                for _ in range(2):  # what has arrived is heard, since an early answer is lost where writing fails first
-                    await asyncio.sleep(0)
-                yield piece
-        else:
-            pieces = upload_pieces(body)
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                yield piece
+        async for piece in pieces:
+            yield piece
     except Exception as error:
         exchange.failure = error
         raise
     exchange.phase = "wait" if exchange.phase == "send" else exchange.phase
 
 
-def _cut(body: bytes) -> Iterator[bytes]:
-    return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+async def _cut(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE):
+        for _ in range(2):  # what has arrived is heard, since an early answer is lost where writing fails first
+            await asyncio.sleep(0)
+        yield body[start : start + _PIECE]
+
+
+async def _read(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:  # in a thread, for its source may stall
+        yield piece
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:
@@ -263,7 +243,7 @@ def adopted(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
     if not isinstance(session, aiohttp.ClientSession):
         raise TypeError(f"session must be an aiohttp.ClientSession, got {type(session).__name__}")
     if session.trust_env:
-        raise ValueError("a session with trust_env=True reads .netrc and would send the token to proxies of this machine")
+        raise ValueError("a session with trust_env=True reads .netrc, and would have the token sent to proxies")
     if TRACING not in session.trace_configs:
         session.trace_configs.append(TRACING)
     return session
