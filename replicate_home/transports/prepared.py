@@ -67,9 +67,10 @@ def headers_of(request: Request, host: str) -> dict[str, str]:
         "Host": host,
         "User-Agent": USER_AGENT,
         "Accept-Encoding": "identity" if request.streams else "gzip",
-        "Cache-Control": "no-store",  # a poll that a cache answers is never over
         **request.headers,
     }
+    if request.method == "GET":
+        headers.setdefault("Cache-Control", "no-store")  # a poll that a cache answers is never over
     body = request.body
     if body is not None:
         headers["Content-Length"] = str(len(body) if isinstance(body, bytes) else body.length)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from requests import PreparedRequest
+import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed
@@ -21,7 +21,7 @@ from .exchange import Exchange
 POOL_SIZE = 100
 
 
-class OurRequest(PreparedRequest):
+class OurRequest(requests.PreparedRequest):
     """A prepared request, filled in by hand: nothing of a session's auth, cookies or headers is in it."""
 
     def __init__(
@@ -87,6 +87,16 @@ class DeadlineAdapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: the pool's TLS context has it."""
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """What of requests' own makes a difference: no cookies are read, and no encoding of a text is guessed."""
+        if not isinstance(req, OurRequest):
+            return super().build_response(req, resp)
+        response = requests.Response()
+        response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.request, response.url = req, req.place.url
+        return response
 
     def close(self) -> None:
         """Close the connections that nobody uses and forget the pools."""

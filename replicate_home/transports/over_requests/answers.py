@@ -44,23 +44,19 @@ class Source(io.RawIOBase):
             return None
         if answer.headers is None and self._head > HEAD_LIMIT:
             raise Malformed(f"the answer's headers are longer than {HEAD_LIMIT} bytes")
-        count: int = self._receive(buffer)
-        if not count and answer.must_go_on():
+        if exchange.early:
+            count = min(len(exchange.early), len(buffer))
+            buffer[:count], exchange.early = exchange.early[:count], exchange.early[count:]
+        else:
+            self._sock.settimeout(exchange.left())
+            count = self._sock.recv_into(buffer)
+        if not count and (answer.headers is None or answer.chunked or answer.length):
             raise Cut("it ended before all of it had come")
         if answer.headers is None:
             self._head += count
             if exchange.phase in ("send", "wait"):
                 exchange.phase = "headers"
         return count
-
-    def _receive(self, buffer: Any) -> int:
-        exchange = self.exchange
-        if exchange.early:
-            count = min(len(exchange.early), len(buffer))
-            buffer[:count], exchange.early = exchange.early[:count], exchange.early[count:]
-            return count
-        self._sock.settimeout(exchange.left())
-        return int(self._sock.recv_into(buffer))
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -115,7 +111,3 @@ class Answer(http.client.HTTPResponse):
                 raise Malformed("the server switches protocols, which was not asked for")
             self.headers = self.msg = None  # type: ignore[assignment]
         raise Malformed("the server sends interim answers without end")
-
-    def must_go_on(self) -> bool:
-        """Whether the end of the connection, now, would be a cut."""
-        return self.headers is None or self.chunked or bool(self.length)

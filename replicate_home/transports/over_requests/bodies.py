@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from urllib3.response import BaseHTTPResponse
 
-from ...exceptions import Disconnected, ReplicateHomeError
+from ...exceptions import Disconnected
 from ...wire import Request
-from ..decoding import Whole, check_framing, decoder
+from ..decoding import Decoder, Whole, check_framing, decoder
 from ..errors import Malformed, failure_of, made
 from .answers import RECEIVE_SIZE, Answer
 from .exchange import Exchange
@@ -22,46 +20,45 @@ _FIND_NEXT_CHUNK = re.compile(rb"\r\n0*[1-9A-Fa-f][^\n]*\n.", re.DOTALL).match
 
 
 class Reader(Protocol):
-    """One body as it comes. ``is_packed`` is whether its content encoding is still on it."""
-
-    is_packed: bool
+    """One body as it comes."""
 
     def read(self) -> bytes:
         """What has arrived, waiting for the first byte of it; ``b""`` at the end of the body, and nowhere else."""
         ...
 
-    def close(self) -> None:
-        """Give up the rest."""
-        ...
-
 
 def reader_of(response: Any, exchange: Exchange, headers: Mapping[str, str]) -> Reader:
-    """What reads this answer: ours is read where it arrives; what a mock or a recorder has is taken from its hands."""
-    answer = exchange.answer
-    if answer is None or answer.isclosed() or not isinstance(response.raw, BaseHTTPResponse):
-        return GivenReader(response, exchange)
-    return AnswerReader(response, answer, exchange, headers)
+    """What reads and unpacks this answer.
+
+    One of ours is read where it arrives; what a mock, a recorder, a cache or a hook has is taken from its hands.
+    """
+    exchange.phase = "body"
+    answer, raw = exchange.answer, response.raw
+    reader: Reader
+    if answer is not None and isinstance(raw, BaseHTTPResponse) and not answer.isclosed():
+        reader = AnswerReader(answer, exchange, headers)
+    elif isinstance(raw, BaseHTTPResponse) and raw.connection is not None and not raw.closed:
+        reader = ForeignReader(raw, exchange)
+    else:
+        reader = GivenReader(response.content)
+        exchange.detach()
+        return reader  # it is unpacked already
+    unpacks = decoder(headers)
+    return reader if unpacks is None else UnpackingReader(reader, unpacks)
 
 
 class AnswerReader:
     """The body of an answer over a connection of ours."""
 
-    __slots__ = ("_answer", "_exchange", "_may_keep", "_response")
-    is_packed = True
+    __slots__ = ("_answer", "_exchange", "_may_keep")
 
-    def __init__(
-        self, response: Any, answer: Answer, exchange: Exchange, headers: Mapping[str, str]
-    ) -> None:
-        self._response = response
+    def __init__(self, answer: Answer, exchange: Exchange, headers: Mapping[str, str]) -> None:
         self._answer = answer
         self._exchange = exchange
         self._may_keep = check_framing(headers)
-        if exchange.method == "HEAD":
-            self._end()
-        elif answer.status in (204, 304):
-            self._may_keep = self._may_keep and not answer.chunked and "content-length" not in headers
-            self._end()
-        elif answer.length == 0:
+        if answer.status in (204, 304) and (answer.chunked or "content-length" in headers):
+            self._may_keep = False  # some servers send the body all the same
+        if answer.length == 0 or exchange.method == "HEAD":
             self._end()
 
     def read(self) -> bytes:
@@ -87,125 +84,109 @@ class AnswerReader:
 
     def _end(self) -> None:
         """The last byte is there: let go of the connection, to serve again if it can."""
-        exchange = self._exchange
         self._answer.close()
-        if not self._may_keep or exchange.connection.is_spoiled:
-            self.close()
-            return
-        connection, exchange.connection, exchange.response = exchange.connection, None, None
-        connection.idle_since = time.monotonic()
-        connection.timeout = None
-        self._response.raw.release_conn()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._exchange.drop()
+        self._exchange.finish(may_keep=self._may_keep)
 
 
-class GivenReader:
-    """The body of an answer that came some other way: from a mock, a recorder, a cache, another kind of pool."""
+class ForeignReader:
+    """The body of an answer over urllib3's own connections."""
 
-    def __init__(self, response: Any, exchange: Exchange) -> None:
+    def __init__(self, raw: BaseHTTPResponse, exchange: Exchange) -> None:
+        self._raw = raw
         self._exchange = exchange
-        raw = response.raw
-        self._raw = raw if isinstance(raw, BaseHTTPResponse) and raw.connection is not None else None
-        self._content: bytes = response.content if self._raw is None else b""
-        self.is_packed = self._raw is not None
 
     def read(self) -> bytes:
-        """What has arrived; all at once, where it came at once."""
-        if self._raw is None:
-            content, self._content = self._content, b""
-            return content
+        """What has arrived; the wait for its first byte keeps to the deadline, what drips does not."""
         sock = getattr(self._raw.connection, "sock", None)
         if sock is not None:
             sock.settimeout(self._exchange.left())
         return self._raw.read1(RECEIVE_SIZE, decode_content=False)
 
-    def close(self) -> None:
-        """Close the connection, where there is one."""
-        self._exchange.drop()
+
+class GivenReader:
+    """A body that is there."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self) -> bytes:
+        """All of it, once."""
+        content, self._content = self._content, b""
+        return content
+
+
+class UnpackingReader:
+    """A body without the content encoding that is on ``reader``'s."""
+
+    def __init__(self, reader: Reader, unpacks: Decoder) -> None:
+        self._reader = reader
+        self._decoder = unpacks
+
+    def read(self) -> bytes:
+        """What can be had of it next: one network read after another, until there is some."""
+        unpacks = self._decoder
+        data = unpacks.feed(b"")
+        while not data:
+            if not unpacks.pending and not (arrived := self._reader.read()):
+                unpacks.end()
+                return b""
+            data = unpacks.feed(b"" if unpacks.pending else arrived)
+        return data
+
+
+def read_whole(reader: Reader) -> bytes:
+    """All of a body; raises :class:`Malformed` where it is longer than any answer of an API should be."""
+    whole = Whole()
+    while data := reader.read():
+        whole.add(data)
+    return whole.joined()
 
 
 class ArrivingBody:
-    """The body of an answer that is still arriving, decoded: what :class:`~replicate_home.Body` promises."""
+    """The body of an answer that is still arriving: what :class:`~replicate_home.Body` promises.
 
-    __slots__ = ("_closed", "_decoder", "_exchange", "_lock", "_reader", "_reading", "_request")
+    A thread that reads says so before it looks whether the body was closed, and one that closes does it the other way
+    round: so only a thread that reads, or finds nobody reading, closes the connection.
+    """
 
-    def __init__(self, reader: Reader, exchange: Exchange, headers: Mapping[str, str], request: Request) -> None:
-        self._closed = True  # until it is all there: see __del__
+    __slots__ = ("_closed", "_exchange", "_reader", "_reading", "_request")
+
+    def __init__(self, reader: Reader, exchange: Exchange, request: Request) -> None:
         self._reader = reader
         self._exchange = exchange
         self._request = request
-        self._decoder = decoder(headers) if reader.is_packed else None
-        self._lock = threading.Lock()
         self._reading = self._closed = False
 
     def read(self, deadline: float | None) -> bytes:
         """The bytes that have arrived, waiting for the first of them until ``deadline``; ``b""`` at the end."""
-        with self._lock:
-            self._reading = not self._closed
-        self._exchange.allow(deadline)
         data, failure = b"", None
+        self._reading = True
         try:
-            if self._reading:
-                data = self._next()
+            if not self._closed:
+                self._exchange.allow(deadline)
+                data = self._reader.read()
         except Exception as error:
             failure = failure_of(error, self._request, self._exchange)
         except BaseException:
-            self._reading = False
-            self.close()
-            raise
-        with self._lock:
-            self._reading = False
-            if self._closed:
-                failure = self._was_closed()
-        if failure is not None:
             self._closed = True
-            self._reader.close()
-            raise failure
-        return data
-
-    def read_whole(self, deadline: float | None) -> bytes:
-        """All of it; raises ProtocolError where it is longer than any answer of an API should be."""
-        whole, failure = Whole(), None
-        try:
-            while data := self.read(deadline):
-                whole.add(data)
-        except Malformed as error:
-            failure = failure_of(error, self._request, self._exchange)
-        if failure is not None:
-            self.close()
-            raise failure
-        return whole.joined()
+            self._exchange.drop()
+            raise
+        self._reading = False
+        if self._closed:
+            failure = made(Disconnected, self._request, "body", "it was closed on this side", processed=True)
+        if failure is None:
+            return data
+        self._closed = True
+        self._exchange.drop()
+        raise failure
 
     def close(self) -> None:
         """Give up the rest. A thread that waits in ``read`` is woken, and closes the connection itself."""
-        with self._lock:
-            closed, self._closed = self._closed, True
-            if not closed and self._reading:
-                self._exchange.interrupt()
-            elif not closed:
-                self._reader.close()
+        self._closed = True
+        if self._reading:
+            self._exchange.interrupt()
+        else:
+            self._exchange.drop()
 
     def __del__(self) -> None:
-        # Closing a socket sends nothing that could block; the lock may be held by the thread that is collecting.
-        if not self._closed:
-            self._reader.close()
-
-    def _next(self) -> bytes:
-        """What can be had of the body next; one network read after another, until there is some."""
-        reader, unpacks = self._reader, self._decoder
-        if unpacks is None:
-            return reader.read()
-        data = unpacks.feed(b"")
-        while not data:
-            data = reader.read() if not unpacks.pending else b""
-            if not data and not unpacks.pending:
-                unpacks.end()
-                return b""
-            data = unpacks.feed(data)
-        return data
-
-    def _was_closed(self) -> ReplicateHomeError:
-        return made(Disconnected, self._request, "body", "the connection was closed on this side", processed=True)
+        self._exchange.drop()  # closing a socket sends nothing that could block

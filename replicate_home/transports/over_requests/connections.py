@@ -125,6 +125,11 @@ class _ObeysExchange:
         if self.sock is None:
             self.connect()
         if exchange.phase != "proxy":
+            if exchange.head == b"":
+                exchange.head = data
+                return
+            if exchange.head is not None:
+                data, exchange.head = exchange.head + data, None
             exchange.sends()
         try:
             if len(data) > SEND_SIZE and isinstance(self.sock, socket.socket):

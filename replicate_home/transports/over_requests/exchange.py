@@ -47,6 +47,8 @@ class Exchange(Progress):
     socket: Any = attrs.field(default=None, repr=False)
     early: bytes = attrs.field(default=b"", repr=False)
     """What of the answer came while the request was still being sent."""
+    head: bytes | None = attrs.field(default=None, repr=False)
+    """The head of the request, which waits for its body, to be sent together with it; None where it does not."""
     _by: float | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -84,15 +86,31 @@ class Exchange(Progress):
             with suppress(OSError):  # the peer may have been quicker
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not SSLSocket's own, which would take TLS away from it
 
+    def finish(self, *, may_keep: bool) -> None:
+        """The answer is all there: give the connection back for the next request, if it may carry one."""
+        connection, response = self.connection, self.response
+        if not may_keep or connection.is_spoiled:
+            self.drop()
+            return
+        connection.idle_since = time.monotonic()
+        self.detach()
+        response.raw.release_conn()
+
     def drop(self) -> None:
         """Close the connection, however far the exchange got."""
-        connection, self.connection = self.connection, None
-        response, self.response = self.response, None
-        if connection is not None:
-            connection.timeout = None
+        connection, response = self.connection, self.response
+        if self.detach():
             connection.close()
         if response is not None:
             response.close()
+
+    def detach(self) -> bool:
+        """Forget the connection; True where it was still this exchange's."""
+        connection, self.connection, self.response = self.connection, None, None
+        if connection is None or connection.exchange is not self:
+            return False
+        connection.timeout = None
+        return True
 
 
 class Deadline(Timeout):

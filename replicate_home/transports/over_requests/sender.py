@@ -17,7 +17,8 @@ from ..environment import Environment, environment_of
 from ..errors import failure_of, made
 from ..prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of, upload_pieces
 from .adapter import DeadlineAdapter, OurRequest, RepeatsPosts, adopt_pools, refuse_repeats
-from .bodies import ArrivingBody, reader_of
+from .bodies import ArrivingBody, read_whole, reader_of
+from .connections import SEND_SIZE
 from .exchange import Deadline, Exchange
 
 
@@ -72,12 +73,11 @@ class SessionSender:
         status = response.status_code
         if status == 407 and route.around.forwards:
             raise made(ProxyFailed, request, "proxy", "the proxy wants other credentials", "407", processed=False)
-        exchange.phase = "body"
-        body = ArrivingBody(reader_of(response, exchange, headers), exchange, headers, request)
+        reader = reader_of(response, exchange, headers)
         forget_encoding(headers)
         if comes_in_pieces(request, status, headers):
-            return Response(status, headers), body
-        return Response(status, headers, body.read_whole(exchange.deadline)), None
+            return Response(status, headers), ArrivingBody(reader, exchange, request)
+        return Response(status, headers, read_whole(reader)), None
 
     def _sent(self, request: Request, exchange: Exchange, place: Place, route: Route) -> requests.Response:
         """What the session answers, with its own hooks called."""
@@ -97,6 +97,8 @@ class SessionSender:
             {"response": [*self._session.hooks.get("response", ()), keep_location]},
             exchange,
         )
+        if isinstance(body, bytes) and 0 < len(body) <= SEND_SIZE:
+            exchange.head = b""
         exchange.phase = "wait"  # where nothing is heard of the connection, the worst is assumed
         response = self._session.send(
             prepared,
