@@ -49,7 +49,7 @@ class Source(io.RawIOBase):
             buffer[:count], exchange.early = exchange.early[:count], exchange.early[count:]
         else:
             self._sock.settimeout(exchange.left())
-            count = self._sock.recv_into(buffer)
+            exchange.arrived = count = self._sock.recv_into(buffer)
         if not count and (answer.headers is None or answer.chunked or answer.length):
             raise Cut("it ended before all of it had come")
         if answer.headers is None:

@@ -18,6 +18,9 @@ from .exchange import Exchange
 _FIND_NEXT_CHUNK = re.compile(rb"\r\n0*[1-9A-Fa-f][^\n]*\n.", re.DOTALL).match
 """Another chunk of which something has arrived, so that reading it does not wait."""
 
+_CHUNK_FRAME = 8
+"""How many bytes stand around a chunk: where no more arrived than that, there is no other to look for."""
+
 
 class Reader(Protocol):
     """One body as it comes."""
@@ -67,17 +70,16 @@ class AnswerReader:
         if answer.isclosed():
             return b""
         data = answer.read1(RECEIVE_SIZE)
-        if answer.chunked and data:
-            return self._with_next_chunks(data)
         if not data or answer.length == 0:
             self._end()
+        elif answer.chunked and answer.chunk_left < 0:  # type: ignore[operator]  # http.client takes it for a number
+            raise Malformed("the answer has a chunk of a negative size")
+        elif answer.chunked and self._exchange.arrived - len(data) > _CHUNK_FRAME:
+            return self._with_next_chunks(data)
         return data
 
     def _with_next_chunks(self, data: bytes) -> bytes:
-        answer = self._answer
-        if answer.chunk_left and answer.chunk_left < 0:
-            raise Malformed("the answer has a chunk of a negative size")
-        pieces = [data]
+        answer, pieces = self._answer, [data]
         while not answer.chunk_left and _FIND_NEXT_CHUNK(answer.fp.held()):  # type: ignore[union-attr]
             pieces.append(answer.read1(RECEIVE_SIZE))
         return data if len(pieces) == 1 else b"".join(pieces)

@@ -45,6 +45,8 @@ class Exchange(Progress):
     response: Any = attrs.field(default=None, repr=False)
     answer: Answer | None = attrs.field(default=None, repr=False)
     socket: Any = attrs.field(default=None, repr=False)
+    arrived: int = 0
+    """How many bytes the last receive gave."""
     early: bytes = attrs.field(default=b"", repr=False)
     """What of the answer came while the request was still being sent."""
     head: bytes | None = attrs.field(default=None, repr=False)
