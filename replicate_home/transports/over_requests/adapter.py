@@ -99,11 +99,10 @@ class DeadlineAdapter(HTTPAdapter):
         return response
 
     def close(self) -> None:
-        """Close the connections that nobody uses and forget the pools."""
+        """Close the connections that nobody uses, also where the interpreter has ended their pools' own finalizers."""
         pools, self._pools = self._pools, {}
         for pool, _ in pools.values():
-            if hasattr(pool, "close_idle"):
-                pool.close_idle()
+            pool.close()
         super().close()
 
 

@@ -88,13 +88,13 @@ class SessionSender:
             if response.is_redirect:
                 location.append(response.headers.pop("location"))
 
-        body = request.body
+        body, hooks = request.body, self._session.hooks.get("response", ())
         prepared = OurRequest(
             request.method,
             place,
             headers_of(request, place.host),
             body if body is None or isinstance(body, bytes) else upload_pieces(body),
-            {"response": [*self._session.hooks.get("response", ()), keep_location]},
+            {"response": [*((hooks,) if callable(hooks) else hooks), keep_location]},
             exchange,
         )
         if isinstance(body, bytes) and 0 < len(body) <= SEND_SIZE:
