@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 from .errors import Cut, Malformed
 
@@ -38,7 +39,7 @@ class Decoder:
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
-        self._inflate: zlib._Decompress | None = None
+        self._inflate: Any = None
         self._input = b""
 
     @property
@@ -57,7 +58,7 @@ class Decoder:
         if self._inflate is None or self._inflate.eof:
             self._inflate = zlib.decompressobj(self._window(data))
         try:
-            unpacked = self._inflate.decompress(data, _PIECE)
+            unpacked: bytes = self._inflate.decompress(data, _PIECE)
         except zlib.error:
             raise Malformed(f"the answer's {self._coding} is broken") from None
         self._input = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail

@@ -14,7 +14,7 @@ import attrs
 from aiohttp.connector import Connection
 from urllib3.util.wait import wait_for_read
 
-from ..over_requests.connections import CREATE_REUSE_SECONDS, IDEMPOTENT, REUSE_SECONDS
+from ..prepared import CREATE_REUSE_SECONDS, IDEMPOTENT, REUSE_SECONDS
 
 
 class WatchedTLS(ssl.SSLObject):

@@ -21,13 +21,10 @@ from urllib3.util.connection import allowed_gai_family
 from urllib3.util.wait import wait_for_read, wait_for_socket
 
 from ..errors import Malformed
+from ..prepared import CREATE_REUSE_SECONDS, IDEMPOTENT, REUSE_SECONDS
 from .answers import Answer
 from .exchange import Exchange
 
-REUSE_SECONDS = 20.0
-CREATE_REUSE_SECONDS = 5.0
-"""How long a connection may have been idle to be used again, by any request and by one that is not idempotent."""
-IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 SEND_SIZE = 16 * 1024
 """How much is sent between two looks at the clock: one TLS record."""
 
