@@ -1,4 +1,4 @@
-"""Where nest_asyncio has been applied, as g4f does, nothing is left open. It changes asyncio for good: a process of its own."""
+"""Where nest_asyncio has been applied, as g4f does, nothing is left open. It changes asyncio in its whole process."""
 
 from __future__ import annotations
 

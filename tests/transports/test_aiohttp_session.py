@@ -1,4 +1,4 @@
-"""The transport over a ``ClientSession`` that its user has made: it is used, left open, and not obeyed in everything."""
+"""The transport over a ``ClientSession`` that its user has made: used, left open, and not obeyed in everything."""
 
 from __future__ import annotations
 

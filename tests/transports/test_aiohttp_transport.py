@@ -7,7 +7,6 @@ import base64
 import gc
 import logging
 import pickle
-import ssl
 import threading
 import traceback
 from contextlib import suppress
@@ -32,22 +31,12 @@ from replicate_home.testing.scripted_server import (
     Take,
     answer,
     chunk,
-    chunked,
 )
-from replicate_home.testing.transport_contract import CASES, Case, run_case
 from replicate_home.transports.over_aiohttp import connector, session
 from replicate_home.wire import Request, Secret
 from tests.servers.fault_server import AUTHORITY, Relay, speaks_tls
 from tests.transports.asking import ENOUGH, SOON, TOKEN, ask, failure_of, ok, truth
 from tests.transports.async_shim import Blocking
-
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-else:  # libuv opens a pipe when it is first used, and keeps it
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(asyncio.sleep(0))
 
 
 @pytest.fixture
@@ -430,16 +419,6 @@ class TestLoops:
             assert server.connections == 3
         assert len(transport._sessions) <= 1
         assert "Unclosed" not in caplog.text
-
-    @pytest.mark.skipif(uvloop is None, reason="uvloop is not installed")
-    def test_it_runs_on_uvloop(self):
-        shim = Blocking(AiohttpTransport, uvloop.new_event_loop)
-        try:
-            for group in ("bodies", "connections"):
-                for case in (case for case in CASES if case.group == group):
-                    run_case(case, lambda: shim)
-        finally:
-            shim.end()
 
     def test_who_looks_up_a_name_when_it_is_closed_is_not_cancelled(self, monkeypatch):
         looking = []

@@ -209,8 +209,15 @@ async def _cut(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _read(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:  # in a thread, for its source may stall
+    """Pieces that are read in a thread, for their source may stall, and one ahead.
+
+    For aiohttp closes a connection on which the answer came before it was told that this was the last piece.
+    """
+    piece = await asyncio.to_thread(next, pieces, None)
+    while piece is not None:
+        following = await asyncio.to_thread(next, pieces, None)
         yield piece
+        piece = following
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:
