@@ -20,6 +20,10 @@ G10 = "tests/reliability/test_g10_bounded_memory.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
 G14 = "tests/reliability/test_g14_threads_and_fork.py"
 G15 = "tests/transports/test_transport_contract.py"
+ATTACKS = "tests/transports/test_requests_attacks.py"
+TOOLS = "tests/transports/test_requests_tools.py"
+PROXIES = "tests/transports/test_tls_and_proxies.py"
+BLOCKING = "tests/transports/test_requests_transport.py"
 
 
 @attrs.frozen
@@ -38,8 +42,11 @@ LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
 DRIVE, STREAMS = "drivers/drive.py", "client/outputs/streams.py"
-CONNECTION, EXCHANGE = "transports/over_requests/deadline_connection.py", "transports/exchange.py"
-BODY, HTTP = "transports/response_body.py", "transports/http1.py"
+CONNECTION, EXCHANGE = "transports/over_requests/connections.py", "transports/over_requests/exchange.py"
+BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/answers.py"
+SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
+DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py", "transports/prepared.py"
+ENVIRONMENT = "transports/environment.py"
 
 MUTANTS = (
     # ---- G1: exact streams
@@ -70,11 +77,11 @@ MUTANTS = (
     Mutant("half an event is joined to the next connection's first", DRIVE,
            "        self._decoder = Decoder()\n        return response", "        return response",
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
-    Mutant("the end of a body that was cut passes for its end", HTTP,
+    Mutant("the end of a body that was cut passes for its end", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass",
            f"{G2}::test_an_answer_that_breaks_at_any_byte_is_never_asked_for_again"),
     Mutant("tokens are handed on when the body has ended", BODY,
-           "            data = self._reader.read(deadline)\n", '            data = b"".join(iter(lambda: self._reader.read(deadline), b""))\n',
+           "                data = self._reader.read()\n", '                data = b"".join(iter(self._reader.read, b""))\n',
            f"{G1}::test_a_token_is_delivered_before_the_next_is_sent"),
     Mutant("an incomplete text is handed out as if it were all", "lifecycle/endings.py",
            "if not delivered or snapshot is None:", "if True:", f"{G1}::test_a_server_that_cannot_be_asked_any_more_leaves_the_text_so_far"),
@@ -92,11 +99,13 @@ MUTANTS = (
     Mutant("a failed create of a failing server is called a refusal", LIFECYCLE,
            "return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)",
            "return Settled(life, refusal)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
-    Mutant("a request that was sent is called unsent", "transports/errors.py",
-           "processed=exchange.sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
-    Mutant("a create goes over a connection that is closed", CONNECTION,
-           "self.owner == os.getpid() and self.is_connected", "self.owner == os.getpid()",
-           f"{G2}::test_a_create_on_a_connection_that_the_server_has_closed_is_created_once"),
+    Mutant("a request that was sent is called unsent", FAILURES,
+           "processed=sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
+    Mutant("a create goes over a connection that has idled for long", CONNECTION,
+           "return idle <= allowed and self.owner", "return self.owner",
+           f"{BLOCKING}::TestPooling::test_a_create_takes_no_connection_that_was_idle_for_long_and_a_poll_does"),
+    Mutant("a forked child speaks on its parent's connection", CONNECTION,
+           "self.owner == os.getpid() and", "", f"{BLOCKING}::TestPooling::test_a_child_process_takes_connections_of_its_own"),
     Mutant("a server is asked to cancel sooner than it can", REPLICATE,
            "max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))", "math.ceil(wanted.cancel_after)",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
@@ -122,8 +131,19 @@ MUTANTS = (
            f"{G3}::test_nothing_that_a_client_hands_out_shows_it"),
     Mutant("a secret is pickled", "wire.py",
            'return Secret, ("",)', "return Secret, (self._value,)", f"{G3}::test_what_is_pickled_leaves_the_token_behind"),
-    Mutant("a header on its way is shown in tracebacks", HTTP,
-           "        return \"'***'\"", "        return str.__repr__(self)", f"{G3}::test_an_interrupt_on_the_way_shows_nothing"),
+    Mutant("a header on its way is shown in tracebacks", SENDER,
+           "raise failure.with_traceback(None)", "raise failure", f"{G3}::test_an_interrupt_on_the_way_shows_nothing"),
+    Mutant("the token is printed with what is sent", CONNECTION,
+           "self.debuglevel = 0  #", "#", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
+    Mutant("the token goes to a proxy in the clear", ENVIRONMENT,
+           "if self.forwards and request.token is not None:", "if False:", f"{PROXIES}::TestProxies::test_no_proxy_is_sent_the_token_in_the_clear"),
+    Mutant("what is on this machine is asked for through a proxy", ENVIRONMENT,
+           "if trusted and not is_loopback(url):", "if trusted:",
+           f"{PROXIES}::TestProxies::test_for_what_is_on_this_machine_no_proxy_of_the_environment_is_asked"),
+    Mutant("a percent sign in a host is decoded", PREPARED,
+           "s\\\\%]+)", "s\\\\]+)", f"{ATTACKS}::TestAnswers::test_a_percent_sign_in_a_host_is_not_decoded"),
+    Mutant("an address may hide in another", URLS,
+           "address.packed[0] >> 5 != 1 or ", "", "tests/protocol/test_urls.py"),
     Mutant("a server's answer without sense is shown in tracebacks", DIALECT,
            "failure = error.with_traceback(None)", "failure = error", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
     # ---- G4: deadlines
@@ -135,9 +155,9 @@ MUTANTS = (
            f"{G4}::test_whatever_takes_how_long_the_deadline_holds"),
     Mutant("a retry waits beyond the deadline", LIFECYCLE,
            "now + delay >= life.terms.deadline:", "False:", f"{G4}::test_whatever_takes_how_long_the_deadline_holds"),
-    Mutant("each receive has the time of all", EXCHANGE,
-           "        sock.settimeout(self.left())\n        data: bytes", "        sock.settimeout(5)\n        data: bytes",
-           f"{G4}::test_no_call_outlives_its_deadline[gets-poll]"),
+    Mutant("each receive has the time of all", ANSWER,
+           "            self._sock.settimeout(exchange.left())", "            self._sock.settimeout(5)",
+           f"{G4}::test_no_call_outlives_its_deadline"),
     Mutant("a result that is there at the deadline is thrown away", LIFECYCLE,
            "if snapshot.is_terminal and not (tried and stopped):", "if False:", f"{G4}::test_a_result_that_is_there_at_the_deadline_is_returned"),
     Mutant("at the deadline nothing is canceled", LIFECYCLE,
@@ -163,9 +183,9 @@ MUTANTS = (
     Mutant("a CR alone ends no line", "protocol/sse.py",
            '_LINE_END = re.compile(rb"\\r\\n?|\\n")', '_LINE_END = re.compile(rb"\\r\\n|\\n")', G7),
     # ---- G10: memory
-    Mutant("an answer of any length is held", BODY,
+    Mutant("an answer of any length is held", DECODING,
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
-    Mutant("gzip is unpacked all at once", HTTP,
+    Mutant("gzip is unpacked all at once", DECODING,
            "_PIECE = 256 * 1024", "_PIECE = 256 * 1024 * 1024", f"{G10}::test_noise_on_a_stream_takes_no_memory"),
     Mutant("a message is as long as the answer", "protocol/strict_json.py",
            'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
@@ -196,10 +216,63 @@ MUTANTS = (
            "self._network = self._network or RequestsTransport()", "self._network = RequestsTransport()",
            f"{G14}::test_threads_that_begin_together_share_one_transport"),
     # ---- G15: the transport's contract
-    Mutant("a request that was sent is called unsent", "transports/errors.py",
-           "processed=exchange.sent)", "processed=False)", G15),
-    Mutant("a body that is cut passes for whole", HTTP,
+    Mutant("a request that was sent is called unsent", FAILURES,
+           "processed=sent)", "processed=False)", G15),
+    Mutant("a body that is cut passes for whole", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass", G15),
-    Mutant("a gzip that is cut passes for whole", HTTP,
-           'raise Cut("its gzip ended early")', "pass", G15),
+    Mutant("a gzip that is cut passes for whole", DECODING,
+           'raise Cut(f"its {self._coding} ended early")', "pass", G15),
+    Mutant("a length that is no number is ignored", DECODING,
+           "if lengths or not (number.isascii() and number.isdecimal() and len(number) < 19):", "if lengths:", G15),
+    Mutant("headers may be as long as they like", ANSWER,
+           "if answer.headers is None and self._head > HEAD_LIMIT:", "if False:", G15),
+    Mutant("early hints are taken for the answer", ANSWER,
+           "if self.status >= 200:", "if self.status >= 102:", G15),
+    Mutant("a connection that carries more than its answer is used again", ANSWER,
+           "connection.is_spoiled = True", "pass", G15),
+    Mutant("what came during an upload is not looked at", CONNECTION,
+           "if wait_for_read(sock, 0) and _has_answered(sock, exchange):", "if False:",
+           f"{ATTACKS}::TestEarlyAnswers::test_a_refusal_is_heard_while_the_upload_is_under_way"),
+    Mutant("a refusal under TLS is lost", CONNECTION,
+           "except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):", "except BrokenPipeError:",
+           f"{ATTACKS}::TestEarlyAnswers::test_a_server_that_goes_away_during_an_upload_may_have_processed_it"),
+    Mutant("TLS within TLS has the deadline for each record", CONNECTION,
+           "return _Timed(outer, self) if tunnels else outer", "return outer",
+           f"{ATTACKS}::TestTLSWithinTheTLSOfAProxy::test_a_handshake_that_drips_is_held_to_the_deadline"),
+    Mutant("what waits within TLS is not seen", CONNECTION,
+           "return bool(sock.incoming.pending or sock.sslobj.pending())", "return False",
+           f"{ATTACKS}::TestTLSWithinTheTLSOfAProxy::test_a_second_answer_in_one_piece_with_the_first_is_not_the_next_one"),
+    Mutant("a body that TLS did not end passes for whole", ANSWER,
+           "sock.suppress_ragged_eofs = False", "pass",
+           f"{ATTACKS}::TestTLS::test_a_body_that_only_the_connection_ends_is_cut_where_tls_did_not_end"),
+    Mutant("a certificate that a server wants is a connection that broke", FAILURES,
+           'if progress.fresh and phase in ("send", "wait") and _refuses_our_certificate(cause):', "if False:",
+           f"{ATTACKS}::TestTLS::test_a_server_that_wants_a_certificate_of_ours_has_processed_nothing"),
+    Mutant("an adapter sends again by itself", CONNECTION,
+           "options.update(retries=_ONCE, pool_timeout=exchange.left())", "options.update(pool_timeout=exchange.left())",
+           f"{BLOCKING}::TestSessions::test_other_retries_of_an_adapter_are_not_done"),
+    Mutant("a free connection is waited for without end", CONNECTION,
+           "options.update(retries=_ONCE, pool_timeout=exchange.left())", "options.update(retries=_ONCE)",
+           f"{BLOCKING}::TestSessions::test_a_blocking_pool_without_a_free_connection_is_waited_for_until_the_deadline"),
+    Mutant("every address of a host has the whole limit", CONNECTION,
+           "left and left / (len(addresses) - number)", "left",
+           f"{BLOCKING}::TestConnecting::test_the_addresses_of_a_host_are_tried_in_turn_within_one_limit"),
+    Mutant("recorders are gone past", CONNECTION,
+           "return DeadlineConnection if current is HTTPConnection else current", "return DeadlineConnection",
+           f"{TOOLS}::TestRecorders::test_vcrpy_records_plays_and_lets_nothing_out_that_it_has_not"),
+    Mutant("mocks of sessions are gone past", SENDER,
+           "response = self._session.send(", "self._session.headers = None\n        response = requests.Session.send(_own_session(), ",
+           f"{TOOLS}::TestMocks::test_the_adapter_of_requests_mock"),
+    Mutant("a redirect is looked up", SENDER,
+           "if response.is_redirect:", "if False:",
+           f"{BLOCKING}::TestSessions::test_a_redirect_is_given_as_it_came_and_its_target_is_not_looked_up"),
+    Mutant("a cache answers a poll", PREPARED,
+           'headers.setdefault("Cache-Control", "no-store")', "pass",
+           f"{TOOLS}::TestSessions::test_a_cached_session_gives_no_old_answers"),
+    Mutant("a token that cannot be sent is shown", PREPARED,
+           "if request.token is not None and not _IS_VALUE(request.token.reveal()):", "if False:",
+           f"{BLOCKING}::TestItself::test_a_token_that_cannot_be_sent_is_not_shown"),
+    Mutant("an adapter that repeats posts is used", ADAPTER,
+           "    if not retries.allowed_methods or", "    if False and",
+           f"{BLOCKING}::TestSessions::test_an_adapter_that_repeats_posts_is_refused"),
 )  # fmt: skip
