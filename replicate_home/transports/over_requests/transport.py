@@ -23,7 +23,7 @@ class RequestsTransport:
     tracing see it. Of a ``session`` that is given, its proxies, verify, cert, adapters and hooks count, not its auth,
     cookies, params or headers, and it is not closed; it is also the way to a proxy or a client certificate. Its
     adapters get connections that obey deadlines, unless they make their own kind of pool: then a deadline holds for
-    each wait for the server, not for a server that drips. An adapter that would repeat a POST by itself is a ValueError.
+    each wait for the server, not for a server that drips. An adapter that would itself repeat a POST is a ValueError.
 
     ``Request.connect`` bounds connecting over all addresses of a host together with proxies and TLS. The name look-up
     is the system's and obeys no deadline. An answer's chunk sizes are read as http.client reads them, which takes
