@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import assert_never
 
-from ..clock import Clock
+from ..clock import Clock, at_rest, at_work
 from ..exceptions import ProtocolError, TransportError
 from ..lifecycle.life import News
 from ..lifecycle.machine import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
@@ -56,6 +56,7 @@ class Drive:
 
     def step(self) -> State:
         """Do what the state says, once; on any exception leave, and let it pass."""
+        at_work(self._clock)
         try:
             return self._become(self.state, self._advance(self.state))
         except BaseException as error:
@@ -66,6 +67,9 @@ class Drive:
             if self.state.life.snapshot is not None:
                 error.add_note(f"while waiting for prediction {self.state.life.snapshot.id}")
             raise
+        finally:
+            if isinstance(self.state, Settled):
+                at_rest(self._clock)
 
     def leave(self) -> None:
         """The caller goes: close the stream and cancel what is ours. Leaving while leaving is over at once."""

@@ -15,13 +15,14 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
 
 import attrs
 
-from ..clock import SYSTEM_CLOCK, Clock, FakeClock
+from ..clock import SYSTEM_CLOCK, Clock, FakeClock, NotYet
 from ..exceptions import ReplicateHomeError, RequestTimeout
 from ..threads import ThreadPool
 from ..wire import Body, Request, Response
@@ -91,13 +92,22 @@ class Emulator:
         Raises ``RequestTimeout`` at ``deadline`` (a time on the clock) and ``Disconnected`` when ``line`` is closed.
         """
         exchange = Exchange.of(request, deadline, line)
-        status = None
+        return self._handle(exchange, partial(self._route, exchange))
+
+    def _handle(self, exchange: Exchange, ask: Callable[[], Response | Answer]) -> Answer:
         try:
-            response, body = self._answer(exchange)
-            status = response.status
-            return response, body
-        finally:
-            self.requests.append(Handled(request.method, exchange.path, status))
+            response, body = self._answer(exchange, ask)
+        except NotYet as later:
+            later.again = partial(self._handle, exchange, later.again or ask)
+            raise
+        except BaseException:
+            self._log(exchange, None)
+            raise
+        self._log(exchange, response.status)
+        return response, body
+
+    def _log(self, exchange: Exchange, status: int | None) -> None:
+        self.requests.append(Handled(exchange.request.method, exchange.path, status))
 
     def close(self) -> None:
         """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""
@@ -122,10 +132,10 @@ class Emulator:
 
     # -- from request to route
 
-    def _answer(self, exchange: Exchange) -> Answer:
+    def _answer(self, exchange: Exchange, ask: Callable[[], Response | Answer]) -> Answer:
         headers = _rate_headers(exchange)
         try:
-            answer = self._route(exchange)
+            answer = ask()
             response, body = answer if isinstance(answer, tuple) else (answer, None)
             return attrs.evolve(response, headers={**headers, **response.headers}), body
         except Problem as problem:
@@ -187,8 +197,16 @@ class Emulator:
             self._threads.submit(record.run.work)
         if hold is None:
             return Response(201, _JSON, _dump(record.as_created(exchange.origin)))
+        return self._held(exchange, record, self.clock.now() + hold)
+
+    def _held(self, exchange: Exchange, record: Record, until: float) -> Response:
+        """The answer to a create once its end can be seen, or at ``until``."""
         headers = {**_JSON, "preference-applied": "wait"}
-        self._hold(exchange, record.run, math.inf, hold)
+        try:
+            self._hold(exchange, record.run, math.inf, until)
+        except NotYet as later:  # created it is; what is asked again is how far it has come
+            later.again = partial(self._held, exchange, record, until)
+            raise
         if record.has_ended():
             return Response(201, headers, _dump(record.now(exchange.origin)))
         # The official clients tell by "starting" that the output is not all there; "processing" they take for the end.
@@ -226,9 +244,8 @@ class Emulator:
         self.calls.append(Call(model.name, given, id))
         return record
 
-    def _hold(self, exchange: Exchange, run: Run, changes: float, seconds: float) -> None:
-        """Wait for so many ``changes``, no longer than ``seconds`` and no longer than the caller does."""
-        until = self.clock.now() + seconds
+    def _hold(self, exchange: Exchange, run: Run, changes: float, until: float) -> None:
+        """Wait for so many ``changes``, not beyond ``until`` and no longer than the caller does."""
         came = run.wait(changes, min(until, exchange.deadline), exchange.line)
         if not came and exchange.deadline < until:
             raise RequestTimeout(
