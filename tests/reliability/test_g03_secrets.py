@@ -22,6 +22,7 @@ import attrs
 import pytest
 
 from replicate_home import (
+    AuthenticationError,
     Client,
     ConnectFailed,
     CreateOutcomeUnknown,
