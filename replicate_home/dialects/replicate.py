@@ -13,9 +13,11 @@ from typing import Any
 import attrs
 
 from ..protocol import urls
+from ..protocol.redaction import without_frames
 from ..records.prediction import Snapshot
+from ..version import USER_AGENT
 from ..wire import Request, Response, Secret
-from .base import USER_AGENT, Create, checked_id, checked_snapshot, encode_json, parse_prediction, without_frames
+from .base import Create, checked_id, checked_snapshot, encode_json, parse_prediction
 
 BASE_URL = "https://api.replicate.com/v1"
 SHORTEST_CANCEL_AFTER = 5

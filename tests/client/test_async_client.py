@@ -37,6 +37,7 @@ from replicate_home import (
     PredictionTimeout,
     ReplicateHomeError,
     Response,
+    Snapshot,
     StatusEvent,
     Stream,
     StreamInterrupted,
@@ -98,7 +99,7 @@ class TestInStep:
 
         def note(client, call, *, delivers):
             seen.append((attrs.asdict(call, recurse=False), delivers))
-            raise ModelError("enough")
+            raise ModelError("enough", prediction=Snapshot({"id": "p1"}))
 
         monkeypatch.setattr(kind, "_stream", note)
 

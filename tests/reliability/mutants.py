@@ -37,6 +37,7 @@ class Mutant:
 LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
+REDACTION = "protocol/redaction.py"
 DRIVE, STREAMS = "drivers/drive.py", "client/outputs/streams.py"
 CONNECTION, EXCHANGE = "transports/over_requests/deadline_connection.py", "transports/exchange.py"
 BODY, HTTP = "transports/response_body.py", "transports/http1.py"
@@ -124,7 +125,7 @@ MUTANTS = (
            'return Secret, ("",)', "return Secret, (self._value,)", f"{G3}::test_what_is_pickled_leaves_the_token_behind"),
     Mutant("a header on its way is shown in tracebacks", HTTP,
            "        return \"'***'\"", "        return str.__repr__(self)", f"{G3}::test_an_interrupt_on_the_way_shows_nothing"),
-    Mutant("a server's answer without sense is shown in tracebacks", DIALECT,
+    Mutant("a server's answer without sense is shown in tracebacks", REDACTION,
            "failure = error.with_traceback(None)", "failure = error", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
     # ---- G4: deadlines
     Mutant("the last look takes its time", POLICY,
@@ -167,7 +168,7 @@ MUTANTS = (
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
     Mutant("gzip is unpacked all at once", HTTP,
            "_PIECE = 256 * 1024", "_PIECE = 256 * 1024 * 1024", f"{G10}::test_noise_on_a_stream_takes_no_memory"),
-    Mutant("a message is as long as the answer", "protocol/strict_json.py",
+    Mutant("a message is as long as the answer", REDACTION,
            'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
            f"{G10}::test_the_message_of_an_error_is_short_whatever_came"),
     Mutant("an event may have any length", "protocol/sse.py",

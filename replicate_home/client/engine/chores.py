@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ...dialects import Dialect, Replicate
-from ...dialects.base import WrongPrediction, checked_id, without_frames
+from ...dialects.base import WrongPrediction, checked_id
 from ...dialects.refs import ModelRef
 from ...exceptions import PermissionDenied, ProtocolError, ReplicateHomeError
 from ...lifecycle.life import Terms
 from ...lifecycle.machine import Settled, State, plain
 from ...protocol import urls
-from ...protocol.strict_json import excerpt, parse_json
+from ...protocol.redaction import excerpt, without_frames
+from ...protocol.strict_json import parse_json
 from ...records.prediction import Snapshot
 from ...wire import Request, Response
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...dialects import Replicate
-from ...dialects.base import without_frames
 from ...exceptions import ProtocolError
 from ...lifecycle.life import Terms
+from ...protocol.redaction import without_frames
 from ...protocol.strict_json import parse_json
 from ...wire import Response
 from ..engine.chores import Chore, exchange

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from ...exceptions import ProtocolError, ReplicateHomeError
+from ...records.parsing import parse
 from ...records.prediction import PredictionFields, Snapshot
 from ..engine.settings import DEFAULT, TimeoutOption
 from ..outputs.results import Result
@@ -33,7 +34,7 @@ class PredictionFacts(PredictionFields):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """A prediction from the API's JSON, as :meth:`to_dict` gave it; it belongs to no client."""
-        return cls(Snapshot.parse(dict(data)))
+        return cls(parse(Snapshot, dict(data)))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -187,7 +188,7 @@ class PageFacts:
 
     def __init__(self, client: Any, data: Mapping[str, Any], handle: type[PredictionFacts]) -> None:
         self._client = client
-        self.results: list[Any] = [handle(Snapshot.parse(item), client, "replicate") for item in data["results"]]
+        self.results: list[Any] = [handle(parse(Snapshot, item), client, "replicate") for item in data["results"]]
         self.next: str | None = data.get("next")
         self.previous: str | None = data.get("previous")
 
