@@ -72,7 +72,7 @@ class PredictionFields(Record, noun="a prediction"):
     __slots__ = ()
 
     id = field(str, "The server's name for this prediction.", required=True)
-    status = converted(_status, "The server's word, a :class:`Status` where it is a known one.")
+    status = converted(_status, "The server's word, a :class:`Status` where it is a known one.", default="None")
     model = field(str, "``owner/name``.", checked=False)
     version = field(str, "The version's id, or ``hidden`` for an official model.", checked=False)
     input: Field[Mapping[str, Any]] = field(dict, "The input as the server recorded it.", default={})
@@ -91,7 +91,7 @@ class PredictionFields(Record, noun="a prediction"):
     deadline = field(str, "When the server will stop it by itself, as the server wrote it.", checked=False)
     deployment = field(str, "The deployment that ran it, or None.", checked=False)
     source = field(str, "``web`` or ``api``.", checked=False)
-    data_removed = converted(bool, "Whether the server has thrown away input, output and logs.")
+    data_removed = converted(bool, "Whether the server has thrown away input, output and logs.", default=False)
     webhook = field(str, "Where the server reports to.", checked=False)
     webhook_events_filter: Field[list[str] | None] = field(list, "Which events it reports.", checked=False)
 
