@@ -27,7 +27,7 @@ PURE_PARTS = sorted(name for name, layer in LAYERS.items() if layer <= 1 and nam
 # email.utils and ipaddress are imported late, for the one date and the few addresses that have to be understood.
 PURE = {
     "__future__", "collections.abc", "datetime", "difflib", "email.utils", "enum", "functools", "ipaddress", "json",
-    "math", "re", "typing", "urllib.parse", "attrs",
+    "math", "re", "types", "typing", "urllib.parse", "attrs",
 }  # fmt: skip
 HTTP_LIBRARIES = {"requests", "urllib3", "aiohttp"}
 EXTRAS = {

@@ -104,18 +104,28 @@ class Record:
         return self.to_dict()
 
 
-def fault_in(record: type[Record], data: Any) -> str | None:
-    """What keeps ``data`` from being the JSON of such a record, in words; None where nothing does."""
+def fault_in(record: type[Record], data: Any, inside: bool = False) -> str | None:
+    """What keeps ``data`` from being the JSON of such a record, in words; None where nothing does.
+
+    A record ``inside`` of another may be sent in part, without the fields that it is known by.
+    """
     if not isinstance(data, dict):
         return f"expected {record._noun} (a JSON object), got {kind_of(data)}"
     for name, plain, field in record._checked:
         value = data.get(name)
         if value and type(value) is plain:
             continue  # the usual case, and all that most fields cost
-        fault = field.fault_in(value, record._noun)
-        if fault is not None:
-            return fault
+        if not value and field.required and not inside:
+            return f"expected {record._noun}, got an object without {name!r}"
+        wrong = None if value is None else field.kind.wrong(value)
+        if wrong is not None:
+            return f"{record._noun}'s {name!r}{wrong}"
     return None
+
+
+def fault_in_list(record: type[Record], data: Any) -> str | None:
+    """What keeps ``data`` from being a JSON list of such records, in words that follow its name."""
+    return _wrong_list(partial(_wrong_record, record, False), data)
 
 
 # ---- declaring fields ---------------------------------------------------------------------------------------
@@ -127,22 +137,13 @@ class DeclaredField(Field[T_co]):
     def __init__(
         self, kind: Kind, doc: str, *, default: Any = None, required: bool = False, checked: bool = True
     ) -> None:
-        self.name = ""
         self.kind, self.doc, self.default = kind, doc, default
         self.required, self.checked = required, checked and kind.wrong is not _never_wrong
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
         read = _reader(name, self.kind.read, self.default)
         read.__name__, read.__doc__ = name, self.doc
         _Property.__init__(self, read)
-
-    def fault_in(self, value: Any, noun: str) -> str | None:
-        """What keeps ``value`` from standing in this field of ``noun``; None where nothing does."""
-        wrong = None if value is None else self.kind.wrong(value)
-        if wrong is not None:
-            return f"{noun}'s {self.name!r}{wrong}"
-        return f"expected {noun}, got an object without {self.name!r}" if self.required and not value else None
 
 
 @overload
@@ -206,13 +207,15 @@ def _kind(kind: type[Any]) -> Kind:
     if kind is object:
         return Kind(_never_wrong)
     if issubclass(kind, Record):
-        return Kind(partial(_wrong_record, kind), kind)
+        return Kind(partial(_wrong_record, kind, True), kind)
     return Kind(partial(_wrong_type, kind), plain=kind)
 
 
 def _list_of(item: Kind) -> Kind:
     one = item.read
-    return Kind(partial(_wrong_list, item), list if one is None else lambda values: [one(value) for value in values])
+    return Kind(
+        partial(_wrong_list, item.wrong), list if one is None else lambda values: [one(value) for value in values]
+    )
 
 
 def _never_wrong(_: Any) -> None:
@@ -226,20 +229,19 @@ def _wrong_type(kind: type[Any], value: Any) -> str | None:
     return f" should be {_WANTED[kind]}, got {kind_of(value)}"
 
 
-def _wrong_record(record: type[Record], value: Any) -> str | None:
-    fault = _wrong_type(dict, value)
-    if fault is None and (nested := fault_in(record, value)) is not None:
-        return f": {nested}"
-    return fault
+def _wrong_record(record: type[Record], inside: bool, value: Any) -> str | None:
+    fault = fault_in(record, value, inside)
+    return None if fault is None else f": {fault}"
 
 
-def _wrong_list(item: Kind, values: Any) -> str | None:
-    fault = _wrong_type(list, values)
-    for number, value in enumerate(values if fault is None else ()):
-        wrong = item.wrong(value)
-        if wrong is not None:
-            return f"[{number}]{wrong}"
-    return fault
+def _wrong_list(wrong: Callable[[Any], str | None], values: Any) -> str | None:
+    if not isinstance(values, list):
+        return _wrong_type(list, values)
+    for number, value in enumerate(values):
+        fault = wrong(value)
+        if fault is not None:
+            return f"[{number}]{fault}"
+    return None
 
 
 def _wrong_time(value: Any) -> str | None:
