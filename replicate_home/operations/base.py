@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import EllipsisType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import attrs
@@ -16,19 +16,10 @@ from ..records.page import PageFields
 from ..wire import Response, Upload
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 Cursor = str | EllipsisType | None
 """Which page of a list: ``...`` for the first, or the ``next`` or ``previous`` of a page; None, where a list ends, is
 none."""
-
-
-class Reader(Protocol[T_co]):
-    """Makes a result of a successful response."""
-
-    def __call__(self, response: Response, base_url: str, /) -> T_co:
-        """The result in a response of the API at ``base_url``; raises :class:`ProtocolError` where there is none."""
-        ...
 
 
 @attrs.frozen
@@ -44,8 +35,8 @@ class Operation(Generic[T]):
     name: str
     method: str
     path: str
-    reader: Reader[T] = attrs.field(repr=False)
-    query: Mapping[str, str] = attrs.field(factory=dict)
+    reader: Callable[[Response], T] = attrs.field(repr=False)
+    query: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a download's has a signature
     json: Any = attrs.field(default=None, repr=False)
     body: bytes | Upload | None = attrs.field(default=None, repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict)
@@ -58,13 +49,14 @@ class Operation(Generic[T]):
         """The path with its query, or the URL of a page; raises :class:`InvalidInput` for a page of another server."""
         if self.path.startswith("/"):
             return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
-        if urls.origin(self.path) != urls.origin(base_url):
+        url = _at(base_url, self.path)
+        if url is None:
             raise InvalidInput(f"the cursor leads to another server than {base_url}: {_shown(self.path)}")
-        return self.path
+        return url
 
-    def read(self, response: Response, base_url: str) -> T:
-        """The result in a response of the API at ``base_url``; raises :class:`ProtocolError` where there is none."""
-        return without_frames(lambda: self.reader(response, base_url))
+    def read(self, response: Response) -> T:
+        """The result in a successful response; raises :class:`ProtocolError` where there is none."""
+        return without_frames(lambda: self.reader(response))
 
 
 def page_at(cursor: Cursor, path: str) -> str:
@@ -80,21 +72,34 @@ def page_at(cursor: Cursor, path: str) -> str:
     return cursor
 
 
-def following(page: PageFields[Any], seen: set[str]) -> str | None:
-    """The cursor of the page after this one, None at the end; it is noted as ``seen``.
+def following(page: PageFields[Any], base_url: str, seen: set[str]) -> str | None:
+    """The cursor of the page after this one, None at the end; it is added to ``seen``.
 
-    Raises :class:`ProtocolError` where it was seen before, for the list would never end.
+    Raises :class:`ProtocolError` where it leads to another server than the API, or was seen before: such a list could
+    not be trusted, or would not end.
     """
-    if page.next in seen:
-        raise ProtocolError(f"the list leads in a circle: {_shown(page.next)} came before")
-    if page.next is not None:
-        seen.add(page.next)
-    return page.next
+    cursor = page.next
+    if cursor is None:
+        return None
+    if _at(base_url, cursor) is None:
+        raise ProtocolError(f"the next page of a list should be at the API itself, got {_shown(cursor)}")
+    if cursor in seen:
+        raise ProtocolError(f"the list leads in a circle: {_shown(cursor)} came before")
+    seen.add(cursor)
+    return cursor
 
 
 def given(**values: Any) -> dict[str, Any]:
     """Those that are not None."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _at(base_url: str, url: str) -> str | None:
+    """The URL of a page, None where it is at another server; https, though some lists say http of the same host."""
+    home = urls.origin(base_url)
+    if home is not None and home[0] == "https" and url.startswith("http://"):
+        url = url.replace("http://", "https://", 1)
+    return url if home is not None and urls.origin(url) == home else None
 
 
 def _shown(url: str) -> str:

@@ -9,7 +9,7 @@ from ..records.model import VersionFields
 from ..records.page import PageFields
 from .base import Cursor, Operation, given, page_at
 from .names import DeploymentName, ModelName, checked_id, owner_and_name
-from .readers import Accepted, One, Page
+from .readers import One, Page, accepted
 
 
 def list_deployments(cursor: Cursor = ...) -> Operation[PageFields[DeploymentFields]]:
@@ -67,7 +67,7 @@ def update_deployment(
 
 def delete_deployment(deployment: DeploymentName, name: str | None = None) -> Operation[bool]:
     """Delete a deployment, which must have been idle for a while; True once the API has accepted it."""
-    return Operation("deployments.delete", "DELETE", _path(deployment, name), Accepted())
+    return Operation("deployments.delete", "DELETE", _path(deployment, name), accepted)
 
 
 def _path(deployment: DeploymentName, name: str | None) -> str:

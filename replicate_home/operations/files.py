@@ -7,7 +7,7 @@ from ..records.page import PageFields
 from ..wire import Upload
 from .base import Cursor, Operation, page_at
 from .names import checked_id
-from .readers import Accepted, Content, One, Page
+from .readers import One, Page, accepted, content
 
 
 def create_file(form: bytes | Upload, content_type: str) -> Operation[File]:
@@ -28,7 +28,7 @@ def get_file(file_id: str) -> Operation[File]:
 
 def delete_file(file_id: str) -> Operation[bool]:
     """Delete an uploaded file; True once the API has accepted it."""
-    return Operation("files.delete", "DELETE", _path(file_id), Accepted())
+    return Operation("files.delete", "DELETE", _path(file_id), accepted)
 
 
 def download_file(file_id: str, *, owner: str, expiry: int, signature: str) -> Operation[bytes]:
@@ -37,7 +37,7 @@ def download_file(file_id: str, *, owner: str, expiry: int, signature: str) -> O
     ``owner`` is the account that uploaded it, ``expiry`` until when the signature holds, in seconds since 1970.
     """
     query = {"owner": owner, "expiry": str(expiry), "signature": signature}
-    return Operation("files.download", "GET", f"{_path(file_id)}/download", Content(), query=query, streams=True)
+    return Operation("files.download", "GET", f"{_path(file_id)}/download", content, query=query, streams=True)
 
 
 def _path(file_id: str) -> str:

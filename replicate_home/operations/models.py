@@ -10,7 +10,7 @@ from ..records.page import PageFields
 from ..records.prediction import Snapshot
 from .base import Cursor, Operation, given, page_at
 from .names import ModelName, model_and_version, owner_and_name
-from .readers import Accepted, One, Page, Text
+from .readers import One, Page, accepted, text
 
 
 def list_models(
@@ -101,14 +101,14 @@ def update_model(
 
 def delete_model(model: ModelName, name: str | None = None) -> Operation[bool]:
     """Delete a private model that has no versions any more; True once the API has accepted it."""
-    return Operation("models.delete", "DELETE", _path(model, name), Accepted(), missing=ModelNotFound)
+    return Operation("models.delete", "DELETE", _path(model, name), accepted, missing=ModelNotFound)
 
 
 def get_readme(model: ModelName, name: str | None = None) -> Operation[str]:
     """A model's README, in Markdown."""
     headers = {"Accept": "text/plain"}
     path = f"{_path(model, name)}/readme"
-    return Operation("models.readme.get", "GET", path, Text(), headers=headers, missing=ModelNotFound)
+    return Operation("models.readme.get", "GET", path, text, headers=headers, missing=ModelNotFound)
 
 
 def list_examples(
@@ -139,7 +139,7 @@ def delete_version(model: ModelName, version: str | VersionFields | None = None)
     It may take some minutes.
     """
     path = _version_path(model, version)
-    return Operation("models.versions.delete", "DELETE", path, Accepted(), missing=ModelNotFound)
+    return Operation("models.versions.delete", "DELETE", path, accepted, missing=ModelNotFound)
 
 
 def _path(model: ModelName, name: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The ways in which a response is read: values too, so that operations can be compared."""
+"""The ways in which a response is read. They can be compared, so that operations can."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 import attrs
 
 from ..exceptions import ProtocolError
-from ..protocol import urls
 from ..protocol.redaction import excerpt
 from ..protocol.strict_json import parse_json
 from ..records.base import Record
@@ -25,7 +24,7 @@ class One(Generic[R]):
     kind: type[R]
     id: str | None = None
 
-    def __call__(self, response: Response, _: str, /) -> R:
+    def __call__(self, response: Response) -> R:
         """The record in the response."""
         found = parse(self.kind, parse_json(response.body))
         if self.id is not None and found["id"] != self.id:
@@ -39,48 +38,32 @@ class All(Generic[R]):
 
     kind: type[R]
 
-    def __call__(self, response: Response, _: str, /) -> list[R]:
+    def __call__(self, response: Response) -> list[R]:
         """The records in the response."""
         return parse_list(self.kind, parse_json(response.body))
 
 
 @attrs.frozen
 class Page(Generic[R]):
-    """One page of a list, which leads to other pages of the same server only."""
+    """One page of a list."""
 
     kind: type[R]
 
-    def __call__(self, response: Response, base_url: str, /) -> PageFields[R]:
+    def __call__(self, response: Response) -> PageFields[R]:
         """The page in the response."""
-        page = parse_page(self.kind, parse_json(response.body))
-        for name, url in (("next", page.next), ("previous", page.previous)):
-            if url is not None and urls.origin(url) != urls.origin(base_url):
-                raise ProtocolError(f"a page's {name!r} should be at the API itself, got {excerpt(url, 100)!r}")
-        return page
+        return parse_page(self.kind, parse_json(response.body))
 
 
-@attrs.frozen
-class Text:
-    """Text as it is."""
-
-    def __call__(self, response: Response, _: str, /) -> str:
-        """The body of the response."""
-        return response.body.decode("utf-8", "replace")
+def text(response: Response) -> str:
+    """The body as text."""
+    return response.body.decode("utf-8", "replace")
 
 
-@attrs.frozen
-class Content:
-    """Bytes as they are."""
-
-    def __call__(self, response: Response, _: str, /) -> bytes:
-        """The body of the response."""
-        return response.body
+def content(response: Response) -> bytes:
+    """The body as it is."""
+    return response.body
 
 
-@attrs.frozen
-class Accepted:
-    """Whether it was done, or will be: no response but a successful one is read."""
-
-    def __call__(self, _: Response, __: str, /) -> bool:
-        """True."""
-        return True
+def accepted(_: Response) -> bool:
+    """True, for it was done or will be: only successful responses are read."""
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..exceptions import ProtocolError
-from .base import Record, fault_in, fault_in_list, kind_of
+from .base import Record, fault_in, fault_in_list
 from .page import PageFields
 
 R = TypeVar("R", bound=Record)
@@ -19,21 +19,19 @@ def parse(kind: type[R], data: Any) -> R:
     return kind(data)
 
 
-def parse_list(kind: type[R], data: Any, what: str = "the list") -> list[R]:
+def parse_list(kind: type[R], data: Any) -> list[R]:
     """The records in a JSON list; raises :class:`ProtocolError` naming the item and the field that is wrong."""
     fault = fault_in_list(kind, data)
     if fault is not None:
-        raise ProtocolError(f"{what}{fault}")
+        raise ProtocolError(f"the list{fault}")
     return [kind(item) for item in data]
 
 
 def parse_page(kind: type[R], data: Any) -> PageFields[R]:
     """One page of a list of records; raises :class:`ProtocolError` naming what is wrong."""
-    if not isinstance(data, dict) or "results" not in data:
-        raise ProtocolError(f"expected a page (a JSON object with 'results'), got {kind_of(data)}")
-    for name in ("next", "previous"):
-        if not isinstance(data.get(name), (str, type(None))):
-            raise ProtocolError(f"a page's {name!r} should be a string, got {kind_of(data[name])}")
-    rest = {name: value for name, value in data.items() if name not in ("results", "next", "previous")}
-    results = parse_list(kind, data["results"], "a page's 'results'")
-    return PageFields(results, data.get("next"), data.get("previous"), rest)
+    fault = fault_in(PageFields, data)
+    if fault is None and (wrong := fault_in_list(kind, data.get("results"))) is not None:
+        fault = f"a page's 'results'{wrong}"
+    if fault is not None:
+        raise ProtocolError(fault)
+    return PageFields(data, kind)

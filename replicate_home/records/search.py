@@ -50,7 +50,7 @@ class SearchResults(Record, noun="search results"):
 
     __slots__ = ()
 
-    query = field(str, "What was searched for.", default="")
+    query = field(str, "What was searched for.", required=True)
     models = many(FoundModel, "Models that fit.")
     collections = many(FoundCollection, "Collections that fit.")
     pages = many(FoundPage, "Pages of the documentation that fit.")
