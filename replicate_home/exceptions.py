@@ -169,7 +169,7 @@ class ModelNotFound(NotFound):
 
 
 class InvalidInput(APIError, ValueError):
-    """A value that cannot be accepted: 400 or 422 from the server, or refused before any request (status 0)."""
+    """400 or 422: the server did not accept the request's content; or a value that is refused before any request."""
 
 
 class RateLimited(APIError):

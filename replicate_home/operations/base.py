@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 
 import attrs
 
+from ..dialects.base import Dialect
 from ..exceptions import InvalidInput, NotFound, ProtocolError
 from ..protocol import urls
 from ..protocol.redaction import excerpt, without_frames, without_query
 from ..records.page import PageFields
-from ..wire import Response, Upload
+from ..wire import Request, Response, Upload
 
 T = TypeVar("T")
 
@@ -54,9 +55,25 @@ class Operation(Generic[T]):
             raise InvalidInput(f"the cursor leads to another server than {base_url}: {_shown(self.path)}")
         return url
 
-    def read(self, response: Response) -> T:
-        """The result in a successful response; raises :class:`ProtocolError` where there is none."""
-        return without_frames(lambda: self.reader(response))
+    def request(self, dialect: Dialect) -> Request:
+        """The request for it; raises :class:`PermissionDenied` where this kind of server has no such operation."""
+        parts: dict[str, Any] = {} if self.body is None else {"body": self.body}
+        target = self.target(dialect.base_url)
+        return dialect.call(
+            self.method, target, json=self.json, headers=self.headers or None, streams=self.streams, **parts
+        )
+
+    def read(self, response: Response, base_url: str) -> T:
+        """The result in a successful response; raises :class:`ProtocolError` where there is none.
+
+        A page that leads to another server than the API at ``base_url`` is none: what follows it could not be trusted.
+        """
+        found = without_frames(lambda: self.reader(response))
+        for name in ("next", "previous") if isinstance(found, PageFields) else ():
+            url = getattr(found, name)
+            if url is not None and _at(base_url, url) is None:
+                raise ProtocolError(f"a page's {name!r} should be at the API itself, got {_shown(url)}")
+        return found
 
 
 def page_at(cursor: Cursor, path: str) -> str:
@@ -69,23 +86,6 @@ def page_at(cursor: Cursor, path: str) -> str:
         raise TypeError(f"a cursor is the next or previous of a page, got {type(cursor).__name__}")
     if urls.origin(cursor) is None:
         raise InvalidInput(f"a cursor is the next or previous of a page, got {_shown(cursor)}")
-    return cursor
-
-
-def following(page: PageFields[Any], base_url: str, seen: set[str]) -> str | None:
-    """The cursor of the page after this one, None at the end; it is added to ``seen``.
-
-    Raises :class:`ProtocolError` where it leads to another server than the API, or was seen before: such a list could
-    not be trusted, or would not end.
-    """
-    cursor = page.next
-    if cursor is None:
-        return None
-    if _at(base_url, cursor) is None:
-        raise ProtocolError(f"the next page of a list should be at the API itself, got {_shown(cursor)}")
-    if cursor in seen:
-        raise ProtocolError(f"the list leads in a circle: {_shown(cursor)} came before")
-    seen.add(cursor)
     return cursor
 
 

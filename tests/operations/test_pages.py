@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,8 @@ import pytest
 
 from replicate_home.exceptions import InvalidInput, ProtocolError
 from replicate_home.operations import collections, deployments, files, models, predictions, trainings
-from replicate_home.operations.base import Operation, following
-from replicate_home.records.base import Record
-from replicate_home.records.page import PageFields
+from replicate_home.operations.base import Operation
+from replicate_home.wire import Response
 
 API = "https://api.replicate.com/v1"
 NEXT = f"{API}/things?cursor=cD0y"
@@ -75,27 +75,20 @@ def test_https_is_asked_where_a_list_says_http_of_the_same_host():
     assert deployments.list_deployments(f"{local}/x").target(local) == f"{local}/x"
 
 
-def page(following: str | None) -> PageFields[Any]:
-    return PageFields({"results": [], "next": following}, Record)
-
-
-def test_pages_are_followed_to_the_end():
-    seen: set[str] = set()
-    assert [following(page(url), API, seen) for url in (NEXT, NEXT + "1", None)] == [NEXT, NEXT + "1", None]
-    assert seen == {NEXT, NEXT + "1"}
-
-
 @pytest.mark.reliability
-@pytest.mark.parametrize("url", ELSEWHERE + NO_CURSOR)
-def test_a_next_page_elsewhere_is_refused(url):
+@EVERY
+@pytest.mark.parametrize("name", ["next", "previous"])
+def test_a_page_that_leads_elsewhere_is_none(ask, name):
     """G3: such a list could not be trusted."""
-    with pytest.raises(ProtocolError, match="should be at the API itself"):
-        following(page(url), API, set())
+    for url in ELSEWHERE + NO_CURSOR:
+        body = json.dumps({"results": [], name: url}).encode()
+        with pytest.raises(ProtocolError, match=f"a page's '{name}' should be at the API itself"):
+            ask().read(Response(200, {}, body), API)
 
 
-def test_a_list_that_leads_in_a_circle_ends():
-    seen: set[str] = set()
-    following(page(NEXT), API, seen)
-    following(page(NEXT + "1"), API, seen)
-    with pytest.raises(ProtocolError, match=r"leads in a circle: 'https://api\.replicate\.com/v1/things' came before"):
-        following(page(NEXT), API, seen)
+@EVERY
+def test_a_page_leads_to_others_of_the_same_server(ask):
+    for url in (NEXT, "http://api.replicate.com/v1/things?cursor=x", "https://API.replicate.com:443/v1/things"):
+        page = ask().read(Response(200, {}, json.dumps({"results": [], "next": url}).encode()), API)
+        assert page.next == url
+        assert ask(page.next).target(API).startswith("https://")
