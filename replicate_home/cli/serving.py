@@ -1,4 +1,4 @@
-"""The emulator as a server of its own, for the command line: it notes every request on stderr."""
+"""The emulator as a server of its own, for the command line: it logs every request on stderr."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from urllib.parse import urlsplit
 
 from ..clock import SYSTEM_CLOCK
 from ..demo import MODELS
-from ..emulator.emulator import Answer, Emulator
+from ..emulator.emulator import Emulator
 from ..emulator.http_server import serve
-from ..emulator.timeline import Line
-from ..wire import Request
+from ..emulator.timeline import Peer
+from ..wire import Body, Request, Response
 
 
-class NotingEmulator(Emulator):
+class LoggingEmulator(Emulator):
     """Writes a line such as ``POST /v1/predictions 201`` for every request that it has answered."""
 
-    def handle(self, request: Request, deadline: float | None = None, line: Line | None = None) -> Answer:
+    def handle(
+        self, request: Request, deadline: float | None = None, peer: Peer | None = None
+    ) -> tuple[Response, Body | None]:
         """As the emulator does, with a line on stderr."""
         status: Any = "not answered"
         try:
-            answer = super().handle(request, deadline, line)
+            answer = super().handle(request, deadline, peer)
             status = answer[0].status
             return answer
         finally:
@@ -36,9 +38,9 @@ def serve_until_stopped(host: str, port: int, announce: Callable[[str], Any]) ->
     """Serve the demo and registered models; ``announce`` is told the address. Ctrl-C or SIGTERM ends it."""
     with (
         contextlib.suppress(KeyboardInterrupt, SystemExit),
-        NotingEmulator(MODELS) as emulator,
-        serve(emulator, host, port) as door,
+        LoggingEmulator(MODELS) as emulator,
+        serve(emulator, host, port) as server,
     ):
-        announce(door.url)
+        announce(server.url)
         while True:
             SYSTEM_CLOCK.sleep(3600)

@@ -11,7 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from .schema import Opener, Signature, read_signature
+from .problems import not_found
+from .schema.kinds import Opener
+from .schema.signature import Signature, read_signature
 from .timeline import LocalRun, Plan
 
 __all__ = ["LocalModel", "LocalRun", "Model", "Models", "local_model"]
@@ -123,7 +125,13 @@ class Models:
     """The models of one server: its own, and those registered for the whole process."""
 
     def __init__(self, own: Mapping[str, Callable[..., Any]] | None = None) -> None:
-        self._own = {name: LocalModel.of(name, function) for name, function in (own or {}).items()}
+        self._own: dict[str, LocalModel] = {}
+        for name, function in (own or {}).items():
+            self.add(name, function)
+
+    def add(self, name: str, function: Callable[..., Any]) -> None:
+        """Serve ``function`` as the model ``name``."""
+        self._own[name] = LocalModel.of(name, function)
 
     def all(self) -> Mapping[str, Model]:
         """Every model by name."""
@@ -137,3 +145,8 @@ class Models:
     def find_version(self, version: str) -> Model | None:
         """The model that has this version."""
         return next((model for model in self.all().values() if version in model.versions), None)
+
+    def missing(self, wanted: str) -> Exception:
+        """What to raise for a model or version that is not here."""
+        known = ", ".join(sorted(self.all())) or "none"
+        return not_found(f"there is no model {wanted!r} on this server. It has: {known}")

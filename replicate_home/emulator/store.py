@@ -12,8 +12,8 @@ from typing import Any
 import attrs
 
 from .files import StoredFile
+from .predictions import StoredPrediction
 from .problems import Problem, not_found
-from .record import Record
 
 PAGE = 100
 KEPT_PREDICTIONS = 10_000
@@ -33,25 +33,25 @@ class Uploaded:
 
 @attrs.frozen
 class Page:
-    """Some of the records, newest first, and the cursors of the pages around them."""
+    """Some of the predictions, newest first, and the cursors of the pages around them."""
 
-    records: list[Record]
+    predictions: list[StoredPrediction]
     previous: str | None
     following: str | None
 
 
-class Shelf:
+class Store:
     """Predictions and uploads by id. Safe to share between threads."""
 
     def __init__(self, seed: int | str) -> None:
         self._seed = seed
         self._lock = threading.RLock()
         self._made = 0
-        self._records: dict[str, Record] = {}
-        self._streams: dict[str, Record] = {}
+        self._predictions: dict[str, StoredPrediction] = {}
+        self._streams: dict[str, StoredPrediction] = {}
         self._uploads: dict[str, Uploaded] = {}
-        self._holding: dict[str, int] = {}  # bytes of output files, by prediction
-        self._held = 0
+        self._file_sizes: dict[str, int] = {}  # bytes of output files, by prediction
+        self._files_size = 0
 
     def new_id(self) -> str:
         """26 letters and digits, the same for the same seed and number of ids before it."""
@@ -62,59 +62,59 @@ class Shelf:
 
     # -- predictions
 
-    def add(self, record: Record) -> None:
+    def add(self, prediction: StoredPrediction) -> None:
         """Remember a prediction, and forget the oldest that have ended where there are too many."""
         with self._lock:
-            self._records[record.id] = self._streams[record.stream_token] = record
-            surplus = len(self._records) - KEPT_PREDICTIONS
-            oldest_first = list(self._records.values()) if surplus > 0 else []
+            self._predictions[prediction.id] = self._streams[prediction.stream_token] = prediction
+            surplus = len(self._predictions) - KEPT_PREDICTIONS
+            oldest_first = list(self._predictions.values()) if surplus > 0 else []
         # Not under the lock: whether a run has ended may be seen only by running its model, which may come back here.
-        ended = (record for record in oldest_first if record.has_ended())
+        ended = (prediction for prediction in oldest_first if prediction.has_ended())
         for forgotten in islice(ended, surplus if oldest_first else 0):
             self._forget(forgotten)
 
-    def _forget(self, record: Record) -> None:
+    def _forget(self, prediction: StoredPrediction) -> None:
         with self._lock:
-            self._records.pop(record.id, None)
-            self._streams.pop(record.stream_token, None)
-            self._held -= self._holding.pop(record.id, 0)
+            self._predictions.pop(prediction.id, None)
+            self._streams.pop(prediction.stream_token, None)
+            self._files_size -= self._file_sizes.pop(prediction.id, 0)
 
-    def hold(self, id: str, size: int) -> None:
+    def count_file(self, id: str, size: int) -> None:
         """The prediction ``id`` has ``size`` more bytes of files: where they are too many, the oldest must go."""
         with self._lock:
-            self._holding[id] = self._holding.get(id, 0) + size
-            self._held += size
-            holders = list(self._holding) if self._held > KEPT_FILES else []
+            self._file_sizes[id] = self._file_sizes.get(id, 0) + size
+            self._files_size += size
+            holders = list(self._file_sizes) if self._files_size > KEPT_FILES else []
         for holder in holders:
-            record = self._records.get(holder)
-            if self._held > KEPT_FILES and record is not None and record.has_ended():
-                record.remove_data()
+            prediction = self._predictions.get(holder)
+            if self._files_size > KEPT_FILES and prediction is not None and prediction.has_ended():
+                prediction.remove_data()
                 with self._lock:
-                    self._held -= self._holding.pop(holder, 0)
+                    self._files_size -= self._file_sizes.pop(holder, 0)
 
-    def records(self) -> list[Record]:
+    def predictions(self) -> list[StoredPrediction]:
         """All predictions, newest first."""
         with self._lock:
-            return list(reversed(self._records.values()))
+            return list(reversed(self._predictions.values()))
 
-    def record(self, id: str) -> Record:
+    def prediction(self, id: str) -> StoredPrediction:
         """The prediction ``id``, or a 404."""
-        record = self._records.get(id)
-        if record is None:
+        prediction = self._predictions.get(id)
+        if prediction is None:
             raise not_found(f"there is no prediction {id!r} on this server")
-        return record
+        return prediction
 
-    def streamed(self, token: str) -> Record:
+    def streamed(self, token: str) -> StoredPrediction:
         """The prediction whose stream URL has this token, or a 404."""
-        record = self._streams.get(token)
-        if record is None:
+        prediction = self._streams.get(token)
+        if prediction is None:
             raise not_found("there is no such stream")
-        return record
+        return prediction
 
     def delivered(self, id: str, name: str) -> StoredFile:
         """An output file, or a 404."""
-        record = self._records.get(id)
-        file = record.files.by_name.get(name) if record is not None else None
+        prediction = self._predictions.get(id)
+        file = prediction.files.by_name.get(name) if prediction is not None else None
         if file is None:
             raise not_found("File not found")
         return file
@@ -147,25 +147,25 @@ class Shelf:
         self._uploads.pop(id, None)
 
 
-def page_of(records: list[Record], cursor: str | None) -> Page:
-    """The page of ``records`` (newest first) that ``cursor`` points at, the first where there is none."""
-    start = _start(records, cursor) if cursor is not None else 0
-    shown = records[start : start + PAGE]
+def page_of(predictions: list[StoredPrediction], cursor: str | None) -> Page:
+    """The page of ``predictions`` (newest first) that ``cursor`` points at, the first where there is none."""
+    start = _start(predictions, cursor) if cursor is not None else 0
+    shown = predictions[start : start + PAGE]
     previous = _cursor("newer", shown[0]) if shown and start > 0 else None
-    following = _cursor("older", shown[-1]) if start + PAGE < len(records) else None
+    following = _cursor("older", shown[-1]) if start + PAGE < len(predictions) else None
     return Page(shown, previous, following)
 
 
-def _start(records: list[Record], cursor: str) -> int:
+def _start(predictions: list[StoredPrediction], cursor: str) -> int:
     try:
         word, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
         edge = int(number)
     except ValueError:
         raise Problem(400, "Bad request", "the cursor is not one of this server") from None
     if word == "newer":
-        return max(0, sum(record.number > edge for record in records) - PAGE)
-    return sum(record.number >= edge for record in records)
+        return max(0, sum(prediction.number > edge for prediction in predictions) - PAGE)
+    return sum(prediction.number >= edge for prediction in predictions)
 
 
-def _cursor(word: str, record: Record) -> str:
-    return base64.urlsafe_b64encode(f"{word}:{record.number}".encode()).decode()
+def _cursor(word: str, prediction: StoredPrediction) -> str:
+    return base64.urlsafe_b64encode(f"{word}:{prediction.number}".encode()).decode()

@@ -1,8 +1,8 @@
 """A run is a timeline: what changed, and when on the emulator's clock; everything shown of it is a prefix of that.
 
-In real time a thread runs the model and appends. In virtual time whoever looks steps the model on to the moment he
-looks at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
-same history. A model is never stepped further than one change beyond what somebody asked for.
+In real time a thread runs the model and appends. In virtual time every look steps the model on to the moment that is
+looked at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
+same history. A model is never stepped further than one change beyond what was asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..clock import Clock, FakeClock
 from ..exceptions import Disconnected
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
-LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere if nobody really waits
+LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere where nothing really waits
 LARGEST_OUTPUT = 64 * 2**20
 
 
@@ -51,10 +51,10 @@ class Plan:
     starts_after: float = 0.0
 
 
-class Line:
-    """The other end of one exchange: whoever waits for it can be called off from another thread.
+class Peer:
+    """The other end of one request: what waits on its behalf can be ended from another thread.
 
-    ``moves_time`` is set where the caller waits by a clock of his own, as across a socket: when he looks at a
+    ``moves_time`` is set where the peer waits by a clock of its own, as across a socket: when it looks at a
     prediction that runs, virtual time passes until there is something new to see.
     """
 
@@ -64,18 +64,18 @@ class Line:
         self._waiting: Condition | None = None
 
     def check(self) -> None:
-        """Raise :class:`Disconnected` if nobody listens any more."""
+        """Raise :class:`Disconnected` once it is closed."""
         if self.closed:
             raise Disconnected("closed while waiting", phase="wait", may_have_been_processed=True)
 
     def wait(self, changed: Condition, seconds: float) -> None:
-        """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or the line is closed."""
+        """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or it is closed."""
         self._waiting = changed
         self.check()  # after the line above: close() either sees the condition or is seen here
         changed.wait(None if seconds == math.inf else max(0.0, seconds))
 
     def close(self) -> None:
-        """End every wait on this line, now and later."""
+        """End every wait on its behalf, now and later."""
         self.closed = True
         if (changed := self._waiting) is not None:
             with changed:
@@ -101,7 +101,7 @@ class LocalRun:
         return self._run.id
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass on the server's clock; does not return if the prediction was cancelled."""
+        """Let ``seconds`` pass on the server's clock; does not return if the prediction was canceled."""
         self._run.sleep(seconds)
 
     def log(self, text: str) -> None:
@@ -118,7 +118,7 @@ class Run:
 
     def __init__(
         self,
-        id: str,  # the server's own word for it
+        id: str,  # of the prediction
         plan: Plan,
         clock: Clock,
         changed: Condition,
@@ -153,7 +153,7 @@ class Run:
         """The first item of a list as output, if it can be seen."""
         return next((change for change in self.seen() if change.kind == "item"), None)
 
-    def wait(self, count: float, until: float, line: Line) -> bool:
+    def wait(self, count: float, until: float, peer: Peer) -> bool:
         """Wait until at least ``count`` changes can be seen, or the end; False if ``until`` came first."""
         with self._changed:
             while True:
@@ -163,10 +163,10 @@ class Run:
                     return True
                 if now >= until:
                     return False
-                self._let_pass(now, until, line)
+                self._let_pass(now, until, peer)
 
-    def look(self, line: Line) -> None:
-        """Somebody looks who waits by a clock of his own; real time passes by itself."""
+    def look(self, peer: Peer) -> None:
+        """Let a peer that waits by a clock of its own see something new; real time passes by itself."""
 
     def cancel(self) -> None:
         """End it now, unless it has ended; what it would have done later never happens."""
@@ -267,7 +267,7 @@ class Run:
     def _catch_up(self, now: float) -> None:
         """Make every change up to ``now`` known."""
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
+    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
         """Wait for the next change, not beyond ``until``."""
         raise NotImplementedError
 
@@ -290,7 +290,7 @@ class RealRun(Run):
         with self._changed:
             while not self.ended and (rest := min(self.starts, self.deadline) - self._clock.now()) > 0:
                 self._changed.wait(rest)
-        with suppress(BaseException):  # the timeline has it; a thread has nobody to tell
+        with suppress(BaseException):  # the timeline has it
             while not self.ended:
                 next(self._steps, None)
         self._steps.close()
@@ -308,12 +308,12 @@ class RealRun(Run):
     def _moment(self) -> float:
         return self._clock.now()
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
-        line.wait(self._changed, min(until, self.deadline) - now)
+    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
+        peer.wait(self._changed, min(until, self.deadline) - now)
 
 
 class VirtualRun(Run):
-    """A run on a :class:`FakeClock`, stepped by whoever looks; ``changed`` is one lock for the whole emulator."""
+    """A run on a :class:`FakeClock`, stepped by every look; ``changed`` is one lock for the whole emulator."""
 
     _clock: FakeClock
 
@@ -328,10 +328,10 @@ class VirtualRun(Run):
         if self.ended or self._own >= min(self.deadline, self.starts + LONGEST_VIRTUAL_RUN):
             raise Stopped
 
-    def look(self, line: Line) -> None:
+    def look(self, peer: Peer) -> None:
         """Virtual time passes until there is something new."""
-        if line.moves_time:
-            self.wait(len(self.seen()) + 1, math.inf, line)
+        if peer.moves_time:
+            self.wait(len(self.seen()) + 1, math.inf, peer)
 
     def cancel(self) -> None:
         """End it now, and let go of the model."""
@@ -358,8 +358,8 @@ class VirtualRun(Run):
         while not self.ended and not self._stepping and self._own <= min(now, self.deadline):
             self._step()
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
-        line.check()
+    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
+        peer.check()
         if self._stepping:
             raise Disconnected("a model waits for its own prediction", phase="wait", may_have_been_processed=True)
         while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:

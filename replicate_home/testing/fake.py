@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import attrs
 
 from ..clock import FakeClock
-from ..emulator.emulator import Call, Emulator, Handled
+from ..emulator.emulator import Emulator, HandledRequest
 from ..emulator.http_server import serve
-from ..emulator.reading import Exchange
+from ..emulator.incoming import IncomingRequest
 from ..emulator.registry import LocalModel, Model, Models, checked_name, version_of
-from ..emulator.schema import Opener, read_signature
+from ..emulator.schema.kinds import Opener
+from ..emulator.schema.signature import read_signature
+from ..emulator.service import CreatedPrediction
 from ..emulator.timeline import LocalRun, Plan
 from ..emulator.transport import InProcessTransport
 from ..exceptions import UnexpectedRequest
@@ -193,13 +195,18 @@ class _ScriptedModel:
 class _ScriptedModels(Models):
     """Only what the test defined: models registered for the process are none of its business."""
 
-    def __init__(self) -> None:
+    def __init__(self, unexpected: Callable[[str, str], NoReturn]) -> None:
         super().__init__()
         self.by_name: dict[str, _ScriptedModel] = {}
+        self._unexpected = unexpected
 
     def all(self) -> Mapping[str, Model]:
         """Every model by name."""
         return dict(self.by_name)
+
+    def missing(self, wanted: str) -> Exception:
+        """Loud."""
+        self._unexpected(f"the model {wanted!r}", wanted if "/" in wanted else f"owner/name:{wanted}")
 
 
 class _FakeServer(Emulator):
@@ -209,13 +216,9 @@ class _FakeServer(Emulator):
         super().__init__(scripted, clock=clock, base_url=BASE_URL)
         self._unexpected = unexpected
 
-    def unknown_model(self, wanted: str) -> Exception:
+    def unknown_route(self, incoming: IncomingRequest) -> Response:
         """Loud."""
-        self._unexpected(f"the model {wanted!r}", wanted if "/" in wanted else f"owner/name:{wanted}")
-
-    def unknown_route(self, exchange: Exchange) -> Response:
-        """Loud."""
-        self._unexpected(f"{exchange.request.method} {exchange.path}, which it does not know at all", "")
+        self._unexpected(f"{incoming.request.method} {incoming.path}, which it does not know at all", "")
 
 
 class FakeReplicate:
@@ -234,7 +237,7 @@ class FakeReplicate:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.unexpected: list[UnexpectedRequest] = []
-        self._models = _ScriptedModels()
+        self._models = _ScriptedModels(self._refuse)
         self._server = _FakeServer(self.clock, self._models, self._refuse)
         self.transport = InProcessTransport(self._server, backend="replicate")
 
@@ -262,16 +265,16 @@ class FakeReplicate:
     @contextmanager
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
         """The same fake over sockets, for any client: gives its URL, with or without ``/v1``."""
-        with serve(self._server, host, port) as door:
-            yield door.url
+        with serve(self._server, host, port) as server:
+            yield server.url
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[CreatedPrediction]:
         """The predictions that were created, the oldest first."""
         return list(self._server.calls)
 
     @property
-    def requests(self) -> list[Handled]:
+    def requests(self) -> list[HandledRequest]:
         """Every request that was handled, the oldest first."""
         return list(self._server.requests)
 

@@ -137,8 +137,8 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]
 @contextmanager
 def served(**models: Any) -> Iterator[tuple[str, Emulator]]:
     """An emulator with these models of ``owner`` behind sockets: its URL, and itself."""
-    with Emulator({f"owner/{name}": model for name, model in models.items()}) as emulator, serve(emulator) as door:
-        yield door.url, emulator
+    with Emulator({f"owner/{name}": model for name, model in models.items()}) as emulator, serve(emulator) as server:
+        yield server.url, emulator
 
 
 def cancels(emulator: Emulator) -> list[tuple[str, int | None]]:
@@ -337,11 +337,11 @@ def test_nobody_there_is_code_5() -> None:
 
 
 def test_the_token_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Emulator({"owner/say": say}, api_token="r8_the_right_one") as emulator, serve(emulator) as door:
+    with Emulator({"owner/say": say}, api_token="r8_the_right_one") as emulator, serve(emulator) as server:
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_the_right_one")
-        assert call("run", "owner/say", "prompt=x", "--base-url", door.url) == (0, "x \n", "")
+        assert call("run", "owner/say", "prompt=x", "--base-url", server.url) == (0, "x \n", "")
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_a_wrong_one")
-        code, printed, complaints = call("run", "owner/say", "prompt=x", "--base-url", door.url)
+        code, printed, complaints = call("run", "owner/say", "prompt=x", "--base-url", server.url)
     assert (code, printed) == (3, "")
     assert "r8_a_wrong_one" not in complaints
 

@@ -182,7 +182,7 @@ def test_preferences_that_cannot_be_meant_are_refused(api: Api, headers: dict[st
 )
 def test_cancel_after_has_units(api: Api, text: str, seconds: int) -> None:
     created = api.create(headers={"Cancel-After": text})
-    assert api.emulator._shelf.record(created["id"]).run.deadline == seconds
+    assert api.emulator.service.store.prediction(created["id"]).run.deadline == seconds
 
 
 def test_other_preferences_are_ignored(api: Api) -> None:
@@ -401,7 +401,7 @@ def test_a_route_that_breaks_is_a_500_that_names_no_more_than_the_kind(
     def broken(*_: Any) -> Any:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(api.emulator._shelf, "records", broken)
+    monkeypatch.setattr(api.emulator.service.store, "predictions", broken)
     problem = api.refused("GET", "/predictions")
     assert problem["detail"] == "RuntimeError while answering GET /predictions"
 

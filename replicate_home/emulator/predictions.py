@@ -1,31 +1,19 @@
-"""A prediction as the API shows it: a run's timeline up to now, as JSON and as an event stream."""
+"""A prediction as the API shows it: a run's timeline up to now, as JSON."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
-from ..clock import Clock
-from ..exceptions import Disconnected, RequestTimeout
+from .dates import iso
 from .files import OutputFiles, StoredFile
-from .timeline import ENDS, Change, Line, Run
-
-KEEP_ALIVE = 15.0  # seconds of silence after which a stream says that it is still there
-_LINE_END = re.compile(r"\r\n|\r|\n")
-
-
-def iso(moment: float) -> str:
-    """Seconds since the epoch as the API writes dates."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+from .timeline import ENDS, Change, Run
 
 
 @attrs.define
-class Record:
+class StoredPrediction:
     """One prediction, the ``number``-th; ``epoch`` added to a moment on the clock gives the date."""
 
     id: str
@@ -131,75 +119,3 @@ def with_urls(value: Any, url_of: Callable[[StoredFile], str]) -> Any:
     if isinstance(value, dict):
         return {key: with_urls(item, url_of) for key, item in value.items()}
     return value
-
-
-class EventFeed:
-    """A prediction's event stream as a response body: what has happened since the last read, as bytes."""
-
-    def __init__(self, record: Record, clock: Clock, origin: str, line: Line, after: int) -> None:
-        self._record, self._clock, self._line = record, clock, line
-        self._url_of = record.file_url(origin)
-        self._after = after  # the number of the last event that the reader has; -1 for none
-        self._place = 0  # in the timeline
-        self._number = 0  # of the next event
-        self._over = False
-
-    def read(self, deadline: float | None) -> bytes:
-        """The events that have happened, waiting for the first of them until ``deadline``; ``b""`` at the end."""
-        until = float("inf") if deadline is None else deadline
-        while not self._over:
-            if self._line.closed:
-                raise Disconnected("the stream was closed", phase="body", may_have_been_processed=True)
-            began = self._clock.now()
-            self._record.run.wait(self._place + 1, min(until, began + KEEP_ALIVE), self._line)
-            if data := self._new_events():
-                return data
-            if self._over:
-                break
-            if self._clock.now() >= until:
-                raise RequestTimeout("no event came in time", phase="body", may_have_been_processed=True)
-            if self._clock.now() >= began + KEEP_ALIVE:
-                return b": keep-alive\n\n"
-        return b""
-
-    def close(self) -> None:
-        """Give up the rest; may be called from another thread, and more than once."""
-        self._line.close()
-
-    def _new_events(self) -> bytes:
-        changes = self._record.run.seen(self._place)
-        self._place += len(changes)
-        return b"".join(self._events(change) for change in changes)
-
-    def _events(self, change: Change) -> bytes:
-        if change.kind == "item":
-            value = with_urls(change.value, self._url_of)
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            return self._numbered("output", text, change.at)
-        if change.kind == "logs":
-            return self._numbered("logs", change.value, change.at)
-        if change.kind not in ENDS:
-            return b""
-        self._over = True
-        if change.kind == "succeeded":
-            return event("done", "{}")
-        if change.kind == "failed":
-            error = self._numbered("error", json.dumps({"detail": change.value}), change.at)
-            return error + event("done", '{"reason": "error"}')
-        return event("done", '{"reason": "canceled"}')
-
-    def _numbered(self, name: str, data: str, at: float) -> bytes:
-        number = self._number
-        self._number += 1
-        if number <= self._after:
-            return b""
-        return event(name, data, f"{int(self._record.epoch + at)}:{number}")
-
-
-def event(name: str, data: str, id: str | None = None) -> bytes:
-    """One server-sent event; every line of ``data`` becomes a line of it."""
-    lines = [f"event: {name}"]
-    if id is not None:
-        lines.append(f"id: {id}")
-    lines += [f"data: {line}" for line in _LINE_END.split(data)]
-    return ("\n".join(lines) + "\n\n").encode()

@@ -1,4 +1,4 @@
-"""What a request says, read strictly: its body, its preferences, its dates. What cannot be meant is a Problem."""
+"""What a request says, read strictly: its body, its preferences, its dates. Whatever is malformed is a Problem."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import attrs
 from ..wire import Request
 from .files import LARGEST_FILE
 from .problems import Problem, invalid
-from .timeline import Line
+from .timeline import Peer
 
 LARGEST_JSON = 64 * 2**20
 LARGEST_FORM = LARGEST_FILE + 2**20
@@ -27,7 +27,7 @@ _WEBHOOK_EVENTS = frozenset({"start", "output", "logs", "completed"})
 
 
 @attrs.frozen
-class Exchange:
+class IncomingRequest:
     """A request as the routes see it: ``path`` is without ``/v1``; ``origin`` is what URLs in the answer begin with."""
 
     request: Request
@@ -36,10 +36,10 @@ class Exchange:
     path: str
     query: Mapping[str, str]
     deadline: float
-    line: Line
+    peer: Peer
 
     @classmethod
-    def of(cls, request: Request, deadline: float | None, line: Line | None) -> Exchange:
+    def of(cls, request: Request, deadline: float | None, peer: Peer | None) -> IncomingRequest:
         """Take a request apart."""
         try:
             parts = urlsplit(request.url)
@@ -54,7 +54,7 @@ class Exchange:
             path.removeprefix("/v1") if path.startswith("/v1/") else path,
             query,
             math.inf if deadline is None else deadline,
-            line or Line(),
+            peer or Peer(),
         )
 
     @property
@@ -78,9 +78,9 @@ def whole_body(request: Request, limit: int) -> bytes:
     return bytes(whole)
 
 
-def json_object(exchange: Exchange) -> dict[str, Any]:
+def json_object(incoming: IncomingRequest) -> dict[str, Any]:
     """The body as a JSON object."""
-    body = whole_body(exchange.request, LARGEST_JSON)
+    body = whole_body(incoming.request, LARGEST_JSON)
     try:
         value = json.loads(body, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
@@ -108,9 +108,9 @@ def webhook_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def hold_seconds(exchange: Exchange) -> float | None:
+def hold_seconds(incoming: IncomingRequest) -> float | None:
     """How long ``Prefer: wait`` asks a create to be held; None where it does not."""
-    for preference in exchange.headers.get("prefer", "").split(","):
+    for preference in incoming.headers.get("prefer", "").split(","):
         preference = preference.strip()
         if preference.partition("=")[0].strip() == "wait":
             found = _PREFER.fullmatch(preference)
@@ -120,9 +120,9 @@ def hold_seconds(exchange: Exchange) -> float | None:
     return None
 
 
-def cancel_after(exchange: Exchange) -> float | None:
+def cancel_after(incoming: IncomingRequest) -> float | None:
     """The seconds in a ``Cancel-After`` header."""
-    text = exchange.headers.get("cancel-after")
+    text = incoming.headers.get("cancel-after")
     if text is None:
         return None
     found = _DURATION.fullmatch(text.strip())
@@ -146,7 +146,7 @@ def date(text: str | None) -> float | None:
         raise Problem(400, "Bad request", f"{text[:40]!r} is not an ISO 8601 date") from None
 
 
-def last_event_number(exchange: Exchange) -> int:
+def last_event_number(incoming: IncomingRequest) -> int:
     """The number of the last event that the reader has, from ``Last-Event-ID``; -1 for none."""
-    found = _EVENT_ID.fullmatch(exchange.headers.get("last-event-id", ""))
+    found = _EVENT_ID.fullmatch(incoming.headers.get("last-event-id", ""))
     return int(found[1]) if found else -1

@@ -1,0 +1,54 @@
+"""A route: the method and path of a request, and the function that answers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+import attrs
+
+from ..wire import Body, Response
+from .incoming import IncomingRequest
+from .problems import Problem
+from .service import Service
+
+Handler = Callable[..., Response | tuple[Response, Body]]
+
+
+@attrs.define(slots=False)
+class Route:
+    """Answers ``method`` at ``path``, whose ``*`` are the further arguments of ``handler``.
+
+    ``public`` routes want no token: their URLs are capabilities, as on the hosted service.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    public: bool = False
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches the paths of this route."""
+        return re.compile(self.path.replace("*", "([^/]+)"))
+
+    def answer(self, service: Service, incoming: IncomingRequest) -> tuple[Response, Body | None]:
+        """Have the handler answer ``incoming``."""
+        found = self.pattern.fullmatch(incoming.path)
+        arguments = found.groups() if found else ()
+        answer = self.handler(service, incoming, *arguments)
+        return answer if isinstance(answer, tuple) else (answer, None)
+
+
+def find_route(routes: Iterable[Route], method: str, path: str) -> Route | None:
+    """The route for a request, None where there is none at this path; raises a 405 for another method."""
+    at_path = [route for route in routes if route.pattern.fullmatch(path)]
+    wanted = "GET" if method == "HEAD" else method
+    for route in at_path:
+        if route.method == wanted:
+            return route
+    if at_path:
+        allowed = ", ".join(route.method for route in at_path)
+        raise Problem(405, "Method not allowed", f"{path} knows {allowed}")
+    return None
