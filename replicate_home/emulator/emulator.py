@@ -8,6 +8,7 @@ a request contains, the answer is a response; only errors of transport (a deadli
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -18,12 +19,14 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..exceptions import ReplicateHomeError
 from ..wire import Body, Request, Response
 from .incoming import IncomingRequest
+from .limits import Limits, RateLimiter
 from .problems import Problem, not_found
-from .registry import Models
+from .registry import LocalModel, Models
 from .routes import ROUTES
-from .routing import find_route
+from .routing import Route, find_route
 from .service import CreatedPrediction, Service
 from .timeline import Peer
+from .webhooks import Send, default_sender
 
 BASE_URL = "https://local.invalid/v1"
 
@@ -41,22 +44,36 @@ class Emulator:
 
     ``models`` maps names to callables, beside those registered for the process; ``clock`` may be a ``FakeClock``,
     then everything happens in virtual time and without threads; ``api_token`` None accepts any token and none;
-    ``seed`` determines the ids. ``requests`` and ``calls`` are the logs of what was asked and created.
+    ``seed`` determines the ids, which are new each time without one. ``limits`` are those of the hosted service where
+    they are asked for; ``send_webhook`` is given each signed webhook, by default it sends those to receivers on this
+    machine. ``requests`` and ``calls`` are the logs of what was asked and created.
     """
 
     def __init__(
         self,
-        models: Mapping[str, Callable[..., Any]] | Models | None = None,
+        models: Mapping[str, Callable[..., Any] | LocalModel] | Models | None = None,
         clock: Clock = SYSTEM_CLOCK,
         base_url: str = BASE_URL,
         api_token: str | None = None,
-        seed: int | str = 0,
+        seed: int | str | None = None,
+        *,
+        limits: Limits | None = None,
+        send_webhook: Send | None = None,
     ) -> None:
-        self.service = Service(models if isinstance(models, Models) else Models(models), clock, base_url, seed)
+        limits = limits or Limits()
+        self.service = Service(
+            models if isinstance(models, Models) else Models(models),
+            clock,
+            base_url,
+            seed=secrets.token_hex(16) if seed is None else seed,
+            limits=limits,
+            send_webhook=send_webhook or default_sender(clock),
+        )
         self.clock = clock
         self.base_url = base_url
         self.requests: deque[HandledRequest] = deque(maxlen=100_000)
         self._api_token = api_token
+        self._rates = RateLimiter(limits, clock)
 
     @property
     def calls(self) -> deque[CreatedPrediction]:
@@ -77,6 +94,7 @@ class Emulator:
             status = response.status
             return response, body
         finally:
+            self.service.webhooks.send_due()
             self.requests.append(HandledRequest(request.method, incoming.path, status))
 
     def close(self) -> None:
@@ -94,9 +112,9 @@ class Emulator:
         raise not_found(f"there is nothing at {incoming.path}: this is a local server, with fewer endpoints")
 
     def _answer(self, incoming: IncomingRequest) -> tuple[Response, Body | None]:
-        headers = _rate_headers(incoming)
+        headers: dict[str, str] = {}
         try:
-            response, body = self._route(incoming)
+            response, body = self._route(incoming, headers)
             return attrs.evolve(response, headers={**headers, **response.headers}), body
         except Problem as problem:
             return problem.response(headers), None
@@ -106,13 +124,16 @@ class Emulator:
             described = f"{type(error).__name__} while answering {incoming.request.method} {incoming.path}"
             return Problem(500, "Internal server error", described).response(headers), None
 
-    def _route(self, incoming: IncomingRequest) -> tuple[Response, Body | None]:
-        route = find_route(ROUTES, incoming.request.method, incoming.path)
-        if route is None:
-            return self.unknown_route(incoming), None
-        if not route.public:
-            self._check_token(incoming)
-        return route.answer(self.service, incoming)
+    def _route(self, incoming: IncomingRequest, headers: dict[str, str]) -> tuple[Response, Body | None]:
+        """The answer; ``headers`` are given what every answer says of the rate limit."""
+        found = find_route(ROUTES, incoming.request.method, incoming.path)
+        if isinstance(found, Route) and found.public:
+            return found.answer(self.service, incoming)
+        self._check_token(incoming)
+        headers.update(self._rates.count(found.rate if isinstance(found, Route) else "requests", incoming.token))
+        if isinstance(found, Route):
+            return found.answer(self.service, incoming)
+        return found or self.unknown_route(incoming), None
 
     def _check_token(self, incoming: IncomingRequest) -> None:
         if self._api_token is None:
@@ -120,10 +141,3 @@ class Emulator:
         given, right = (token.encode("utf-8", "replace") for token in (incoming.token, self._api_token))
         if not hmac.compare_digest(given, right):
             raise Problem(401, "Unauthenticated", "You did not pass a valid authentication token")
-
-
-def _rate_headers(incoming: IncomingRequest) -> dict[str, str]:
-    creates = incoming.request.method == "POST" and incoming.path.endswith("/predictions")
-    polls = incoming.request.method == "GET" and incoming.path.startswith("/predictions/")
-    remaining = "599" if creates else "59999" if polls else "2999"
-    return {"ratelimit-remaining": remaining, "ratelimit-reset": "1"}

@@ -7,7 +7,7 @@ import re
 
 from ..clock import Clock
 from ..exceptions import Disconnected, RequestTimeout
-from .predictions import StoredPrediction, with_urls
+from .stored_run import StoredRun, with_urls
 from .timeline import ENDS, Change, Peer
 
 KEEP_ALIVE = 15.0  # seconds of silence after which a stream says that it is still there
@@ -17,7 +17,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 class EventStream:
     """A prediction's event stream as a response body: what has happened since the last read, as bytes."""
 
-    def __init__(self, prediction: StoredPrediction, clock: Clock, origin: str, peer: Peer, after: int) -> None:
+    def __init__(self, prediction: StoredRun, clock: Clock, origin: str, peer: Peer, after: int) -> None:
         self._prediction, self._clock, self._peer = prediction, clock, peer
         self._url_of = prediction.file_url(origin)
         self._after = after  # the number of the last event that the reader has; -1 for none

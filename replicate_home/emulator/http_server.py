@@ -56,7 +56,19 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._write_as_it_comes(response, body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
+    def __getattr__(self, name: str) -> Any:
+        # The base class looks for a method of this name; the emulator says itself which methods a path knows.
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what cannot be read as a request with a problem document too."""
+        title = HTTPStatus(code).phrase
+        self.close_connection = True
+        self.command = self.command or ""
+        self.request_version = "HTTP/1.1"  # of 0.9, which is assumed before a version was read, the answer has no head
+        self._write(Problem(code, title, message or explain or title).response({}))
 
     # -- in
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..wire import Response
@@ -19,11 +19,6 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
     """``value`` as JSON."""
     body = json.dumps(value, allow_nan=False).encode()
     return Response(status, {"content-type": "application/json", **(headers or {})}, body)
-
-
-def page_response(results: Sequence[Any], following: str | None = None, previous: str | None = None) -> Response:
-    """One page of a list, with the URLs of the pages around it."""
-    return json_response({"next": following, "previous": previous, "results": list(results)})
 
 
 def file_response(file: StoredFile, headers: Mapping[str, str]) -> Response:

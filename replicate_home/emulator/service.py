@@ -1,12 +1,12 @@
-"""What the routes act on: the models, the clock, what is stored, and how a prediction is begun."""
+"""What the routes act on: models, a clock, everything that was made, and how a run is begun. Knows no routes."""
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections import deque
 from collections.abc import Mapping
-from itertools import count
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,12 +14,17 @@ import attrs
 
 from ..clock import Clock, FakeClock
 from ..threads import ThreadPool
+from .catalog import Catalog, CatalogModel, Version
 from .files import InputFiles, OutputFiles, StoredFile
-from .predictions import StoredPrediction
-from .registry import Model, Models
-from .store import KEPT_PREDICTIONS, Store
-from .timeline import Plan, RealRun, Run, VirtualRun
+from .incoming import RunOptions
+from .limits import Limits
+from .registry import Models
+from .store import KEPT_RUNS, Deployment, Store
+from .stored_run import StoredRun
+from .timeline import LocalRun, Plan, RealRun, Run, VirtualRun
+from .webhooks import Send, Webhooks
 
+ACCOUNT = "local"
 RUNNING_AT_ONCE = 32  # further predictions stay ``starting`` until one ends
 
 
@@ -33,59 +38,66 @@ class CreatedPrediction:
 
 
 class Service:
-    """Models that can be run, and everything that was made over the API. Knows no routes."""
+    """Models that can be run, and everything that was made over the API."""
 
-    def __init__(self, models: Models, clock: Clock, base_url: str, seed: int | str) -> None:
-        self.models = models
+    def __init__(
+        self, models: Models, clock: Clock, base_url: str, *, seed: int | str, limits: Limits, send_webhook: Send
+    ) -> None:
         self.clock = clock
         self.base_url = base_url
-        self.store = Store(seed)
-        self.calls: deque[CreatedPrediction] = deque(maxlen=KEPT_PREDICTIONS)
         self.epoch = clock.time() - clock.now()  # added to a moment on the clock, it gives the date
+        self.limits = limits
+        self.models = models
+        self.catalog = Catalog(models, self.date)
+        self.store = Store(seed, clock.now)
+        self.webhooks = Webhooks(clock, send_webhook, self.store.new_digest("webhooks"), self.store.new_id)
+        self.calls: deque[CreatedPrediction] = deque(maxlen=KEPT_RUNS)
         self._threads = ThreadPool(RUNNING_AT_ONCE, "prediction", idle=0.0)
-        self._order = count()
         self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: every look steps them
 
-    def find_model(self, wanted: str) -> tuple[Model, str]:
-        """The model and its version for ``owner/name``, ``owner/name:version`` or a version alone."""
-        name, _, version = wanted.partition(":") if "/" in wanted else ("", "", wanted)
-        model = self.models.find(name) if name else self.models.find_version(version)
-        if model is None or (version and version not in model.versions):
-            raise self.models.missing(wanted)
-        return model, version or model.versions[0]
+    def date(self) -> float:
+        """Now, in seconds since the epoch."""
+        return self.epoch + self.clock.now()
 
-    def begin(
+    def predict(
         self,
-        model: Model,
-        version: str,
-        given: Mapping[str, Any],
+        model: CatalogModel,
+        version: Version,
+        options: RunOptions,
         *,
-        origin: str,
-        lifetime: float | None,
-        webhook: Mapping[str, Any],
-    ) -> StoredPrediction:
+        deployment: Deployment | None = None,
+    ) -> StoredRun:
         """Create a prediction and let it run; raises :class:`~.problems.Problem` where the input does not fit."""
-        plan = model.plan(given, InputFiles(lambda uri: self.file_behind(uri, origin)))
-        id = self.store.new_id()
-        files = OutputFiles(lambda size: self.store.count_file(id, size))
-        prediction = StoredPrediction(
-            id=id,
-            number=next(self._order),
+        plan = version.plan(options.input, self._input_files(options.origin))
+        stored = self._begin(
+            plan,
+            options,
+            limit=self.limits.run,
             model=model.name,
-            version=version,
-            input=given,
-            run=self._run(id, plan, files, lifetime),
-            files=files,
-            stream_token=self.store.new_id() + self.store.new_id(),
+            version="hidden" if model.official else version.id,
+            deployment=f"{deployment.owner}/{deployment.name}" if deployment else None,
             streams=plan.streams,
-            epoch=self.epoch,
-            webhook=webhook,
+            stream_token=self.store.new_id() + self.store.new_id(),
+            retention=math.inf if self.limits.retention is None else self.limits.retention,
         )
-        self.store.add(prediction)
-        self.calls.append(CreatedPrediction(model.name, given, id))
-        if isinstance(prediction.run, RealRun):
-            self._threads.submit(prediction.run.work)
-        return prediction
+        self.calls.append(CreatedPrediction(model.name, options.input, stored.id))
+        return stored
+
+    def train(self, model: CatalogModel, version: Version, destination: str, options: RunOptions) -> StoredRun:
+        """Create a training and let it run; its end makes a version of the model ``destination``."""
+        plan = version.runs.training(options.input, self._input_files(options.origin))
+        made = self.catalog.destination(destination)
+        id = self.store.new_digest("version").hex()
+        stored = self._begin(
+            attrs.evolve(plan, call=_training(plan, f"{destination}:{id}")),
+            options,
+            limit=None,
+            model=model.name,
+            version=version.id,
+            resource="trainings",
+        )
+        self.catalog.add_version(made, id, version, stored)
+        return stored
 
     def file_behind(self, uri: str, origin: str) -> StoredFile | None:
         """The file behind one of this server's own URLs; None for any other URL."""
@@ -94,20 +106,60 @@ class Service:
             return None
         path = unquote(parts.path).removeprefix("/v1")
         if found := re.fullmatch(r"/files/([^/]+)(?:/download)?", path):
-            return self.store.upload(found[1], self.clock.now()).file
+            return self.store.upload(found[1]).file
         if found := re.fullmatch(r"/delivery/([^/]+)/([^/]+)", path):
             return self.store.delivered(found[1], found[2])
         return None
 
     def close(self) -> None:
         """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""
-        for prediction in self.store.predictions():
-            prediction.run.cancel()
+        self.webhooks.close()
+        for stored in self.store.runs():
+            stored.run.cancel()
         self._threads.join(2.0)
 
-    def _run(self, id: str, plan: Plan, files: OutputFiles, lifetime: float | None) -> Run:
-        deadline = None if lifetime is None else self.clock.now() + lifetime
+    def _input_files(self, origin: str) -> InputFiles:
+        return InputFiles(lambda uri: self.file_behind(uri, origin))
+
+    def _begin(self, plan: Plan, options: RunOptions, *, limit: float | None, **described: Any) -> StoredRun:
+        id = self.store.new_id()
+        files = OutputFiles(lambda size: self.store.count_file(id, size))
+        stored = StoredRun(
+            id=id,
+            number=self.store.new_number(),
+            input=options.input,
+            run=self._run(id, plan, files, options.lifetime, limit),
+            files=files,
+            epoch=self.epoch,
+            webhook=options.webhook_fields,
+            **described,
+        )
+        self.store.add(stored)
+        if options.webhook is not None:
+            self.webhooks.subscribe(stored, options.webhook, options.webhook_events, options.origin)
+        if isinstance(stored.run, RealRun):
+            self._threads.submit(stored.run.work)
+        return stored
+
+    def _run(self, id: str, plan: Plan, files: OutputFiles, lifetime: float | None, limit: float | None) -> Run:
+        bounds = {
+            "cancels_at": math.inf if lifetime is None else self.clock.now() + lifetime,
+            "limit": math.inf if limit is None else limit,
+        }
         if isinstance(self.clock, FakeClock):
-            return VirtualRun(id, plan, self.clock, self._virtual, store=files.store, deadline=deadline)
+            return VirtualRun(id, plan, self.clock, self._virtual, store=files.store, **bounds)
         changed = threading.Condition(threading.RLock())
-        return RealRun(id, plan, self.clock, changed, store=files.store, deadline=deadline)
+        noticed = lambda: self.webhooks.notice(id)  # noqa: E731
+        return RealRun(id, plan, self.clock, changed, store=files.store, on_change=noticed, **bounds)
+
+
+def _training(plan: Plan, version: str) -> Any:
+    """What a training runs: the plan, whose output is put beside the name of the new version."""
+
+    def call(run: LocalRun) -> Any:
+        made = plan.call(run)
+        if isinstance(made, Mapping):
+            return {**made, "version": version}
+        return {"version": version} if made is None else {"version": version, "weights": made}
+
+    return call

@@ -112,8 +112,9 @@ class LocalRun:
 class Run:
     """One run of a plan.
 
-    ``changed`` guards the timeline and is notified of every change; ``store`` makes an output value JSON and keeps
-    the files in it.
+    ``changed`` guards the timeline and is notified of every change, as is ``on_change``; ``store`` makes an output
+    value JSON and keeps the files in it. At the moment ``cancels_at`` it is canceled, and ``limit`` seconds after its
+    start it fails.
     """
 
     def __init__(
@@ -124,15 +125,20 @@ class Run:
         changed: Condition,
         *,
         store: Callable[[Any], Any],
-        deadline: float | None,
+        cancels_at: float = math.inf,
+        limit: float = math.inf,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
         self.id = id
         self.created = clock.now()
         self.starts = self.created + plan.starts_after
-        self.deadline = math.inf if deadline is None else deadline
+        self.cancels_at = cancels_at
+        self.deadline = cancels_at  # until the start, which brings the limit of the run with it
         self.ended = False  # the end is in the timeline, perhaps at a moment that is not yet
         self._plan, self._clock, self._changed = plan, clock, changed
         self._store = store
+        self._limit = limit
+        self._on_change = on_change
         self._changes: list[Change] = []
         self._size = 0
         self._steps = self._life()
@@ -148,6 +154,10 @@ class Run:
         """Whether the end can be seen."""
         with self._changed:
             return self._is_over(self._seen_by(self._clock.now()))
+
+    def age_of(self, change: Change) -> float:
+        """The seconds since ``change`` happened."""
+        return self._clock.now() - change.at
 
     def first_item(self) -> Change | None:
         """The first item of a list as output, if it can be seen."""
@@ -238,17 +248,26 @@ class Run:
             if kind in ENDS:
                 self._end(change)
             else:
-                self._changes.append(change)
-                self._changed.notify_all()
+                self._append(change)
+                if kind == "started":
+                    self.deadline = min(self.cancels_at, moment + self._limit)
 
     def _end(self, change: Change) -> None:
-        self._changes.append(change)
         self.ended = True
+        self._append(change)
+
+    def _append(self, change: Change) -> None:
+        self._changes.append(change)
         self._changed.notify_all()
+        if self._on_change is not None:
+            self._on_change()
 
     def _expire(self) -> None:
         """The deadline has passed: before the start it is ``aborted``, after it ``canceled``."""
-        self._end(Change(self.deadline, "canceled" if self._changes else "aborted"))
+        if self.deadline < self.cancels_at:
+            self._end(Change(self.deadline, "failed", f"the run took longer than {self._limit:g} seconds"))
+        else:
+            self._end(Change(self.deadline, "canceled" if self._changes else "aborted"))
 
     def _is_over(self, number: int) -> bool:
         return number > 0 and self._changes[number - 1].kind in ENDS

@@ -77,7 +77,8 @@ def test_the_same_answers_as_in_process_for_the_same_seed(
     server: HttpServer, session: requests.Session, prefix: str
 ) -> None:
     inside = Api(Emulator(MODELS, clock=FakeClock(), seed="server"))
-    over_sockets = create(session, server.url + prefix, text="x y", wait="wait")
+    held = create(session, server.url + prefix, text="x y", wait="wait")
+    over_sockets = session.get(held["urls"]["get"], timeout=20).json()
     in_process = inside.held(text="x y")
     same = ("id", "model", "version", "input", "output", "logs", "status", "error", "source")
     assert {name: over_sockets[name] for name in same} == {name: in_process[name] for name in same}
@@ -140,14 +141,16 @@ def test_a_file_can_be_uploaded_downloaded_and_used(server: HttpServer, session:
     file = answer.json()
     assert (answer.status_code, file["size"]) == (201, 3_000_000)
     assert file["urls"]["get"] == f"{server.url}/v1/files/{file['id']}"
-    assert len(session.get(file["urls"]["get"] + "/download", timeout=20).content) == 3_000_000
+    signed = {"owner": "local", "expiry": 9_999_999_999, "signature": "x"}
+    assert len(session.get(file["urls"]["get"] + "/download", params=signed, timeout=20).content) == 3_000_000
     assert session.delete(file["urls"]["get"], timeout=20).status_code == 204
 
 
 def test_an_output_file_is_delivered_whole_in_parts_and_by_its_head(
     server: HttpServer, session: requests.Session
 ) -> None:
-    url = create(session, server.url, "local/file", wait="wait")["output"]
+    held = create(session, server.url, "local/file", wait="wait")
+    url = session.get(held["urls"]["get"], timeout=20).json()["output"]
     assert len(session.get(url, timeout=20).content) == 100_000
     part = session.get(url, headers={"Range": "bytes=99990-"}, timeout=20)
     assert (part.status_code, len(part.content)) == (206, 10)
@@ -197,7 +200,7 @@ def test_garbage_is_answered_or_hung_up_on_and_the_server_goes_on(
     server: HttpServer, session: requests.Session, data: bytes
 ) -> None:
     answer = raw(server, data)
-    assert answer == b"" or b"HTTP" in answer or b"<!DOCTYPE" in answer
+    assert answer == b"" or b"application/problem+json" in answer or answer.startswith(b"HTTP/1.1 2")
     assert b" 500 " not in answer
     assert session.get(f"{server.url}/account", timeout=20).status_code == 200
 

@@ -238,8 +238,8 @@ def test_a_version_and_an_endpoint_it_was_not_told_fail_loudly(fake: FakeReplica
     fake.on("owner/llm").returns(1)
     version = "a" * 64
     assert f'fake.on("owner/name:{version}")' in refusal(fake, lambda: fake.client().run(f"owner/llm:{version}"))
-    request = Request("GET", "https://fake.invalid/v1/hardware")
-    assert "GET /hardware" in refusal(fake, lambda: fake.transport.send(request, None))
+    request = Request("GET", "https://fake.invalid/v1/software")
+    assert "GET /software" in refusal(fake, lambda: fake.transport.send(request, None))
 
 
 def test_an_unknown_prediction_is_an_ordinary_404(fake: FakeReplicate) -> None:

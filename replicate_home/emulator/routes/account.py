@@ -6,12 +6,12 @@ from ...wire import Response
 from ..incoming import IncomingRequest
 from ..responses import json_response
 from ..routing import Route
-from ..service import Service
+from ..service import ACCOUNT, Service
 
 
 def current(_: Service, __: IncomingRequest) -> Response:
     """Whose account it is."""
-    return json_response({"type": "user", "username": "local", "name": "This computer", "github_url": None})
+    return json_response({"type": "user", "username": ACCOUNT, "name": "This computer"})
 
 
-ROUTES = (Route("GET", "/account", current),)
+ROUTES = (Route("GET", "/account", "account.get", current),)

@@ -8,11 +8,11 @@ from ...wire import Body, Response
 from ..event_stream import EventStream
 from ..files import StoredFile
 from ..incoming import IncomingRequest, last_event_number
-from ..predictions import StoredPrediction
 from ..problems import not_found
 from ..responses import file_response
 from ..routing import Route
 from ..service import Service
+from ..stored_run import StoredRun
 from ..waiting import wait_for
 
 
@@ -26,7 +26,7 @@ def stream(service: Service, incoming: IncomingRequest, token: str) -> tuple[Res
     return Response(200, headers), events
 
 
-def _check_streams(service: Service, incoming: IncomingRequest, prediction: StoredPrediction) -> None:
+def _check_streams(service: Service, incoming: IncomingRequest, prediction: StoredRun) -> None:
     """Wait for the first item: only text and files can be streamed."""
     while not (first := prediction.run.first_item()) and not prediction.has_ended():
         wait_for(service.clock, incoming, prediction.run, len(prediction.run.seen()) + 1, math.inf)
@@ -40,7 +40,7 @@ def deliver(service: Service, incoming: IncomingRequest, id: str, name: str) -> 
 
 
 ROUTES = (
-    Route("GET", "/streams/*", stream, public=True),
-    Route("GET", "/files/streams/*", stream, public=True),
-    Route("GET", "/delivery/*/*", deliver, public=True),
+    Route("GET", "/streams/*", "stream", stream, public=True),
+    Route("GET", "/files/streams/*", "stream", stream, public=True),
+    Route("GET", "/delivery/*/*", "deliver", deliver, public=True),
 )

@@ -1,7 +1,9 @@
-"""A prediction as the API shows it: a run's timeline up to now, as JSON."""
+"""A prediction or training as the API shows it: a run's timeline up to a moment, as JSON."""
 
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,10 +13,17 @@ from .dates import iso
 from .files import OutputFiles, StoredFile
 from .timeline import ENDS, Change, Run
 
+LARGEST_INLINE = 10 * 2**20  # larger files are named by URL also in the answer to a held create
 
-@attrs.define
-class StoredPrediction:
-    """One prediction, the ``number``-th; ``epoch`` added to a moment on the clock gives the date."""
+UrlOf = Callable[[StoredFile], str]
+
+
+@attrs.define(eq=False)
+class StoredRun:
+    """The ``number``-th thing that was made to run; ``epoch`` added to a moment on the clock gives the date.
+
+    ``resource`` is ``predictions`` or ``trainings``; ``retention`` is how many seconds after the end its data is kept.
+    """
 
     id: str
     number: int
@@ -23,10 +32,13 @@ class StoredPrediction:
     input: Mapping[str, Any]
     run: Run
     files: OutputFiles
-    stream_token: str
-    streams: str
     epoch: float
     webhook: Mapping[str, Any]
+    resource: str = "predictions"
+    streams: str = "no"
+    stream_token: str = ""
+    deployment: str | None = None
+    retention: float = math.inf
     data_removed: bool = False
 
     @property
@@ -36,15 +48,45 @@ class StoredPrediction:
 
     def as_created(self, origin: str) -> dict[str, Any]:
         """As a create that was not held is answered: nothing has happened yet."""
-        return self._shown([], origin)
+        return self.after([], origin)
 
     def now(self, origin: str) -> dict[str, Any]:
         """As it is now; ``origin`` is the scheme and host that URLs begin with."""
-        return self._shown(self.run.seen(), origin)
+        changes = self.run.seen()
+        if self.has_expired():
+            self.remove_data()
+        return self.after(changes, origin)
+
+    def held(self, origin: str) -> dict[str, Any]:
+        """As a create that was held to the end is answered: all of the output, and yet ``processing``.
+
+        The hosted API was recorded to answer so, with files inline, and without the time of the end.
+        """
+        shown = self._shown(self.run.seen(), origin, lambda file: _inline(file) or self.file_url(origin)(file))
+        if shown["status"] != "succeeded":
+            return shown
+        del shown["completed_at"], shown["metrics"]
+        return {**shown, "status": "processing"}
+
+    def after(self, changes: list[Change], origin: str) -> dict[str, Any]:
+        """As it was when only these ``changes`` had happened."""
+        return self._shown(changes, origin, self.file_url(origin))
+
+    def end(self) -> Change | None:
+        """The end, if it can be seen."""
+        changes = self.run.seen()
+        return changes[-1] if changes and changes[-1].kind in ENDS else None
 
     def has_ended(self) -> bool:
         """Whether its end can be seen."""
         return self.run.is_over()
+
+    def has_expired(self) -> bool:
+        """Whether its data is too old to be kept."""
+        if self.data_removed or self.retention == math.inf:
+            return self.data_removed
+        end = self.end()
+        return end is not None and self.run.age_of(end) >= self.retention
 
     def remove_data(self) -> None:
         """Forget input, output, logs and files."""
@@ -52,14 +94,18 @@ class StoredPrediction:
         self.input = {}
         self.files.clear()
 
-    def _shown(self, changes: list[Change], origin: str) -> dict[str, Any]:
+    def file_url(self, origin: str) -> UrlOf:
+        """Where an output file is delivered."""
+        return lambda file: f"{origin}/delivery/{self.id}/{file.name}"
+
+    def _shown(self, changes: list[Change], origin: str, url_of: UrlOf) -> dict[str, Any]:
         end = changes[-1] if changes and changes[-1].kind in ENDS else None
         shown: dict[str, Any] = {
             "id": self.id,
             "model": self.model,
             "version": self.version,
             "input": self.input,
-            "output": None if self.data_removed else with_urls(_output(changes), self.file_url(origin)),
+            "output": None if self.data_removed else with_urls(_output(changes), url_of),
             "logs": "" if self.data_removed else "".join(change.value for change in changes if change.kind == "logs"),
             "error": end.value if end is not None and end.kind == "failed" else None,
             "status": end.kind if end is not None else "processing" if changes else "starting",
@@ -70,8 +116,12 @@ class StoredPrediction:
             "urls": self._urls(origin),
             **self.webhook,
         }
-        if self.run.deadline < float("inf"):
-            shown["deadline"] = iso(self.epoch + self.run.deadline)
+        if self.deployment is not None:
+            shown["deployment"] = self.deployment
+        if self.run.cancels_at < math.inf:
+            shown["deadline"] = iso(self.epoch + self.run.cancels_at)
+        if self.resource == "trainings" and shown["output"] is None:
+            del shown["output"]  # the API's document has no null there
         return shown
 
     def _times(self, changes: list[Change], end: Change | None) -> dict[str, Any]:
@@ -87,17 +137,13 @@ class StoredPrediction:
         return times
 
     def _urls(self, origin: str) -> dict[str, str]:
-        own = f"{origin}/v1/predictions/{self.id}"
+        own = f"{origin}/v1/{self.resource}/{self.id}"
         urls = {"get": own, "cancel": f"{own}/cancel", "web": f"{origin}/p/{self.id}"}
         if self.streams != "no":
             # The official JavaScript client tells a stream of files by this path.
             folder = "files/streams" if self.streams == "files" else "streams"
             urls["stream"] = f"{origin}/v1/{folder}/{self.stream_token}"
         return urls
-
-    def file_url(self, origin: str) -> Callable[[StoredFile], str]:
-        """Where an output file is delivered."""
-        return lambda file: f"{origin}/delivery/{self.id}/{file.name}"
 
 
 def _output(changes: list[Change]) -> Any:
@@ -110,7 +156,14 @@ def _output(changes: list[Change]) -> Any:
     return None
 
 
-def with_urls(value: Any, url_of: Callable[[StoredFile], str]) -> Any:
+def _inline(file: StoredFile) -> str | None:
+    """The file as a data URI, where it is not too large."""
+    if len(file.content) > LARGEST_INLINE:
+        return None
+    return f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
+
+
+def with_urls(value: Any, url_of: UrlOf) -> Any:
     """A stored value with the URL of each file in the file's place."""
     if isinstance(value, StoredFile):
         return url_of(value)
