@@ -148,12 +148,12 @@ class StoredRun:
 
 def _output(changes: list[Change]) -> Any:
     """A list as far as it has grown, the whole value once it is there, else null."""
-    items = [change.value for change in changes if change.kind == "item"]
-    if items:
+    if items := [change.value for change in changes if change.kind == "item"]:
         return items
-    if changes and changes[-1].kind == "succeeded":
-        return changes[-2].value if changes[-2].kind == "value" else []
-    return None
+    for change in changes[-2:]:
+        if change.kind == "value":
+            return change.value
+    return [] if changes and changes[-1].kind == "succeeded" else None
 
 
 def _inline(file: StoredFile) -> str | None:

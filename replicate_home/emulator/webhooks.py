@@ -51,7 +51,7 @@ class Subscription:
         self._events = events
         self._place = 0  # in the timeline
         self._waiting: list[Due] = []
-        self._last: dict[str, float] = {}
+        self._latest: dict[str, Due] = {}  # of each event, sent or not
         self._attempt: tuple[float, Request, int] | None = None  # to be repeated: when, what, how often it was tried
 
     def next_moment(self) -> float | None:
@@ -94,15 +94,16 @@ class Subscription:
             self._waiting = [due for due in self._waiting if due.moment <= change.at]
         if event not in self._events:
             return
-        pending = next((due for due in self._waiting if due.event == event), None)
-        if event in ("output", "logs") and pending is not None and pending.moment > change.at:
-            self._waiting[self._waiting.index(pending)] = attrs.evolve(pending, changes=changes)
-            return
         moment = change.at
         if event in ("output", "logs"):
-            moment = max(moment, self._last.get(event, -math.inf) + THROTTLE)
-            self._last[event] = moment
-        self._waiting.append(Due(moment, event, changes))
+            latest = self._latest.get(event, Due(-math.inf, event, 0))
+            if latest in self._waiting and change.at <= latest.moment:
+                self._waiting.remove(latest)  # what is held back to then may tell this change too
+                moment = latest.moment
+            else:
+                moment = max(change.at, latest.moment + THROTTLE)
+        self._latest[event] = Due(moment, event, changes)
+        self._waiting.append(self._latest[event])
         self._waiting.sort(key=lambda due: due.moment)
 
     def _shown(self, changes: int) -> object:
