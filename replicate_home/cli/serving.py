@@ -12,7 +12,9 @@ from ..clock import SYSTEM_CLOCK
 from ..demo import MODELS
 from ..emulator.emulator import Emulator
 from ..emulator.http_server import serve
+from ..emulator.limits import HOSTED_LIMITS
 from ..emulator.timeline import Peer
+from ..emulator.webhooks import HttpSender
 from ..wire import Body, Request, Response
 
 
@@ -34,11 +36,21 @@ class LoggingEmulator(Emulator):
                 sys.stderr.flush()
 
 
-def serve_until_stopped(host: str, port: int, announce: Callable[[str], Any]) -> None:
+def serve_until_stopped(
+    host: str,
+    port: int,
+    announce: Callable[[str], Any],
+    *,
+    api_token: str | None,
+    hosted_limits: bool,
+    webhooks_anywhere: bool,
+) -> None:
     """Serve the demo and registered models; ``announce`` is told the address. Ctrl-C or SIGTERM ends it."""
+    limits = HOSTED_LIMITS if hosted_limits else None
+    send = HttpSender(anywhere=webhooks_anywhere)
     with (
         contextlib.suppress(KeyboardInterrupt, SystemExit),
-        LoggingEmulator(MODELS) as emulator,
+        LoggingEmulator(MODELS, api_token=api_token, limits=limits, send_webhook=send) as emulator,
         serve(emulator, host, port) as server,
     ):
         announce(server.url)

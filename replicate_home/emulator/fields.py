@@ -12,7 +12,7 @@ _WEB_ADDRESS = re.compile(r"https?://[!-~]+", re.ASCII)
 
 
 class Fields:
-    """Reads a JSON object field by field; null counts as absent."""
+    """Reads a JSON object field by field; null is a value, and never the right one."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self._body = body
@@ -24,7 +24,7 @@ class Fields:
 
     def has(self, name: str) -> bool:
         """Whether the field is there."""
-        return self._body.get(name) is not None
+        return name in self._body
 
     def text(self, name: str, default: str | None = None) -> str:
         """A string; required where there is no ``default``."""
@@ -39,6 +39,13 @@ class Fields:
             return None
         if not _WEB_ADDRESS.fullmatch(value := self.text(name)):
             raise self._wrong(name, "a URL that begins with http:// or https://")
+        return value
+
+    def boolean(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value = self._given(name, default)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false")
         return value
 
     def integer(self, name: str, lowest: int, highest: int, default: int | None = None) -> int:
@@ -64,10 +71,9 @@ class Fields:
         return value
 
     def _given(self, name: str, default: Any) -> Any:
-        value = self._body.get(name)
-        if value is None and default is None:
+        if name not in self._body and default is None:
             raise invalid(f"'{name}' is required")
-        return default if value is None else value
+        return self._body.get(name, default)
 
     def _wrong(self, name: str, wanted: str) -> Problem:
         return invalid(f"'{name}' is {wanted}")

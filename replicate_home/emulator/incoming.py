@@ -118,10 +118,11 @@ class RunOptions:
     def of(cls, incoming: IncomingRequest, body: Mapping[str, Any]) -> RunOptions:
         """Read them from a create's headers and ``body``."""
         fields = Fields(body)
-        webhook, events = fields.address("webhook"), _events(body.get("webhook_events_filter"))
-        legacy = fields.address("webhook_completed")
+        webhook, events = fields.address("webhook"), _events(body.get("webhook_events_filter", sorted(DEFAULT_EVENTS)))
+        legacy = fields.address("webhook_completed")  # from before there was a filter
         if webhook is None and legacy is not None:
             webhook, events = legacy, frozenset({"completed"})
+        fields.boolean("stream", True)  # from before every model streamed that can; it changes nothing
         return cls(
             fields.mapping("input"),
             incoming.origin,
@@ -133,8 +134,6 @@ class RunOptions:
 
 
 def _events(given: Any) -> frozenset[str]:
-    if given is None:
-        return DEFAULT_EVENTS
     if not isinstance(given, list) or not all(isinstance(event, str) and event in EVENTS for event in given):
         raise invalid(f"'webhook_events_filter' is a list of {', '.join(sorted(EVENTS))}")
     return frozenset(given)

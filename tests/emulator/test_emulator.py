@@ -203,7 +203,7 @@ def test_other_preferences_are_ignored(api: Api) -> None:
         (b'{"version": 3, "input": {}}', 422, "'version' is a string"),
         (b'{"version": "local/model", "input": {}, "webhoook": "x"}', 422, "there is no field 'webhoook'"),
         (b'{"version": "local/model"}', 422, "'input' is required"),
-        (b'{"version": "local/model", "input": null}', 422, "'input' is required"),
+        (b'{"version": "local/model", "input": null}', 422, "'input' is a JSON object"),
         (b'{"version": "local/model", "input": {}, "webhook": "ftp://x"}', 422, "'webhook'"),
         (b'{"version": "local/model", "input": {}, "webhook": ["x"]}', 422, "'webhook'"),
         (b'{"version": "local/model", "input": {}, "webhook_events_filter": ["all"]}', 422, "'webhook_events_filter'"),

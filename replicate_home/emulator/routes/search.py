@@ -6,7 +6,7 @@ from ...wire import Response
 from ..gallery import COLLECTIONS
 from ..incoming import IncomingRequest
 from ..model_records import description_of, model_record, search_score
-from ..problems import Problem, bad_request
+from ..problems import Problem
 from ..responses import json_response
 from ..routing import Route
 from ..service import Service
@@ -16,9 +16,7 @@ def search(service: Service, incoming: IncomingRequest) -> Response:
     """The public models and the collections that have a word of the query."""
     query = incoming.query.get("query", "")
     if not query:
-        # Alone among the problem documents it is said to be application/json.
-        headers = {"content-type": "application/json"}
-        raise Problem(400, "Bad request", 'Query parameter "query" is required', headers)
+        raise _refusal('Query parameter "query" is required')
     limit = _limit(incoming.query.get("limit", "20"))
     scored = [(search_score(model, query), model) for model in service.catalog.all()]
     found = [pair for pair in sorted(scored, key=lambda pair: -pair[0]) if pair[0] > 0][:limit]
@@ -45,8 +43,13 @@ def search(service: Service, incoming: IncomingRequest) -> Response:
 
 def _limit(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 50):
-        raise bad_request("'limit' is an integer from 1 to 50")
+        raise _refusal("'limit' is an integer from 1 to 50")
     return int(text)
+
+
+def _refusal(detail: str) -> Problem:
+    """A 400, which is application/json in the API's document: here alone."""
+    return Problem(400, "Bad request", detail, {"content-type": "application/json"})
 
 
 ROUTES = (Route("GET", "/search", "search", search),)
