@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .catalog import CatalogModel, Version
@@ -45,9 +46,14 @@ def description_of(model: CatalogModel) -> str | None:
     return said if said is not None or model.served is None else model.served.description
 
 
+def words_of(query: str) -> list[str]:
+    """The words of a query, without the marks between them: the official JavaScript client sends it in quotes."""
+    return re.findall(r"\w+", query.lower())
+
+
 def search_score(model: CatalogModel, query: str) -> float:
     """The share of the query's words that are in a model's name or description; 0.0 for a private model."""
-    words = query.lower().split()
+    words = words_of(query)
     if model.visibility != "public" or not words:
         return 0.0
     text = f"{model.name} {description_of(model) or ''}".lower()

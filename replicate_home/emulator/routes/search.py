@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...wire import Response
 from ..gallery import COLLECTIONS
 from ..incoming import IncomingRequest
-from ..model_records import description_of, model_record, search_score
+from ..model_records import description_of, model_record, search_score, words_of
 from ..problems import Problem
 from ..responses import json_response
 from ..routing import Route
@@ -27,7 +27,7 @@ def search(service: Service, incoming: IncomingRequest) -> Response:
         }
         for score, model in found
     ]
-    words = query.lower().split()
+    words = words_of(query)
     collections = [
         {
             "name": collection.name,
