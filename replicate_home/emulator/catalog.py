@@ -96,11 +96,11 @@ class Catalog:
 
     def __init__(self, models: Models, now: Callable[[], float]) -> None:
         self._models, self._now = models, now  # in seconds since the epoch
-        self._began = now()
         self._lock = threading.RLock()
         self._order = count(1)
         self._known: dict[str, CatalogModel] = {}
         self._deleted: set[str] = set()
+        self.all()  # what is served from the beginning comes first in the order of creation
 
     def all(self) -> list[CatalogModel]:
         """Every model, by name."""
@@ -204,7 +204,7 @@ class Catalog:
     def _serve(self, name: str, served: Model) -> CatalogModel:
         known = self._known.get(name)
         if known is None or known.served is None:
-            known = self._known[name] = CatalogModel(name, next(self._order), self._began, served)
+            known = self._known[name] = CatalogModel(name, next(self._order), self._now(), served)
         known.served = served
         return known
 

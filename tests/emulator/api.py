@@ -60,6 +60,10 @@ class Api:
         assert problem["title"]
         return problem
 
+    def get_problem(self, method: str, path: str, json_body: Any = None) -> Any:
+        """The document of a refusal, which may lack a title."""
+        return json.loads(self.send(method, path, json_body).body)
+
     def open_stream(self, prediction: Any, headers: dict[str, str] | None = None) -> Any:
         request = self.request("GET", prediction["urls"]["stream"], headers=headers, streams=True)
         response, body = self.transport.send(request, None)
