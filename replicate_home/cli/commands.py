@@ -154,8 +154,10 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 @commands.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Who may connect: only this computer.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
-@click.option("--api-token", metavar="TOKEN", help="Accept this token only; without it, any and none.")
-@click.option("--hosted-limits", is_flag=True, help="Bound rates, runs and the life of data as the hosted service.")
+@click.option("--token", metavar="TOKEN", help="Accept this token only, an invented one; without it, any and none.")
+@click.option("--rate-limits", is_flag=True, help="Refuse what is beyond the hosted service's rates with a 429.")
+@click.option("--run-limit", is_flag=True, help="Fail runs after 30 minutes, as the hosted service does.")
+@click.option("--retention", is_flag=True, help="Remove inputs, outputs, logs and files an hour after the end.")
 @click.option("--webhooks-anywhere", is_flag=True, help="Send webhooks to other computers too.")
 @_IMPORT
 def serve(host: str, port: int, modules: tuple[str, ...], **options: Any) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
+
 from ..clock import SYSTEM_CLOCK
 from ..demo import MODELS
 from ..emulator.emulator import Emulator
 from ..emulator.http_server import serve
-from ..emulator.limits import HOSTED_LIMITS
+from ..emulator.limits import HOSTED_LIMITS, Limits
 from ..emulator.timeline import Peer
 from ..emulator.webhooks import HttpSender
 from ..wire import Body, Request, Response
@@ -41,16 +43,23 @@ def serve_until_stopped(
     port: int,
     announce: Callable[[str], Any],
     *,
-    api_token: str | None,
-    hosted_limits: bool,
+    token: str | None,
+    rate_limits: bool,
+    run_limit: bool,
+    retention: bool,
     webhooks_anywhere: bool,
 ) -> None:
     """Serve the demo and registered models; ``announce`` is told the address. Ctrl-C or SIGTERM ends it."""
-    limits = HOSTED_LIMITS if hosted_limits else None
+    limits = HOSTED_LIMITS if rate_limits else Limits()
+    limits = attrs.evolve(
+        limits,
+        run=HOSTED_LIMITS.run if run_limit else None,
+        retention=HOSTED_LIMITS.retention if retention else None,
+    )
     send = HttpSender(anywhere=webhooks_anywhere)
     with (
         contextlib.suppress(KeyboardInterrupt, SystemExit),
-        LoggingEmulator(MODELS, api_token=api_token, limits=limits, send_webhook=send) as emulator,
+        LoggingEmulator(MODELS, api_token=token, limits=limits, send_webhook=send) as emulator,
         serve(emulator, host, port) as server,
     ):
         announce(server.url)

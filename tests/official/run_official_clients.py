@@ -104,7 +104,7 @@ def asked(log: str) -> set[str]:
 @contextmanager
 def served(serve: Path, folder: Path) -> Iterator[str]:
     """The address of a new server with the models of ``served_models``."""
-    command = [serve, "serve", "--port", "0", "--api-token", "r8_official", "--import", "served_models"]
+    command = [serve, "serve", "--port", "0", "--token", "r8_official", "--import", "served_models"]
     env = {**OWN, "PYTHONPATH": str(HERE)}
     with (
         open(folder / "log", "w") as log,

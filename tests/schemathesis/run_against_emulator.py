@@ -65,7 +65,7 @@ def run(folder: Path, data: str) -> int:
     (folder / "own_models.py").write_text(MODEL)
     (folder / "openapi.json").write_text(json.dumps(narrowed(openapi_document.load(data))))
     env = {**os.environ, "PYTHONPATH": str(folder)}
-    serve = [bin / "replicate-home", "serve", "--port", "0", "--api-token", TOKEN, "--import", "own_models"]
+    serve = [bin / "replicate-home", "serve", "--port", "0", "--token", TOKEN, "--import", "own_models"]
     with (
         open(folder / "log", "w") as log,
         subprocess.Popen(serve, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=log, text=True) as server,
