@@ -16,7 +16,7 @@ from ..emulator.emulator import Emulator
 from ..emulator.http_server import serve
 from ..emulator.limits import HOSTED_LIMITS, Limits
 from ..emulator.timeline import Peer
-from ..emulator.webhooks import HttpSender
+from ..emulator.webhook_senders import HttpSender
 from ..wire import Body, Request, Response
 
 

@@ -26,7 +26,7 @@ from .routes import ROUTES
 from .routing import Route, find_route
 from .service import CreatedPrediction, Service
 from .timeline import Peer
-from .webhooks import Send, default_sender
+from .webhook_senders import Send, default_sender
 
 BASE_URL = "https://local.invalid/v1"
 

@@ -15,7 +15,7 @@ _ADDRESSES = ("cover_image_url", "github_url", "license_url", "paper_url")
 def model_record(service: Service, model: CatalogModel, origin: str) -> dict[str, Any]:
     """A model with its latest version."""
     owner, _, name = model.name.partition("/")
-    versions = model.versions
+    versions, examples = model.versions, service.examples(model)
     return {
         "url": f"{origin}/{model.name}",
         "owner": owner,
@@ -23,8 +23,8 @@ def model_record(service: Service, model: CatalogModel, origin: str) -> dict[str
         "description": description_of(model),
         "visibility": model.visibility,
         "is_official": bool(model.official),
-        "run_count": sum(created.model == model.name for created in list(service.calls)),
-        "default_example": None,
+        "run_count": service.run_counts[model.name],
+        "default_example": examples[0].now(origin) if examples else None,
         "latest_version": version_record(versions[0]) if versions else None,
         **{address: model.about.get(address) for address in _ADDRESSES},
     }

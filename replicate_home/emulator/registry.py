@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -57,6 +57,11 @@ class Model(Protocol):
         """Whether it shows no versions (True), has no endpoint of its own (False), or both are there (None)."""
         ...
 
+    @property
+    def examples(self) -> Sequence[Mapping[str, Any]]:
+        """The inputs of its example predictions, that of the default example first."""
+        ...
+
     def openapi(self) -> dict[str, Any]:
         """The schema of its input and output."""
         ...
@@ -80,6 +85,7 @@ class LocalModel:
     description: str | None = None
     official: bool | None = None
     trainer: LocalModel | None = None
+    examples: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(
@@ -89,6 +95,7 @@ class LocalModel:
         *,
         official: bool | None = None,
         train: Callable[..., Any] | None = None,
+        examples: Iterable[Mapping[str, Any]] = (),
     ) -> LocalModel:
         """Read ``function``'s signature and docstring, and those of ``train``."""
         if not callable(function):
@@ -98,7 +105,8 @@ class LocalModel:
         trainer = None if train is None else cls.of(name, train)
         if trainer is not None and trainer.signature.streams != "no":
             raise TypeError(f"the training of {name} returns its weights; it cannot be a generator")
-        return cls(checked_name(name), function, read_signature(function, LocalRun), about, official, trainer)
+        signature = read_signature(function, LocalRun)
+        return cls(checked_name(name), function, signature, about, official, trainer, tuple(examples))
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -129,7 +137,11 @@ _lock = threading.Lock()
 
 
 def local_model(
-    name: str, *, official: bool | None = None, train: Callable[..., Any] | None = None
+    name: str,
+    *,
+    official: bool | None = None,
+    train: Callable[..., Any] | None = None,
+    examples: Iterable[Mapping[str, Any]] = (),
 ) -> Callable[[F], F]:
     """Register a function as the model ``name`` ("local/name") for every local client of this process.
 
@@ -139,12 +151,13 @@ def local_model(
 
     ``official=True`` hides its versions, as those of the hosted service's official models are hidden;
     ``official=False`` makes callers name a version, as for all other models there. ``train`` is called by trainings of
-    the model with their input, and returns the weights, if any.
+    the model with their input, and returns the weights, if any. ``examples`` are the inputs of the model's example
+    predictions, which are run when they are first asked for.
     """
     checked_name(name)
 
     def register(function: F) -> F:
-        model = LocalModel.of(name, function, official=official, train=train)
+        model = LocalModel.of(name, function, official=official, train=train, examples=examples)
         with _lock:
             _shared[name] = model
         return function

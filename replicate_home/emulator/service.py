@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,8 +22,9 @@ from .limits import Limits
 from .registry import Models
 from .store import KEPT_RUNS, Deployment, Store
 from .stored_run import StoredRun
-from .timeline import LocalRun, Plan, RealRun, Run, VirtualRun
-from .webhooks import Send, Webhooks
+from .timeline import LocalRun, Peer, Plan, RealRun, Run, VirtualRun
+from .webhook_senders import Send
+from .webhooks import Webhooks
 
 ACCOUNT = "local"
 RUNNING_AT_ONCE = 32  # further predictions stay ``starting`` until one ends
@@ -52,7 +54,10 @@ class Service:
         self.store = Store(seed, clock.now)
         self.webhooks = Webhooks(clock, send_webhook, self.store.new_digest("webhooks"), self.store.new_id)
         self.calls: deque[CreatedPrediction] = deque(maxlen=KEPT_RUNS)
+        self.run_counts: Counter[str] = Counter()
         self._threads = ThreadPool(RUNNING_AT_ONCE, "prediction", idle=0.0)
+        self._examples: dict[str, list[StoredRun]] = {}
+        self._examples_made = threading.RLock()
         self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: every look steps them
 
     def date(self) -> float:
@@ -81,6 +86,7 @@ class Service:
             retention=math.inf if self.limits.retention is None else self.limits.retention,
         )
         self.calls.append(CreatedPrediction(model.name, options.input, stored.id))
+        self.run_counts[model.name] += 1
         return stored
 
     def train(self, model: CatalogModel, version: Version, destination: str, options: RunOptions) -> StoredRun:
@@ -97,6 +103,30 @@ class Service:
             resource="trainings",
         )
         self.catalog.add_version(made, id, version, stored)
+        return stored
+
+    def examples(self, model: CatalogModel) -> list[StoredRun]:
+        """The example predictions of a model, run when they are first asked for, in a time of their own."""
+        wanted = list(model.served.examples) if model.served else []
+        with self._examples_made:
+            made = self._examples.setdefault(model.name, [])
+            for given in wanted[len(made) :]:
+                made.append(self._example(model, given))
+            return list(made)
+
+    def _example(self, model: CatalogModel, given: Mapping[str, Any]) -> StoredRun:
+        version = model.versions[0]
+        options, clock = RunOptions(dict(given), self.base_url.removesuffix("/v1")), FakeClock()
+        plan = version.plan(options.input, self._input_files(options.origin))
+        stored = self._begin(
+            plan,
+            options,
+            clock=clock,
+            model=model.name,
+            version="hidden" if model.official else version.id,
+            resource="examples",
+        )
+        stored.run.wait(math.inf, math.inf, Peer())
         return stored
 
     def file_behind(self, uri: str, origin: str) -> StoredFile | None:
@@ -121,14 +151,22 @@ class Service:
     def _input_files(self, origin: str) -> InputFiles:
         return InputFiles(lambda uri: self.file_behind(uri, origin))
 
-    def _begin(self, plan: Plan, options: RunOptions, *, limit: float | None, **described: Any) -> StoredRun:
+    def _begin(
+        self,
+        plan: Plan,
+        options: RunOptions,
+        *,
+        limit: float | None = None,
+        clock: Clock | None = None,
+        **described: Any,
+    ) -> StoredRun:
         id = self.store.new_id()
         files = OutputFiles(lambda size: self.store.count_file(id, size))
         stored = StoredRun(
             id=id,
             number=self.store.new_number(),
             input=options.input,
-            run=self._run(id, plan, files, options.lifetime, limit),
+            run=self._run(id, plan, files, clock or self.clock, options.lifetime, limit),
             files=files,
             epoch=self.epoch,
             webhook=options.webhook_fields,
@@ -141,16 +179,18 @@ class Service:
             self._threads.submit(stored.run.work)
         return stored
 
-    def _run(self, id: str, plan: Plan, files: OutputFiles, lifetime: float | None, limit: float | None) -> Run:
+    def _run(
+        self, id: str, plan: Plan, files: OutputFiles, clock: Clock, lifetime: float | None, limit: float | None
+    ) -> Run:
         bounds = {
-            "cancels_at": math.inf if lifetime is None else self.clock.now() + lifetime,
+            "cancels_at": math.inf if lifetime is None else clock.now() + lifetime,
             "limit": math.inf if limit is None else limit,
         }
-        if isinstance(self.clock, FakeClock):
-            return VirtualRun(id, plan, self.clock, self._virtual, store=files.store, **bounds)
+        if isinstance(clock, FakeClock):
+            return VirtualRun(id, plan, clock, self._virtual, store=files.store, **bounds)
         changed = threading.Condition(threading.RLock())
-        noticed = lambda: self.webhooks.notice(id)  # noqa: E731
-        return RealRun(id, plan, self.clock, changed, store=files.store, on_change=noticed, **bounds)
+        noticed = partial(self.webhooks.notice, id)
+        return RealRun(id, plan, clock, changed, store=files.store, on_change=noticed, **bounds)
 
 
 def _training(plan: Plan, version: str) -> Any:

@@ -22,7 +22,8 @@ UrlOf = Callable[[StoredFile], str]
 class StoredRun:
     """The ``number``-th thing that was made to run; ``epoch`` added to a moment on the clock gives the date.
 
-    ``resource`` is ``predictions`` or ``trainings``; ``retention`` is how many seconds after the end its data is kept.
+    ``resource`` is ``predictions``, ``trainings`` or ``examples``; ``retention`` is how many seconds after the end its
+    data is kept.
     """
 
     id: str
@@ -137,7 +138,7 @@ class StoredRun:
         return times
 
     def _urls(self, origin: str) -> dict[str, str]:
-        own = f"{origin}/v1/{self.resource}/{self.id}"
+        own = f"{origin}/v1/{'trainings' if self.resource == 'trainings' else 'predictions'}/{self.id}"
         urls = {"get": own, "cancel": f"{own}/cancel", "web": f"{origin}/p/{self.id}"}
         if self.streams != "no":
             # The official JavaScript client tells a stream of files by this path.

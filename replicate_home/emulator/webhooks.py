@@ -13,8 +13,7 @@ import hmac
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 
 import attrs
 
@@ -23,14 +22,12 @@ from ..threads import ThreadPool
 from ..wire import Request
 from .stored_run import StoredRun
 from .timeline import ENDS, Change
+from .webhook_senders import BackgroundSender, Send
 
 THROTTLE = 0.5  # seconds between two webhooks about output, and between two about logs
 RETRIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds before the attempts that follow a failed one
 _SENDERS = 32
 _EVENT_OF = {"started": "start", "item": "output", "value": "output", "logs": "logs"}
-
-Send = Callable[[Request], int | None]
-"""Sends a webhook and returns the status of the answer, None where there is none to wait for. May raise OSError."""
 
 
 @attrs.frozen
@@ -69,9 +66,8 @@ class Subscription:
         else:
             due = self._waiting.pop(0)
             body = json.dumps(self._shown(due.changes)).encode()
-            headers = {"content-type": "application/json", **sign(body, max(now, due.moment))}
+            headers = {"content-type": "application/json", **sign(body, now)}
             request, tries, is_end = Request("POST", self.url, headers, body), 0, due.event == "completed"
-            now = max(now, due.moment)
         failed = not _accepted(send, request)
         if failed and is_end and tries < len(RETRIES):
             self._attempt = now + RETRIES[tries], request, tries + 1
@@ -130,6 +126,7 @@ class Webhooks:
         self._subscriptions: dict[str, Subscription] = {}
         self._busy: set[str] = set()  # runs whose webhooks a thread is sending
         self._again: set[str] = set()  # those of them that have changed meanwhile
+        self._sending = False  # in virtual time
         self._closed = False
         self._threads = ThreadPool(_SENDERS, "webhook", idle=0.0)
 
@@ -143,14 +140,15 @@ class Webhooks:
         if not isinstance(self._clock, FakeClock) or not self._subscriptions:
             return
         with self._changed:
-            if "" in self._busy:  # what receives a webhook uses the emulator
+            if self._sending:  # what receives a webhook uses the emulator
                 return
-            self._busy.add("")
+            self._sending = True
         try:
-            for subscription in self._due():
-                subscription.send_next(self.send, self._signature, subscription.next_moment() or 0.0)
+            while (due := self._earliest_due()) is not None:
+                moment, subscription = due
+                subscription.send_next(self.send, self._signature, moment)
         finally:
-            self._busy.discard("")
+            self._sending = False
 
     def notice(self, run_id: str) -> None:
         """In real time, have a thread send what a run that has changed has to tell."""
@@ -171,20 +169,21 @@ class Webhooks:
             self._subscriptions.clear()
             self._changed.notify_all()
         self._threads.join(2.0)
+        if isinstance(self.send, BackgroundSender):
+            self.send.close()
 
-    def _due(self) -> Iterator[Subscription]:
-        """The subscriptions with the earliest webhook that is due, one after the other until there is none."""
-        while True:
-            with self._changed:
-                all_of_them = list(self._subscriptions.items())
-            moments = [(subscription.next_moment(), id, subscription) for id, subscription in all_of_them]
-            for _, id, subscription in moments:
-                if subscription.over:
-                    self._subscriptions.pop(id, None)
-            due = [(moment, place) for place, (moment, _, _) in enumerate(moments) if moment is not None]
-            if not due or min(due)[0] > self._clock.now():
-                return
-            yield moments[min(due)[1]][2]
+    def _earliest_due(self) -> tuple[float, Subscription] | None:
+        """The subscription whose next webhook is due first, if one is due now."""
+        with self._changed:
+            subscriptions = list(self._subscriptions.items())
+        earliest: tuple[float, Subscription] | None = None
+        for id, subscription in subscriptions:
+            moment = subscription.next_moment()
+            if subscription.over:
+                self._subscriptions.pop(id, None)
+            elif moment is not None and moment <= self._clock.now() and (earliest is None or moment < earliest[0]):
+                earliest = moment, subscription
+        return earliest
 
     def _send_all(self, run_id: str) -> None:
         """Send what a run has to tell until nothing more is known of."""
@@ -211,56 +210,3 @@ class Webhooks:
         signed = b".".join((id.encode(), timestamp.encode(), body))
         signature = base64.b64encode(hmac.new(self._secret, signed, hashlib.sha256).digest()).decode()
         return {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}
-
-
-class HttpSender:
-    """Sends webhooks over HTTP, to receivers on this machine only unless ``anywhere``; follows no redirect."""
-
-    def __init__(self, *, anywhere: bool = False) -> None:
-        self._anywhere = anywhere
-
-    def __call__(self, request: Request) -> int | None:
-        """Send it; the status of the answer, or None where the receiver is elsewhere and may not be reached."""
-        import http.client  # slow to import, and needed by few
-        import ipaddress
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(request.url)
-        host = parts.hostname or ""
-        is_here = host == "localhost"
-        with suppress(ValueError):
-            is_here = is_here or ipaddress.ip_address(host).is_loopback
-        if not is_here and not self._anywhere:
-            return None
-        make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = make(host, parts.port, timeout=5.0)
-        try:
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", path, request.body, dict(request.headers))  # type: ignore[arg-type]
-            return connection.getresponse().status
-        except (http.client.HTTPException, ValueError) as error:
-            raise ConnectionError(str(error)) from error
-        finally:
-            connection.close()
-
-
-class BackgroundSender:
-    """Sends one webhook after the other in a thread of its own, so that nothing waits for a receiver."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._threads = ThreadPool(1, "webhook", idle=0.0)
-
-    def __call__(self, request: Request) -> int | None:
-        """Have it sent; what the receiver says is not waited for."""
-        self._threads.submit(lambda: self._quietly(request))
-        return None
-
-    def _quietly(self, request: Request) -> None:
-        with suppress(OSError):
-            self._send(request)
-
-
-def default_sender(clock: Clock) -> Send:
-    """To receivers on this machine; in virtual time, what asks the emulator does not wait for them."""
-    return BackgroundSender(HttpSender()) if isinstance(clock, FakeClock) else HttpSender()

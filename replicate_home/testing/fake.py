@@ -23,7 +23,7 @@ from ..emulator.schema.signature import read_signature
 from ..emulator.service import CreatedPrediction
 from ..emulator.timeline import LocalRun, Plan
 from ..emulator.transport import InProcessTransport
-from ..emulator.webhooks import BackgroundSender, HttpSender, Send
+from ..emulator.webhook_senders import BackgroundSender, HttpSender
 from ..exceptions import UnexpectedRequest
 from ..wire import Request, Response
 
@@ -43,6 +43,7 @@ class Script:
     def __init__(self, name: str, inputs: Mapping[str, Any]) -> None:
         self.name, self.inputs = name, dict(inputs)
         self.is_official: bool | None = None
+        self.shown = False
         self._pieces: tuple[Any, ...] | None = None
         self._value: Any = None
         self._error: str | None = None
@@ -94,6 +95,11 @@ class Script:
         Told neither, it has versions and can be run without naming one.
         """
         self.is_official = is_official
+        return self
+
+    def is_example(self) -> Script:
+        """Make its inputs and what it answers an example prediction of the model."""
+        self.shown = True
         return self
 
     def matches(self, given: Mapping[str, Any]) -> bool:
@@ -198,6 +204,11 @@ class _ScriptedModel:
         said = [script.is_official for script in self.scripts if script.is_official is not None]
         return said[-1] if said else None
 
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """The inputs of the scripts that are examples."""
+        return [script.inputs for script in self.scripts if script.shown]
+
     def openapi(self) -> dict[str, Any]:
         """The schema of the last script."""
         return self.scripts[-1].openapi() if self.scripts else Script(self.name, {}).openapi()
@@ -267,7 +278,7 @@ class FakeReplicate:
         self.clock = clock or FakeClock()
         self.unexpected: list[UnexpectedRequest] = []
         self._webhooks: list[Request] = []
-        self._post: Send | None = None
+        self._post: BackgroundSender | None = None
         self._models = _ScriptedModels(self._refuse)
         self._server = _FakeServer(
             self._models, self._refuse, clock=self.clock, limits=limits, send_webhook=self._keep_webhook
@@ -311,6 +322,7 @@ class FakeReplicate:
             try:
                 yield server.url
             finally:
+                self._post.close()
                 self._post = None
 
     @property

@@ -45,6 +45,8 @@ from replicate_home.cli.commands import commands
 from replicate_home.cli.exit_codes import exit_code
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
+from replicate_home.emulator.limits import Limits
+from replicate_home.wire import Request
 
 # As the console script does it; but a shell may have had us ignore Ctrl-C.
 START = (
@@ -492,6 +494,26 @@ def test_serve_says_where_it_is_and_serves_until_it_is_told_to_stop(number: int)
     assert url.startswith("http://127.0.0.1:")
     assert len(result.text.split()) >= 40
     assert log.decode().splitlines().count("POST /v1/predictions 201") == 1
+
+
+def test_serve_bounds_what_it_is_told_to_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Emulator] = []
+
+    def stopped(emulator: Emulator, *_: Any) -> Any:
+        made.append(emulator)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("replicate_home.cli.serving.serve", stopped)
+    for options in ((), ("--rate-limits",), ("--run-limit", "--retention"), ("--token", "r8_invented")):
+        assert call("serve", *options)[0] == 0
+    assert [emulator.service.limits for emulator in made] == [
+        Limits(),
+        Limits(creates=600, polls=60_000, requests=3_000),
+        Limits(run=1_800, retention=3_600),
+        Limits(),
+    ]
+    request = Request("GET", made[3].base_url + "/account", {"Authorization": "Bearer r8_another"})
+    assert [emulator.handle(request)[0].status for emulator in made] == [200, 200, 200, 401]
 
 
 def test_warnings_and_letters_that_the_terminal_lacks_end_nothing() -> None:

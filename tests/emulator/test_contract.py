@@ -47,7 +47,11 @@ def upscale(image: bytes) -> bytes:
 @pytest.fixture
 def api() -> Api:
     official = LocalModel.of("owner/official", lambda prompt: prompt, official=True)
-    models = {"owner/llm": llm, "owner/upscale": upscale, "owner/official": official}
+    models = {
+        "owner/llm": LocalModel.of("owner/llm", llm, examples=[{"prompt": "a b"}]),
+        "owner/upscale": upscale,
+        "owner/official": official,
+    }
     return Api(Emulator(models, clock=FakeClock(), seed="contract"))
 
 

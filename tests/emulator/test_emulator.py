@@ -84,6 +84,11 @@ def test_the_same_seed_gives_the_same_ids_and_another_seed_others() -> None:
     assert len({*ids(1), *ids(2)}) == 6
 
 
+def test_without_a_seed_ids_are_new_each_time() -> None:
+    ids = [Api(Emulator({"local/model": echo}, clock=FakeClock())).create()["id"] for _ in range(3)]
+    assert len(set(ids)) == 3
+
+
 @pytest.mark.parametrize(
     "body",
     [

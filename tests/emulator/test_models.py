@@ -408,6 +408,37 @@ def test_a_deployment_that_is_online_or_was_just_used_cannot_be_deleted(api: Api
     assert api.refused("GET", "/deployments/local/app")["status"] == 404
 
 
+# -- examples
+
+
+def test_examples_are_predictions_that_took_their_own_time(api: Api) -> None:
+    examples = [{"prompt": "a b"}, {"prompt": "c"}]
+    api.emulator.service.models.add("owner/shown", LocalModel.of("owner/shown", llm, examples=examples))
+    model = api.get("/models/owner/shown")
+    listed = api.get("/models/owner/shown/examples")["results"]
+    assert [(each["input"], each["output"], each["metrics"]["predict_time"]) for each in listed] == [
+        ({"prompt": "a b"}, ["a", "b"], 2.0),
+        ({"prompt": "c"}, ["c"], 1.0),
+    ]
+    assert model["default_example"] == listed[0]
+    assert api.get("/models/owner/shown/examples")["results"] == listed
+    assert (api.emulator.clock.now(), list(api.emulator.calls), model["run_count"]) == (0.0, [], 0)
+    assert api.get("/predictions")["results"] == []
+
+
+def test_the_files_of_an_example_can_be_read(api: Api) -> None:
+    painter = LocalModel.of("owner/shown", paint, examples=[{"prompt": "a"}])
+    api.emulator.service.models.add("owner/shown", painter)
+    (example,) = api.get("/models/owner/shown/examples")["results"]
+    assert api.send("GET", example["output"]).body == b"a"
+
+
+def test_in_real_time_examples_are_there_at_once() -> None:
+    with Emulator({"owner/shown": LocalModel.of("owner/shown", llm, examples=[{"prompt": "a " * 3600}])}) as emulator:
+        (example,) = Api(emulator).get("/models/owner/shown/examples")["results"]
+    assert (example["status"], example["metrics"]["predict_time"]) == ("succeeded", 3600.0)
+
+
 # -- held creates
 
 

@@ -17,7 +17,7 @@ from replicate_home.clock import FakeClock
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
 from replicate_home.emulator.registry import LocalRun
-from replicate_home.emulator.webhooks import HttpSender
+from replicate_home.emulator.webhook_senders import HttpSender
 from replicate_home.wire import Request
 
 from .api import Api

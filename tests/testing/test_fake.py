@@ -393,6 +393,15 @@ def test_trainings_go_as_they_are_told_and_others_are_loud(fake: FakeReplicate) 
     assert "a training of 'owner/llm' with the input {'steps': 3}" in refusal(fake, lambda: train(3))
 
 
+def test_a_script_may_be_an_example(fake: FakeReplicate) -> None:
+    fake.on("owner/llm", prompt="Hi").streams("Hello").is_example()
+    fake.on("owner/llm").streams("other")
+    response, _ = fake.transport.send(Request("GET", "https://fake.invalid/v1/models/owner/llm/examples"), None)
+    assert [(each["input"], each["output"]) for each in json.loads(response.body)["results"]] == [
+        ({"prompt": "Hi"}, ["Hello"])
+    ]
+
+
 def test_limits_are_those_it_was_given() -> None:
     with FakeReplicate(limits=Limits(creates=6, burst=1, retention=60)) as fake:
         fake.on("owner/llm").returns("x")

@@ -91,10 +91,10 @@ def readme(service: Service, _: IncomingRequest, owner: str, name: str) -> Respo
     return Response(200, {"content-type": "text/plain; charset=utf-8"}, text.encode("utf-8", "replace"))
 
 
-def examples(service: Service, _: IncomingRequest, owner: str, name: str) -> Response:
-    """The predictions that were saved as examples: there is no way to save one over the API."""
-    service.catalog.find(f"{owner}/{name}")
-    return json_response({"next": None, "previous": None, "results": []})
+def examples(service: Service, incoming: IncomingRequest, owner: str, name: str) -> Response:
+    """The model's example predictions."""
+    made = service.examples(service.catalog.find(f"{owner}/{name}"))
+    return page_response(incoming, made, lambda example: example.now(incoming.origin))
 
 
 def _about(fields: Fields) -> dict[str, Any]:
