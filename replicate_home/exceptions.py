@@ -160,8 +160,8 @@ class ModelNotFound(NotFound):
     """The model, version or alias does not exist, or the reference to it is malformed."""
 
 
-class InvalidInput(APIError):
-    """400 or 422: the server did not accept the request's content."""
+class InvalidInput(APIError, ValueError):
+    """400 or 422: the server did not accept the request's content; or a value that we refuse before any request."""
 
 
 class RateLimited(APIError):

@@ -36,7 +36,7 @@ TREE: dict[str, tuple[str, tuple[type[BaseException], ...]]] = {
     "PermissionDenied": ("APIError", ()),
     "NotFound": ("APIError", ()),
     "ModelNotFound": ("NotFound", ()),
-    "InvalidInput": ("APIError", ()),
+    "InvalidInput": ("APIError", (ValueError,)),
     "RateLimited": ("APIError", ()),
     "ServerError": ("APIError", ()),
     "ModelError": ("ReplicateHomeError", ()),

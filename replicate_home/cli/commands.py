@@ -212,12 +212,13 @@ def _call(client: Client, model: str, options: Mapping[str, Any]) -> dict[str, A
 
 
 def _schema(client: Client, model: str) -> Mapping[str, Any]:
-    from ..client.engine.core import Errand
-    from ..dialects.refs import ModelRef
+    """The schema of the model's inputs; empty where it cannot be had."""
+    from ..exceptions import ReplicateHomeError
 
-    route = client._route(model)
-    ref = ModelRef.parse(model, aliases=route.dialect.name == "home")
-    return client._do(Errand(client._schema(client._plain_terms(route), ref, client._clock.now()), route))
+    try:
+        return client.models.schema(model).input
+    except ReplicateHomeError:
+        return {}
 
 
 def _import(modules: tuple[str, ...]) -> None:

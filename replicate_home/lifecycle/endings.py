@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from ..exceptions import (
@@ -77,7 +78,7 @@ def diverged(snapshot: Snapshot, delivered: Sequence[Any]) -> OutputDiverged:
 def interrupted(snapshot: Snapshot | None, delivered: Sequence[Any], cause: ReplicateHomeError) -> ReplicateHomeError:
     """The server cannot be asked any more; where output was delivered, it is known to be incomplete."""
     if not delivered or snapshot is None:
-        return cause
+        return about(cause, snapshot)
     error = StreamInterrupted(
         f"the output of prediction {snapshot.id} is incomplete, for the server cannot be asked for the rest: {cause}; "
         f"client.predictions.get({snapshot.id!r}) has it once the server is back",
@@ -86,6 +87,13 @@ def interrupted(snapshot: Snapshot | None, delivered: Sequence[Any], cause: Repl
     )
     error.__cause__ = cause
     return error
+
+
+def about(error: ReplicateHomeError, snapshot: Snapshot | None) -> ReplicateHomeError:
+    """The same error with what is known of the prediction; the one that was given stays as it is."""
+    told = copy(error)
+    told.prediction = snapshot
+    return told
 
 
 def text_of(delivered: Sequence[Any]) -> str:

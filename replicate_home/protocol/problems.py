@@ -67,12 +67,13 @@ def api_error(
     return kind(_message(response, request, title, detail), **evidence)
 
 
-def redirect_error(response: Response, request: Request) -> ProtocolError:
+def redirect_error(response: Response, request: Request, *, prediction: Snapshot | None = None) -> ProtocolError:
     """The error for a redirect that is not followed."""
     target = _words(response.headers.get("location", "")[:200], request)
     return ProtocolError(
         f"{_asked(request)} was redirected ({response.status}) to {target or 'nowhere'!r}, which is not followed: "
-        "check base_url"
+        "check base_url",
+        prediction=prediction,
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ...exceptions import MissingExtra
 from ...records.prediction import Snapshot
-
-Report = Callable[[Snapshot], Any]
+from ..engine.calls import Report
 
 
 def reporting(on_update: Report | None, progress: Any) -> Report | None:
