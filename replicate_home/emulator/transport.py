@@ -1,4 +1,4 @@
-"""The door without sockets: an :class:`~.server.Emulator` as a transport."""
+"""An :class:`~.emulator.Emulator` as a transport, without sockets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..clock import Clock, NotYet
 from ..exceptions import Disconnected, RequestTimeout
 from ..wire import Body, Request, Response
 from .emulator import Emulator
-from .timeline import Line
+from .timeline import Peer
 
 Ask = Callable[[], tuple[Response, Body | None]]
 _SLICE = 65_536
@@ -54,7 +54,7 @@ class InProcessTransport:
         """Answer ``request`` here and now; an event stream or a download comes with its body."""
         if deadline is not None and self.clock.now() >= deadline:
             raise RequestTimeout("no time left to send", request=request, phase="connect")
-        return self._answer(request, deadline, partial(self.emulator.handle, request, deadline, Line()))
+        return self._answer(request, deadline, partial(self.emulator.handle, request, deadline, Peer()))
 
     def close(self) -> None:
         """Nothing is pooled."""

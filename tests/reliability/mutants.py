@@ -15,6 +15,8 @@ G3 = "tests/reliability/test_g03_secrets.py"
 G4 = "tests/reliability/test_g04_deadlines.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
+NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
+RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
 G10 = "tests/reliability/test_g10_bounded_memory.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
@@ -37,7 +39,8 @@ class Mutant:
 LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
-DRIVE, STREAMS = "drivers/drive.py", "client/outputs/streams.py"
+REDACTION = "protocol/redaction.py"
+DRIVE, LEAVING = "drivers/drive.py", "drivers/leaving.py"
 CONNECTION, EXCHANGE = "transports/over_requests/deadline_connection.py", "transports/exchange.py"
 BODY, HTTP = "transports/response_body.py", "transports/http1.py"
 
@@ -76,7 +79,7 @@ MUTANTS = (
            "if have.startswith(seen) and not final:", "if have.startswith(seen):",
            f"{G1}::test_a_server_that_contradicts_itself_is_an_error_that_shows_both_sides"),
     Mutant("half an event is joined to the next connection's first", DRIVE,
-           "        self._decoder = Decoder()\n        return response", "        return response",
+           "            self._decoder = Decoder()\n        return response", "            pass\n        return response",
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
     Mutant("the end of a body that was cut passes for its end", HTTP,
            'raise Cut("it ended before all of it had come")', "pass",
@@ -93,13 +96,13 @@ MUTANTS = (
     Mutant("a create whose outcome is unknown is sent again", LIFECYCLE,
            "return _outcome_unknown(sending, came, now) if _may_have_been_processed(came) else _again(sending, came, now)",
            "return _again(sending, came, now)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
-    Mutant("a create is sent again after 503", REPLICATE,
-           "return status == 429", "return status in (429, 503)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
-    Mutant("a create is not sent again after 429", REPLICATE,
-           "return status == 429", "return False", f"{G2}::test_a_throttled_create_is_sent_again_and_counted_once_by_the_server"),
+    Mutant("a create is sent again after 503", DIALECT,
+           "if status == 429:", "if status in (429, 503):", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
+    Mutant("a create is not sent again after 429", DIALECT,
+           "if status == 429:", "if False:", f"{G2}::test_a_throttled_create_is_sent_again_and_counted_once_by_the_server"),
     Mutant("a failed create of a failing server is called a refusal", LIFECYCLE,
-           "return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)",
-           "return Settled(life, refusal)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
+           "return _outcome_unknown(sending, _refusal(sending, came, now), now)",
+           "return Settled(life, _refusal(sending, came, now))", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("a request that was sent is called unsent", "transports/errors.py",
            "processed=exchange.sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
     Mutant("a create goes over a connection that is closed", CONNECTION,
@@ -109,7 +112,7 @@ MUTANTS = (
            "max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))", "math.ceil(wanted.cancel_after)",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
     Mutant("a prediction that is the caller's own is canceled by the server", "client/engine/calls.py",
-           "if life_terms.cancels and asked is not None else None", "if asked is not None else None",
+           "if life_terms.cancels and is_limited else None", "if is_limited else None",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
     # ---- G3: secrets
     Mutant("the token goes to any https host", URLS,
@@ -132,8 +135,17 @@ MUTANTS = (
            'return Secret, ("",)', "return Secret, (self._value,)", f"{G3}::test_what_is_pickled_leaves_the_token_behind"),
     Mutant("a header on its way is shown in tracebacks", HTTP,
            "        return \"'***'\"", "        return str.__repr__(self)", f"{G3}::test_an_interrupt_on_the_way_shows_nothing"),
-    Mutant("a server's answer without sense is shown in tracebacks", DIALECT,
+    Mutant("a server's answer without sense is shown in tracebacks", REDACTION,
            "failure = error.with_traceback(None)", "failure = error", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
+    Mutant("a list leads to any server", "operations/base.py",
+           "return url if home is not None and urls.origin(url) == home else None", "return url",
+           f"{PAGES}::test_a_page_that_leads_elsewhere_is_none"),
+    Mutant("a webhook secret is shown", "records/account.py",
+           "return \"WebhookSigningSecret(key='whsec_***')\"", "return super().__repr__()",
+           "tests/operations/test_operations.py::test_a_webhook_secret_is_not_shown"),
+    Mutant("a known token stays in what is shown", REDACTION,
+           'return text.replace(secret, "***") if secret else text', "return text",
+           "tests/protocol/test_problems.py::test_an_echoed_token_is_struck_out_wherever_the_text_is_cut"),
     # ---- G4: deadlines
     Mutant("the last look takes its time", POLICY,
            "LAST_LOOK = 0.4", "LAST_LOOK = 4.0", f"{G4}::test_whatever_takes_how_long_the_deadline_holds", quick=True),
@@ -149,7 +161,7 @@ MUTANTS = (
     Mutant("a result that is there at the deadline is thrown away", LIFECYCLE,
            "if snapshot.is_terminal and not (tried and stopped):", "if False:", f"{G4}::test_a_result_that_is_there_at_the_deadline_is_returned"),
     Mutant("at the deadline nothing is canceled", LIFECYCLE,
-           "request = life.terms.dialect.cancel(life.snapshot) if life.terms.cancels else None", "request = None",
+           "cancel = _cancel_request(life)\n    until", "cancel = None\n    until",
            f"{G4}::test_whoever_created_the_prediction_cancels_it_and_says_so"),
     # ---- G6: only our errors
     Mutant("errors do not survive pickling", "exceptions.py",
@@ -160,11 +172,17 @@ MUTANTS = (
     Mutant("a prediction without a status is a KeyError", DIALECT,
            'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an answer that is no HTTP is not taken for an outcome", DRIVE,
-           "self._moment(sending.until))\n        except (TransportError, ProtocolError) as lost:",
-           "self._moment(sending.until))\n        except TransportError as lost:",
+           "self.deadline_for(sending.until))\n        except (TransportError, ProtocolError) as lost:",
+           "self.deadline_for(sending.until))\n        except TransportError as lost:",
            f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an id that is a path is asked for", DIALECT,
            "if not _ID.fullmatch(prediction_id):", "if False:", f"{G6}::test_an_argument_that_cannot_be_meant_is_refused_before_any_request", quick=True),
+    Mutant("a name that is a path is asked for", "operations/names.py",
+           "if not _OWNER_AND_NAME.fullmatch(text):", "if False:", f"{NAMES}::test_a_name_that_is_none_is_refused"),
+    Mutant("an id of a file that is a path is asked for", "operations/names.py",
+           "if not _ID.fullmatch(id):", "if False:", f"{NAMES}::test_an_id_that_is_none_is_refused"),
+    Mutant("a field of a wrong kind is handed out", "records/base.py",
+           "        if wrong is not None:", "        if False:", f"{RECORDS}::test_a_value_of_a_wrong_kind_is_named_and_not_shown"),
     # ---- G7: the decoder
     Mutant("a byte order mark spoils the first event", "protocol/sse.py",
            '_BOM = b"\\xef\\xbb\\xbf"', '_BOM = b"\\xff\\xff\\xff"', G7),
@@ -179,7 +197,7 @@ MUTANTS = (
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
     Mutant("gzip is unpacked all at once", HTTP,
            "_PIECE = 256 * 1024", "_PIECE = 256 * 1024 * 1024", f"{G10}::test_noise_on_a_stream_takes_no_memory"),
-    Mutant("a message is as long as the answer", "protocol/strict_json.py",
+    Mutant("a message is as long as the answer", REDACTION,
            'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
            f"{G10}::test_the_message_of_an_error_is_short_whatever_came"),
     Mutant("an event may have any length", "protocol/sse.py",
@@ -188,14 +206,17 @@ MUTANTS = (
     # ---- G13: nothing left open
     Mutant("Ctrl-C leaves the prediction running", DRIVE,
            "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),
+    Mutant("Ctrl-C while a create is under way leaves its prediction running", DRIVE,
+           "came = None if create is None else create.heard(LEAVING)", "came = None",
+           f"{G13}::test_ctrl_c_while_a_create_is_under_way_cancels_what_it_creates"),
     Mutant("a second Ctrl-C sends a second cancel", LIFECYCLE,
            "return Settled(self.life, self.cause) if self.kind in _LATE else _leave(self.life, now)", "return _leave(self.life, now)",
            f"{G13}::test_a_second_ctrl_c_passes_at_once"),
     Mutant("leaving may take long", POLICY,
            "LEAVING = 2.0", "LEAVING = 20.0", f"{G13}::test_a_cancel_that_is_not_answered_is_waited_for_briefly"),
-    Mutant("a stream that is dropped leaves the prediction running", STREAMS,
+    Mutant("a stream that is dropped leaves the prediction running", LEAVING,
            "if not drive.has_to_cancel():", "if True:", f"{G13}::test_leaving_cancels_once_and_leaves_nothing_behind"),
-    Mutant("a script that ends leaves the prediction running", STREAMS,
+    Mutant("a script that ends leaves the prediction running", LEAVING,
            "if not threading.main_thread().is_alive():", "if False:",
            f"{G13}::test_a_script_that_ends_with_a_stream_open_cancels_and_says_nothing"),
     Mutant("a prediction that is not ours is canceled", LIFECYCLE,
