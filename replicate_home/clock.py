@@ -65,11 +65,15 @@ class NotYet(BaseException):
 
 
 class _Sleeper(NamedTuple):
-    """A thread that sleeps; ``woken`` is notified when its moment or its turn to move the time has come."""
+    """A thread that sleeps; ``woken`` is notified when its moment or its turn to move the time has come.
+
+    ``slices`` is for how long it is awaited when it is awake: not at all where it never said that it is at work.
+    """
 
     moment: float
     number: int
     thread: int
+    slices: int
     woken: threading.Condition
 
 
@@ -124,9 +128,10 @@ class FakeClock:
         if moment <= self._now:
             return
         self.sleeps.append(moment - self._now)
-        sleeper = _Sleeper(moment, next(self._order), threading.get_ident(), threading.Condition(self._lock))
+        me = threading.get_ident()
+        slices = self._awaited.pop(me, 0)
+        sleeper = _Sleeper(moment, next(self._order), me, slices, threading.Condition(self._lock))
         heappush(self._asleep, sleeper)
-        self._awaited.pop(sleeper.thread, None)
         self._silence = 0
         if not self._awaited:
             self._call_first()
@@ -154,7 +159,8 @@ class FakeClock:
         self._now = moment
         while self._asleep and self._asleep[0].moment <= moment:
             sleeper = heappop(self._asleep)
-            self._awaited[sleeper.thread] = _AT_WORK
+            if sleeper.slices:
+                self._awaited[sleeper.thread] = sleeper.slices
             sleeper.woken.notify()
         self._call_first()
 

@@ -163,5 +163,10 @@ _threads: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary(
 
 def _sleepers(clock: FakeClock) -> _Sleepers:
     """What sleeps on the clock in the event loop that runs."""
-    in_loops = _all_sleepers.setdefault(clock, WeakKeyDictionary())
-    return in_loops.setdefault(asyncio.get_running_loop(), _Sleepers())
+    loop = asyncio.get_running_loop()
+    in_loops = _all_sleepers.get(clock)
+    if in_loops is None:
+        in_loops = _all_sleepers[clock] = WeakKeyDictionary()
+    if loop not in in_loops:
+        in_loops[loop] = _Sleepers()
+    return in_loops[loop]
