@@ -35,7 +35,8 @@ def main() -> int:
             print(f"pyright: {one['file']}:{one['range']['start']['line'] + 1}: {one['message']}")
     for name, number in sorted(expected - lines):
         print(f"pyright: {name}:{number}: a mistake that was not found")
-    print(f"pyright: {len(lines & expected)} of {len(expected)} mistakes found, {len(lines - expected)} errors elsewhere")
+    others = len(lines - expected)
+    print(f"pyright: {len(lines & expected)} of {len(expected)} mistakes found, {others} errors elsewhere")
     return int(lines != expected)
 
 
