@@ -1,8 +1,8 @@
 """A run is a timeline: what changed, and when on the emulator's clock; everything shown of it is a prefix of that.
 
-In real time a thread runs the model and appends. In virtual time whoever looks steps the model on to the moment he
-looks at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
-same history. A model is never stepped further than one change beyond what somebody asked for.
+In real time a thread runs the model and appends. In virtual time every look steps the model on to the moment that is
+looked at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
+same history. A model is never stepped further than one change beyond what was asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..clock import Clock, FakeClock
 from ..exceptions import Disconnected
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
-LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere if nobody really waits
+LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere where nothing really waits
 LARGEST_OUTPUT = 64 * 2**20
 
 
@@ -51,10 +51,10 @@ class Plan:
     starts_after: float = 0.0
 
 
-class Line:
-    """The other end of one exchange: whoever waits for it can be called off from another thread.
+class Peer:
+    """The other end of one request: what waits on its behalf can be ended from another thread.
 
-    ``moves_time`` is set where the caller waits by a clock of his own, as across a socket: when he looks at a
+    ``moves_time`` is set where the peer waits by a clock of its own, as across a socket: when it looks at a
     prediction that runs, virtual time passes until there is something new to see.
     """
 
@@ -64,18 +64,18 @@ class Line:
         self._waiting: Condition | None = None
 
     def check(self) -> None:
-        """Raise :class:`Disconnected` if nobody listens any more."""
+        """Raise :class:`Disconnected` once it is closed."""
         if self.closed:
             raise Disconnected("closed while waiting", phase="wait", may_have_been_processed=True)
 
     def wait(self, changed: Condition, seconds: float) -> None:
-        """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or the line is closed."""
+        """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or it is closed."""
         self._waiting = changed
         self.check()  # after the line above: close() either sees the condition or is seen here
         changed.wait(None if seconds == math.inf else max(0.0, seconds))
 
     def close(self) -> None:
-        """End every wait on this line, now and later."""
+        """End every wait on its behalf, now and later."""
         self.closed = True
         if (changed := self._waiting) is not None:
             with changed:
@@ -101,7 +101,7 @@ class LocalRun:
         return self._run.id
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass on the server's clock; does not return if the prediction was cancelled."""
+        """Let ``seconds`` pass on the server's clock; does not return if the prediction was canceled."""
         self._run.sleep(seconds)
 
     def log(self, text: str) -> None:
@@ -112,27 +112,33 @@ class LocalRun:
 class Run:
     """One run of a plan.
 
-    ``changed`` guards the timeline and is notified of every change; ``store`` makes an output value JSON and keeps
-    the files in it.
+    ``changed`` guards the timeline and is notified of every change, as is ``on_change``; ``store`` makes an output
+    value JSON and keeps the files in it. At the moment ``cancels_at`` it is canceled, and ``limit`` seconds after its
+    start it fails.
     """
 
     def __init__(
         self,
-        id: str,  # the server's own word for it
+        id: str,  # of the prediction
         plan: Plan,
         clock: Clock,
         changed: Condition,
         *,
         store: Callable[[Any], Any],
-        deadline: float | None,
+        cancels_at: float = math.inf,
+        limit: float = math.inf,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
         self.id = id
         self.created = clock.now()
         self.starts = self.created + plan.starts_after
-        self.deadline = math.inf if deadline is None else deadline
+        self.cancels_at = cancels_at
+        self.deadline = cancels_at  # until the start, which brings the limit of the run with it
         self.ended = False  # the end is in the timeline, perhaps at a moment that is not yet
         self._plan, self._clock, self._changed = plan, clock, changed
         self._store = store
+        self._limit = limit
+        self._on_change = on_change
         self._changes: list[Change] = []
         self._size = 0
         self._steps = self._life()
@@ -149,11 +155,15 @@ class Run:
         with self._changed:
             return self._is_over(self._seen_by(self._clock.now()))
 
+    def age_of(self, change: Change) -> float:
+        """The seconds since ``change`` happened."""
+        return self._clock.now() - change.at
+
     def first_item(self) -> Change | None:
         """The first item of a list as output, if it can be seen."""
         return next((change for change in self.seen() if change.kind == "item"), None)
 
-    def wait(self, count: float, until: float, line: Line) -> bool:
+    def wait(self, count: float, until: float, peer: Peer) -> bool:
         """Wait until at least ``count`` changes can be seen, or the end; False if ``until`` came first."""
         with self._changed:
             while True:
@@ -163,10 +173,10 @@ class Run:
                     return True
                 if now >= until:
                     return False
-                self._let_pass(now, until, line)
+                self._let_pass(now, until, peer)
 
-    def look(self, line: Line) -> None:
-        """Somebody looks who waits by a clock of his own; real time passes by itself."""
+    def look(self, peer: Peer) -> None:
+        """Let a peer that waits by a clock of its own see something new; real time passes by itself."""
 
     def cancel(self) -> None:
         """End it now, unless it has ended; what it would have done later never happens."""
@@ -238,17 +248,26 @@ class Run:
             if kind in ENDS:
                 self._end(change)
             else:
-                self._changes.append(change)
-                self._changed.notify_all()
+                self._append(change)
+                if kind == "started":
+                    self.deadline = min(self.cancels_at, moment + self._limit)
 
     def _end(self, change: Change) -> None:
-        self._changes.append(change)
         self.ended = True
+        self._append(change)
+
+    def _append(self, change: Change) -> None:
+        self._changes.append(change)
         self._changed.notify_all()
+        if self._on_change is not None:
+            self._on_change()
 
     def _expire(self) -> None:
         """The deadline has passed: before the start it is ``aborted``, after it ``canceled``."""
-        self._end(Change(self.deadline, "canceled" if self._changes else "aborted"))
+        if self.deadline < self.cancels_at:
+            self._end(Change(self.deadline, "failed", f"the run took longer than {self._limit:g} seconds"))
+        else:
+            self._end(Change(self.deadline, "canceled" if self._changes else "aborted"))
 
     def _is_over(self, number: int) -> bool:
         return number > 0 and self._changes[number - 1].kind in ENDS
@@ -267,7 +286,7 @@ class Run:
     def _catch_up(self, now: float) -> None:
         """Make every change up to ``now`` known."""
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
+    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
         """Wait for the next change, not beyond ``until``."""
         raise NotImplementedError
 
@@ -290,7 +309,7 @@ class RealRun(Run):
         with self._changed:
             while not self.ended and (rest := min(self.starts, self.deadline) - self._clock.now()) > 0:
                 self._changed.wait(rest)
-        with suppress(BaseException):  # the timeline has it; a thread has nobody to tell
+        with suppress(BaseException):  # the timeline has it
             while not self.ended:
                 next(self._steps, None)
         self._steps.close()
@@ -308,12 +327,12 @@ class RealRun(Run):
     def _moment(self) -> float:
         return self._clock.now()
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
-        line.wait(self._changed, min(until, self.deadline) - now)
+    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
+        peer.wait(self._changed, min(until, self.deadline) - now)
 
 
 class VirtualRun(Run):
-    """A run on a :class:`FakeClock`, stepped by whoever looks; ``changed`` is one lock for the whole emulator."""
+    """A run on a :class:`FakeClock`, stepped by every look; ``changed`` is one lock for the whole emulator."""
 
     _clock: FakeClock
 
@@ -328,10 +347,10 @@ class VirtualRun(Run):
         if self.ended or self._own >= min(self.deadline, self.starts + LONGEST_VIRTUAL_RUN):
             raise Stopped
 
-    def look(self, line: Line) -> None:
+    def look(self, peer: Peer) -> None:
         """Virtual time passes until there is something new."""
-        if line.moves_time:
-            self.wait(len(self.seen()) + 1, math.inf, line)
+        if peer.moves_time:
+            self.wait(len(self.seen()) + 1, math.inf, peer)
 
     def cancel(self) -> None:
         """End it now, and let go of the model."""
@@ -358,8 +377,8 @@ class VirtualRun(Run):
         while not self.ended and not self._stepping and self._own <= min(now, self.deadline):
             self._step()
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
-        line.check()
+    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
+        peer.check()
         if self._stepping:
             raise Disconnected("a model waits for its own prediction", phase="wait", may_have_been_processed=True)
         while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:

@@ -1,4 +1,4 @@
-"""The door without sockets: an :class:`~.server.Emulator` as a transport."""
+"""An :class:`~.emulator.Emulator` as a transport, without sockets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..clock import Clock
 from ..exceptions import Disconnected, RequestTimeout
 from ..wire import Body, Request, Response
 from .emulator import Emulator
-from .timeline import Line
+from .timeline import Peer
 
 _SLICE = 65_536
 
@@ -50,7 +50,7 @@ class InProcessTransport:
         """Answer ``request`` here and now; an event stream or a download comes with its body."""
         if deadline is not None and self.clock.now() >= deadline:
             raise RequestTimeout("no time left to send", request=request, phase="connect")
-        response, body = self.emulator.handle(request, deadline, Line())
+        response, body = self.emulator.handle(request, deadline, Peer())
         if not request.streams or response.status not in (200, 206):
             return (response, None) if body is None else (_drained(response, body, deadline), None)
         if body is None:

@@ -40,9 +40,10 @@ def backoff(attempt: int, drawn: float, *, throttled: bool = False) -> float:
 
 
 def reopen_delay(cuts: int, retry_ms: int | None, drawn: float) -> float:
-    """Seconds before a cut stream is opened again; ``retry_ms`` is the stream's own wish."""
-    wished = min(10.0, max(0.1, retry_ms / 1000)) if retry_ms is not None else min(10.0, 2.0 ** max(0, cuts - 1))
-    return (0.5 + 0.5 * drawn) * wished
+    """Seconds before a cut stream is opened again; ``retry_ms`` is the stream's own wish, of 10 s at most."""
+    if retry_ms is not None:
+        return patient(min(10.0, max(0.1, retry_ms / 1000)), drawn)
+    return (0.5 + 0.5 * drawn) * min(10.0, 2.0 ** max(0, cuts - 1))
 
 
 def patient(wait: float, drawn: float) -> float:

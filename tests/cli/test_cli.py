@@ -46,6 +46,8 @@ from replicate_home.cli.commands import commands
 from replicate_home.cli.exit_codes import exit_code
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
+from replicate_home.emulator.limits import Limits
+from replicate_home.wire import Request
 
 SNAPSHOT = Snapshot({"id": "p1"})
 # As the console script does it; but a shell may have had us ignore Ctrl-C.
@@ -139,8 +141,8 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]
 @contextmanager
 def served(**models: Any) -> Iterator[tuple[str, Emulator]]:
     """An emulator with these models of ``owner`` behind sockets: its URL, and itself."""
-    with Emulator({f"owner/{name}": model for name, model in models.items()}) as emulator, serve(emulator) as door:
-        yield door.url, emulator
+    with Emulator({f"owner/{name}": model for name, model in models.items()}) as emulator, serve(emulator) as server:
+        yield server.url, emulator
 
 
 def cancels(emulator: Emulator) -> list[tuple[str, int | None]]:
@@ -338,11 +340,11 @@ def test_nobody_there_is_code_5() -> None:
 
 
 def test_the_token_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Emulator({"owner/say": say}, api_token="r8_the_right_one") as emulator, serve(emulator) as door:
+    with Emulator({"owner/say": say}, api_token="r8_the_right_one") as emulator, serve(emulator) as server:
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_the_right_one")
-        assert call("run", "owner/say", "prompt=x", "--base-url", door.url) == (0, "x \n", "")
+        assert call("run", "owner/say", "prompt=x", "--base-url", server.url) == (0, "x \n", "")
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_a_wrong_one")
-        code, printed, complaints = call("run", "owner/say", "prompt=x", "--base-url", door.url)
+        code, printed, complaints = call("run", "owner/say", "prompt=x", "--base-url", server.url)
     assert (code, printed) == (3, "")
     assert "r8_a_wrong_one" not in complaints
 
@@ -493,6 +495,26 @@ def test_serve_says_where_it_is_and_serves_until_it_is_told_to_stop(number: int)
     assert url.startswith("http://127.0.0.1:")
     assert len(result.text.split()) >= 40
     assert log.decode().splitlines().count("POST /v1/predictions 201") == 1
+
+
+def test_serve_bounds_what_it_is_told_to_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Emulator] = []
+
+    def stopped(emulator: Emulator, *_: Any) -> Any:
+        made.append(emulator)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("replicate_home.cli.serving.serve", stopped)
+    for options in ((), ("--rate-limits",), ("--run-limit", "--retention"), ("--token", "r8_invented")):
+        assert call("serve", *options)[0] == 0
+    assert [emulator.service.limits for emulator in made] == [
+        Limits(),
+        Limits(creates=600, polls=60_000, requests=3_000),
+        Limits(run=1_800, retention=3_600),
+        Limits(),
+    ]
+    request = Request("GET", made[3].base_url + "/account", {"Authorization": "Bearer r8_another"})
+    assert [emulator.handle(request)[0].status for emulator in made] == [200, 200, 200, 401]
 
 
 def test_warnings_and_letters_that_the_terminal_lacks_end_nothing() -> None:

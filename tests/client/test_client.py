@@ -68,12 +68,11 @@ def test_run_returns_the_output_itself_and_knows_its_prediction(fake: FakeReplic
     assert result.prediction.status is Status.SUCCEEDED
 
 
-def test_a_quick_model_takes_one_request_where_the_create_has_its_last_word(
-    fake: FakeReplicate, client: Client
-) -> None:
+def test_a_quick_model_is_over_when_its_create_was_held(fake: FakeReplicate, client: Client) -> None:
     fake.on("owner/llm").streams("Hello").takes(0.9)
     client.run("owner/llm", prompt="Hi")
-    assert [request.method for request in fake.requests] == ["POST"]
+    assert [request.method for request in fake.requests] == ["POST", "GET"]
+    assert fake.clock.now() == 0.9
 
 
 def test_past_the_hold_the_streams_end_is_the_signal(fake: FakeReplicate, client: Client) -> None:

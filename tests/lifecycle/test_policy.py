@@ -106,11 +106,20 @@ def test_polls_are_5_percent_of_the_age_apart_and_never_more_than_11_a_second(ag
 
 @pytest.mark.parametrize(
     ("cuts", "retry_ms", "least", "most"),
-    [(1, None, 0.5, 1), (2, None, 1, 2), (5, None, 5, 10), (9, None, 5, 10), (1, 0, 0.05, 0.1), (1, 10**15, 5, 10)],
+    [
+        *[(1, None, 0.5, 1), (2, None, 1, 2), (5, None, 5, 10), (9, None, 5, 10)],
+        *[(1, 0, 0.1, 0.11), (1, 100, 0.1, 0.11), (5, 1500, 1.5, 1.65), (1, 10_000, 10, 11), (1, 10**15, 10, 11)],
+    ],
 )
 def test_a_stream_is_opened_again_after_a_pause_between_bounds(cuts, retry_ms, least, most):
-    assert policy.reopen_delay(cuts, retry_ms, 0.0) == least
-    assert policy.reopen_delay(cuts, retry_ms, 1.0) == most
+    assert policy.reopen_delay(cuts, retry_ms, 0.0) == pytest.approx(least)
+    assert policy.reopen_delay(cuts, retry_ms, 1.0) == pytest.approx(most)
+
+
+@pytest.mark.reliability
+@given(st.integers(0, 20), st.integers(0, 10_000), st.floats(0, 1))
+def test_a_stream_is_never_opened_again_sooner_than_the_server_asked(cuts, retry_ms, drawn):
+    assert policy.reopen_delay(cuts, retry_ms, drawn) >= retry_ms / 1000
 
 
 # ---- a lasting outage ----------------------------------------------------------------------------------------
