@@ -89,6 +89,7 @@ class Emulator:
         """
         incoming = IncomingRequest.of(request, deadline, peer)
         status = None
+        self.service.webhooks.send_due()  # which tell of what was, before this request changes anything
         try:
             response, body = self._answer(incoming)
             status = response.status
@@ -109,7 +110,7 @@ class Emulator:
 
     def unknown_route(self, incoming: IncomingRequest) -> Response:
         """The answer where there is nothing at this path."""
-        raise not_found(f"there is nothing at {incoming.path}: this is a local server, with fewer endpoints")
+        raise not_found(f"there is nothing at {incoming.path} on this server")
 
     def _answer(self, incoming: IncomingRequest) -> tuple[Response, Body | None]:
         headers: dict[str, str] = {}
