@@ -380,9 +380,7 @@ def test_a_receiver_that_is_not_there_disturbs_nobody() -> None:
         assert api.get(f"/predictions/{created['id']}")["webhook"] == "http://127.0.0.1:9/hook"
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://[::1/", "http://127.0.0.1/a b"]
-)
-def test_an_address_that_cannot_be_is_a_failed_attempt(url: str) -> None:
-    with pytest.raises(OSError, match="."):
-        HttpSender(anywhere=True)(Request("POST", url, {}, b"{}"))
+@pytest.mark.parametrize("place", ["127.0.0.1:99999/", "127.0.0.1:x/", "[::1/", "127.0.0.1:9/a b"])
+def test_an_address_that_cannot_be_is_a_failed_attempt(place: str) -> None:
+    with pytest.raises(OSError):  # noqa: PT011  # of many kinds, none of which ends what sends
+        HttpSender(anywhere=True)(Request("POST", f"http://{place}", {}, b"{}"))
