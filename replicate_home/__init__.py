@@ -63,9 +63,8 @@ if TYPE_CHECKING:
     from .transports.over_aiohttp.transport import AiohttpTransport
     from .transports.over_requests.transport import RequestsTransport
     from .transports.threaded import ThreadedTransport
+    from .version import __version__
     from .wire import Body, Request, Response, Secret, Timeout, Upload
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "client.module_level": "default_client models predictions run stream use",
@@ -95,6 +94,7 @@ _HOMES = {
     "records.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
     "records.prediction": "Progress Snapshot Status",
     "records.schema": "Schema",
+    "version": "__version__",
     "wire": "Body Request Response Secret Timeout Upload",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 import attrs
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "QUERY"})
+"""The methods of requests that may be sent again without asking what became of the first (RFC 9110 9.2.2)."""
+
 
 class Secret:
     """A string that is shown by its first three and last two characters only, and not pickled."""

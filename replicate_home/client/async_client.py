@@ -18,7 +18,6 @@ from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
 from .outputs.async_streams import AsyncStream
 from .outputs.download import AsyncFiles
 from .outputs.format import Format
-from .outputs.progress import reporting
 from .outputs.results import Result
 
 if TYPE_CHECKING:
@@ -134,10 +133,8 @@ class AsyncClient:
     def _streamed(self, options: RunOptions, *, delivers: bool) -> AsyncStream:
         engine = self._engine
         route = engine.route(options.model)
-        source = AsyncFiles(engine, route) if options.use_file_output else None
-        report = reporting(options.on_update, options.progress)
         begin = partial(engine.begin, options, route, delivers=delivers)
-        return AsyncStream(engine, route, Format(route.dialect.base_url, source, report), begin)
+        return AsyncStream(engine, route, Format.of(options, route.dialect.base_url, AsyncFiles(engine, route)), begin)
 
 
 class AsyncFunction:

@@ -14,7 +14,6 @@ from .engine.engine import Engine, checked_transport
 from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
 from .outputs.download import Files
 from .outputs.format import Format
-from .outputs.progress import reporting
 from .outputs.results import Result
 from .outputs.streams import Stream
 
@@ -157,9 +156,7 @@ class Client:
         engine = self._engine
         route = engine.route(options.model)
         life = engine.begin(options, route, delivers=delivers)
-        source = Files(engine, route) if options.use_file_output else None
-        report = reporting(options.on_update, options.progress)
-        return Stream(engine, route, Format(route.dialect.base_url, source, report), life)
+        return Stream(engine, route, Format.of(options, route.dialect.base_url, Files(engine, route)), life)
 
 
 class Function:

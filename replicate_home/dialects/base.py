@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import attrs
 
 from ..exceptions import InvalidInput, ProtocolError
-from ..protocol.strict_json import excerpt, parse_json
+from ..protocol.redaction import excerpt
+from ..protocol.strict_json import parse_json
+from ..records.parsing import parse
 from ..records.prediction import Snapshot
 from ..wire import Request, Response
 from .refs import ModelRef
 
-USER_AGENT = "replicate-home/0.1.0"
 # One encoder: json.dumps would build another for every call with these options.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-T = TypeVar("T")
 _ESCAPING = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -138,18 +138,6 @@ def encode_json(value: Any) -> bytes:
         return _ESCAPING.encode(value).encode()
 
 
-def without_frames(read: Callable[[], T]) -> T:
-    """What ``read`` returns; its error without the frames whose locals hold what the server sent.
-
-    A traceback may be printed with its locals, and a server may repeat the token.
-    """
-    try:
-        return read()
-    except ProtocolError as error:
-        failure = error.with_traceback(None)
-    raise failure
-
-
 def parse_prediction(response: Response) -> dict[str, Any]:
     """The JSON object of an answer; raises :class:`ProtocolError`."""
     found = parse_json(response.body)
@@ -169,7 +157,7 @@ def checked_id(prediction_id: str) -> str:
 
 def checked_snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:
     """The prediction in an answer; raises :class:`ProtocolError` where it is none, or not the ``known`` one."""
-    snapshot = Snapshot.parse(found)
+    snapshot = parse(Snapshot, found)
     if "status" not in found:
         raise ProtocolError("expected a prediction, got an object without 'status'")
     if not _ID.fullmatch(snapshot.id):

@@ -12,8 +12,9 @@ import attrs
 
 from ..exceptions import ModelNotFound, PermissionDenied
 from ..records.prediction import Snapshot, Status
+from ..version import USER_AGENT
 from ..wire import Request, Response
-from .base import USER_AGENT, Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
+from .base import Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
 from .catalogue import model_versions
 from .refs import ModelRef
 

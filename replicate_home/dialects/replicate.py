@@ -13,19 +13,12 @@ from typing import Any
 import attrs
 
 from ..protocol import urls
+from ..protocol.redaction import without_frames
 from ..protocol.strict_json import parse_json
 from ..records.prediction import Snapshot
+from ..version import USER_AGENT
 from ..wire import Request, Response, Secret
-from .base import (
-    USER_AGENT,
-    Create,
-    OrdinaryStatuses,
-    checked_id,
-    checked_snapshot,
-    encode_json,
-    parse_prediction,
-    without_frames,
-)
+from .base import Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
 from .refs import ModelRef
 
 BASE_URL = "https://api.replicate.com/v1"

@@ -168,20 +168,23 @@ class Pending:
     """
 
     def __init__(self, ask: Callable[[], Came]) -> None:
-        self._done = threading.Event()
+        self._pending = threading.Lock()  # a tenth of the cost of an Event, which is made of it
+        self._pending.acquire()
         self._came: Came | None = None
         self._error: BaseException | None = None
         _creates.submit(partial(contextvars.copy_context().run, self._work, ask))
 
     def heard(self, seconds: float) -> Came | None:
         """The response, or why there is none; None where it does not come within so many seconds."""
-        self._done.wait(seconds)
+        if self._pending.acquire(timeout=seconds):
+            self._pending.release()
         return self._came
 
     def result(self) -> Came:
         """The response, or why there is none; raises what the transport should not have raised."""
-        while not self._done.wait(1.0):  # on some systems only a wait with a limit can be interrupted
+        while not self._pending.acquire(timeout=1.0):  # on some systems only a wait with a limit can be interrupted
             continue
+        self._pending.release()
         if self._error is not None:
             raise self._error
         assert self._came is not None
@@ -192,7 +195,7 @@ class Pending:
             self._came = ask()
         except BaseException as failure:
             self._error = failure
-        self._done.set()
+        self._pending.release()
 
 
 _creates = ThreadPool(64, "replicate-home-create")

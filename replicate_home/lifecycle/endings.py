@@ -18,7 +18,7 @@ from ..exceptions import (
     StreamInterrupted,
     UnsafeURL,
 )
-from ..protocol.strict_json import excerpt
+from ..protocol.redaction import excerpt, without_query
 from ..records.prediction import Snapshot, Status
 
 
@@ -104,11 +104,11 @@ def text_of(delivered: Sequence[Any]) -> str:
 def file_expired(url: str, status: int) -> FileExpired:
     """The file cannot be had any more; its URL is named without the signature in its query."""
     return FileExpired(
-        f"the file {url.partition('?')[0]} is not there ({status}): output files are kept for an hour, and their URLs "
+        f"the file {without_query(url)} is not there ({status}): output files are kept for an hour, and their URLs "
         "expire; run the model again"
     )
 
 
 def unsafe(url: str) -> UnsafeURL:
     """A URL from an answer that must not be requested."""
-    return UnsafeURL(f"{excerpt(url.partition('?')[0])!r} is not requested: only https to a public host is")
+    return UnsafeURL(f"{excerpt(without_query(url))!r} is not requested: only https to a public host is")

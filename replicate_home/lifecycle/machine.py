@@ -34,7 +34,7 @@ from ..protocol.problems import api_error, redirect_error
 from ..protocol.sse import ServerSentEvent
 from ..records.events import DoneEvent
 from ..records.prediction import Snapshot, Status
-from ..wire import Request, Response
+from ..wire import IDEMPOTENT, Request, Response
 from . import endings, policy
 from .life import Life, News, Output, Terms
 
@@ -275,7 +275,7 @@ def _left(sending: Sending, came: Came, now: float) -> State:
 
 def _answered(sending: Sending, came: Came, now: float) -> State:
     """Every other call: repeated where that does no harm, answered by the response itself."""
-    harmless = sending.request.method in policy.IDEMPOTENT or sending.repeatable
+    harmless = sending.request.method in IDEMPOTENT or sending.repeatable
     if not isinstance(came, Response):
         again = harmless or not _may_have_been_processed(came)
         if isinstance(came, ProtocolError) and sending.attempt > 0:

@@ -1,68 +1,106 @@
-"""An operation of the API as a value: what it asks, and how its response is read. A client has it done."""
+"""What an operation is, and how the pages of a list are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import EllipsisType
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import attrs
 
-from ..dialects.base import Dialect, without_frames
-from ..exceptions import ProtocolError
+from ..dialects.base import Dialect
+from ..exceptions import InvalidInput, NotFound, ProtocolError
 from ..protocol import urls
-from ..protocol.strict_json import excerpt, parse_json
-from ..wire import Request, Response
+from ..protocol.redaction import excerpt, without_frames, without_query
+from ..records.page import PageFields
+from ..wire import Request, Response, Upload
 
-R = TypeVar("R")
+T = TypeVar("T")
+
+Cursor = str | EllipsisType | None
+"""Which page of a list: ``...`` for the first, or the ``next`` or ``previous`` of a page; None, where a list ends, is
+none."""
 
 
 @attrs.frozen
-class Operation(Generic[R]):
-    """``path`` is relative to the base URL, or a URL from one of the API's responses; ``parse`` reads the JSON."""
+class Operation(Generic[T]):
+    """One call of the API, as a value.
 
+    ``name`` is what the API's own documentation calls it. ``path`` is below the base URL, or the URL of a page.
+    ``repeatable`` marks a call that does no harm when it is sent twice, though its method does not say so; ``creates``
+    one that starts a run, which has an id and costs money. ``missing`` is the error for what is not there. ``streams``
+    asks for the body piece by piece.
+    """
+
+    name: str
     method: str
     path: str
-    parse: Callable[[Any], R]
-    query: Mapping[str, str | None] = attrs.field(factory=dict)
-    json: Any = None
+    reader: Callable[[Response], T] = attrs.field(repr=False)
+    query: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a download's has a signature
+    json: Any = attrs.field(default=None, repr=False)
+    body: bytes | Upload | None = attrs.field(default=None, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
     repeatable: bool = False
-    """Whether it does no harm twice, although it is a POST."""
+    creates: bool = False
+    missing: type[NotFound] = NotFound
+    streams: bool = False
+
+    def target(self, base_url: str) -> str:
+        """The path with its query, or the URL of a page; raises :class:`InvalidInput` for a page of another server."""
+        if self.path.startswith("/"):
+            return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+        url = _at(base_url, self.path)
+        if url is None:
+            raise InvalidInput(f"the cursor leads to another server than {base_url}: {_shown(self.path)}")
+        return url
 
     def request(self, dialect: Dialect) -> Request:
-        """The request for it; raises PermissionDenied where this kind of server has no such operation."""
-        given = {name: value for name, value in self.query.items() if value is not None}
-        path = f"{self.path}?{urlencode(given)}" if given else self.path
-        return dialect.call(self.method, path, json=self.json)
+        """The request for it; raises :class:`PermissionDenied` where this kind of server has no such operation."""
+        parts: dict[str, Any] = {} if self.body is None else {"body": self.body}
+        target = self.target(dialect.base_url)
+        return dialect.call(
+            self.method, target, json=self.json, headers=self.headers or None, streams=self.streams, **parts
+        )
 
-    def read(self, response: Response, base_url: str) -> R:
-        """What came of it; raises :class:`ProtocolError`."""
-        return without_frames(lambda: self._read(response, base_url))
+    def read(self, response: Response, base_url: str) -> T:
+        """The result in a successful response; raises :class:`ProtocolError` where there is none.
 
-    def _read(self, response: Response, base_url: str) -> R:
-        found = self.parse(parse_json(response.body) if response.body else None)
-        if isinstance(found, PageFields):
-            found.check(base_url)
+        A page that leads to another server than the API at ``base_url`` is none: what follows it could not be trusted.
+        """
+        found = without_frames(lambda: self.reader(response))
+        for name in ("next", "previous") if isinstance(found, PageFields) else ():
+            url = getattr(found, name)
+            if url is not None and _at(base_url, url) is None:
+                raise ProtocolError(f"a page's {name!r} should be at the API itself, got {_shown(url)}")
         return found
 
 
-@attrs.frozen
-class PageFields(Generic[R]):
-    """One page of a list: its items, and the URLs of the pages beside it."""
+def page_at(cursor: Cursor, path: str) -> str:
+    """Where the page of a list is that begins at ``path``; raises :class:`InvalidInput` for a cursor that is none."""
+    if cursor is ...:
+        return path
+    if cursor is None:
+        raise InvalidInput("there is no such page: the cursor is None, as it is at either end of a list")
+    if not isinstance(cursor, str):
+        raise TypeError(f"a cursor is the next or previous of a page, got {type(cursor).__name__}")
+    if urls.origin(cursor) is None:
+        raise InvalidInput(f"a cursor is the next or previous of a page, got {_shown(cursor)}")
+    return cursor
 
-    results: list[R]
-    next: str | None = None
-    previous: str | None = None
 
-    @classmethod
-    def parse(cls, found: Any, item: Callable[[Any], R]) -> PageFields[R]:
-        """The page in the API's JSON, each of its items read by ``item``."""
-        if not isinstance(found, dict) or not isinstance(found.get("results"), list):
-            raise ProtocolError("expected a page (an object with a list of 'results')")
-        return cls([item(each) for each in found["results"]], found.get("next"), found.get("previous"))
+def given(**values: Any) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
 
-    def check(self, base_url: str) -> None:
-        """ProtocolError where the pages beside it are not at the API itself."""
-        for name, url in (("next", self.next), ("previous", self.previous)):
-            if url is not None and urls.origin(str(url)) != urls.origin(base_url):
-                raise ProtocolError(f"a page's {name!r} should be at the API itself, got {excerpt(str(url), 100)!r}")
+
+def _at(base_url: str, url: str) -> str | None:
+    """The URL of a page, None where it is at another server; https, though some lists say http of the same host."""
+    home = urls.origin(base_url)
+    if home is not None and home[0] == "https" and url.startswith("http://"):
+        url = url.replace("http://", "https://", 1)
+    return url if home is not None and urls.origin(url) == home else None
+
+
+def _shown(url: str) -> str:
+    return repr(excerpt(without_query(url), 100))

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from requests.utils import requote_uri
 
 from ..exceptions import ConnectFailed
+from ..version import USER_AGENT
 from ..wire import Request, Response
 from .errors import made
 from .http1 import Concealed
 
-USER_AGENT = "replicate_home"
 ORIGINS = 64
 """To how many origins a transport remembers the way."""
 

@@ -37,6 +37,7 @@ from replicate_home import (
     ReplicateHomeError,
     RequestTimeout,
     ServerError,
+    Snapshot,
     StreamInterrupted,
     __version__,
     local_model,
@@ -48,6 +49,7 @@ from replicate_home.emulator.http_server import serve
 from replicate_home.emulator.limits import Limits
 from replicate_home.wire import Request
 
+SNAPSHOT = Snapshot({"id": "p1"})
 # As the console script does it; but a shell may have had us ignore Ctrl-C.
 START = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
@@ -366,8 +368,8 @@ def test_at_the_timeout_the_prediction_is_canceled_unless_it_is_to_run_on(
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (ModelError("x"), 1),
-        (ModelCanceled("x"), 1),
+        (ModelError("x", prediction=SNAPSHOT), 1),
+        (ModelCanceled("x", prediction=SNAPSHOT), 1),
         (ModelNotFound("x", status=404), 2),
         (NotFound("x", status=404), 2),
         (InvalidInput("x", status=422), 2),
@@ -376,7 +378,7 @@ def test_at_the_timeout_the_prediction_is_canceled_unless_it_is_to_run_on(
         (AuthenticationError("x", status=401), 3),
         (PaymentRequired("x", status=402), 3),
         (PermissionDenied("x", status=403), 3),
-        (PredictionTimeout("x"), 4),
+        (PredictionTimeout("x", prediction=SNAPSHOT), 4),
         (RequestTimeout("x"), 4),
         (CreateTimedOut("x"), 4),
         (RateLimited("x", status=429), 4),

@@ -37,6 +37,7 @@ from replicate_home import (
     PredictionTimeout,
     ReplicateHomeError,
     Response,
+    Snapshot,
     StatusEvent,
     Stream,
     StreamInterrupted,
@@ -99,7 +100,7 @@ class TestInStep:
 
         def note(client, options, *, delivers):
             seen.append((attrs.asdict(options, recurse=False), delivers))
-            raise ModelError("enough")
+            raise ModelError("enough", prediction=Snapshot({"id": "p1"}))
 
         monkeypatch.setattr(kind, "_streamed", note)
 

@@ -15,6 +15,8 @@ G3 = "tests/reliability/test_g03_secrets.py"
 G4 = "tests/reliability/test_g04_deadlines.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
+NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
+RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
 G10 = "tests/reliability/test_g10_bounded_memory.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
@@ -37,6 +39,7 @@ class Mutant:
 LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
+REDACTION = "protocol/redaction.py"
 DRIVE, LEAVING = "drivers/drive.py", "drivers/leaving.py"
 CONNECTION, EXCHANGE = "transports/over_requests/deadline_connection.py", "transports/exchange.py"
 BODY, HTTP = "transports/response_body.py", "transports/http1.py"
@@ -56,6 +59,14 @@ MUTANTS = (
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
     Mutant("a stream is opened again for ever", LIFECYCLE,
            "cuts=life.cuts + 1", "cuts=life.cuts", f"{G1}::test_a_stream_whose_cuts_bring_nothing_is_given_up"),
+    Mutant("a stream is opened again sooner than the server asked", POLICY,
+           "return patient(min(10.0, max(0.1, retry_ms / 1000)), drawn)", "return drawn * min(10.0, max(0.1, retry_ms / 1000))",
+           "tests/lifecycle/test_policy.py::test_a_stream_is_never_opened_again_sooner_than_the_server_asked"),
+    Mutant("a file that is named by its URL later contradicts its data URI", DELTAS,
+           "return bool(_DATA_URI.match(delivered) and _URL.fullmatch(item))", "return False", "tests/lifecycle/test_deltas.py"),
+    Mutant("any text passes for the URL of a file that was a data URI", DELTAS,
+           "return bool(_DATA_URI.match(delivered) and _URL.fullmatch(item))", "return bool(_DATA_URI.match(delivered))",
+           "tests/lifecycle/test_deltas.py"),
     Mutant("a stream without ids is opened again", LIFECYCLE,
            "may_open = life.seen.last or life.opens == 0", "may_open = True",
            f"{G1}::test_a_stream_without_ids_is_not_opened_again"),
@@ -124,8 +135,17 @@ MUTANTS = (
            'return Secret, ("",)', "return Secret, (self._value,)", f"{G3}::test_what_is_pickled_leaves_the_token_behind"),
     Mutant("a header on its way is shown in tracebacks", HTTP,
            "        return \"'***'\"", "        return str.__repr__(self)", f"{G3}::test_an_interrupt_on_the_way_shows_nothing"),
-    Mutant("a server's answer without sense is shown in tracebacks", DIALECT,
+    Mutant("a server's answer without sense is shown in tracebacks", REDACTION,
            "failure = error.with_traceback(None)", "failure = error", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
+    Mutant("a list leads to any server", "operations/base.py",
+           "return url if home is not None and urls.origin(url) == home else None", "return url",
+           f"{PAGES}::test_a_page_that_leads_elsewhere_is_none"),
+    Mutant("a webhook secret is shown", "records/account.py",
+           "return \"WebhookSigningSecret(key='whsec_***')\"", "return super().__repr__()",
+           "tests/operations/test_operations.py::test_a_webhook_secret_is_not_shown"),
+    Mutant("a known token stays in what is shown", REDACTION,
+           'return text.replace(secret, "***") if secret else text', "return text",
+           "tests/protocol/test_problems.py::test_an_echoed_token_is_struck_out_wherever_the_text_is_cut"),
     # ---- G4: deadlines
     Mutant("the last look takes its time", POLICY,
            "LAST_LOOK = 0.4", "LAST_LOOK = 4.0", f"{G4}::test_whatever_takes_how_long_the_deadline_holds", quick=True),
@@ -157,17 +177,27 @@ MUTANTS = (
            f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an id that is a path is asked for", DIALECT,
            "if not _ID.fullmatch(prediction_id):", "if False:", f"{G6}::test_an_argument_that_cannot_be_meant_is_refused_before_any_request", quick=True),
+    Mutant("a name that is a path is asked for", "operations/names.py",
+           "if not _OWNER_AND_NAME.fullmatch(text):", "if False:", f"{NAMES}::test_a_name_that_is_none_is_refused"),
+    Mutant("an id of a file that is a path is asked for", "operations/names.py",
+           "if not _ID.fullmatch(id):", "if False:", f"{NAMES}::test_an_id_that_is_none_is_refused"),
+    Mutant("a field of a wrong kind is handed out", "records/base.py",
+           "        if wrong is not None:", "        if False:", f"{RECORDS}::test_a_value_of_a_wrong_kind_is_named_and_not_shown"),
     # ---- G7: the decoder
     Mutant("a byte order mark spoils the first event", "protocol/sse.py",
            '_BOM = b"\\xef\\xbb\\xbf"', '_BOM = b"\\xff\\xff\\xff"', G7),
     Mutant("a CR alone ends no line", "protocol/sse.py",
            '_LINE_END = re.compile(rb"\\r\\n?|\\n")', '_LINE_END = re.compile(rb"\\r\\n|\\n")', G7),
+    Mutant("a CR at the end of a text ends no line", "protocol/sse.py",
+           '.replace("\\r", "\\n")', "", G7),
+    Mutant("an id is forgotten where it comes before the name", "protocol/sse.py",
+           '                elif name == "event":\n                    event = value', '                elif name == "event":\n                    event, own_id = value, None', G7),
     # ---- G10: memory
     Mutant("an answer of any length is held", BODY,
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
     Mutant("gzip is unpacked all at once", HTTP,
            "_PIECE = 256 * 1024", "_PIECE = 256 * 1024 * 1024", f"{G10}::test_noise_on_a_stream_takes_no_memory"),
-    Mutant("a message is as long as the answer", "protocol/strict_json.py",
+    Mutant("a message is as long as the answer", REDACTION,
            'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
            f"{G10}::test_the_message_of_an_error_is_short_whatever_came"),
     Mutant("an event may have any length", "protocol/sse.py",

@@ -22,6 +22,7 @@ import attrs
 import pytest
 
 from replicate_home import (
+    AuthenticationError,
     Client,
     ConnectFailed,
     CreateOutcomeUnknown,
@@ -193,6 +194,7 @@ def test_a_stream_url_that_is_unsafe_is_not_asked_at_all():
 def test_the_next_page_elsewhere_is_not_asked_at_all():
     """A list that leads away from the API is an error: nothing that follows it could be trusted."""
     elsewhere = [url for url, goes in STREAM_URLS.items() if not goes] + list(NEVER_ASKED + INTERNAL)
+    elsewhere.remove("http://api.replicate.com/s")  # some lists of the API say so, and are asked for over https
     for url in counted(elsewhere, at_least=40):
         page = Response(200, {}, json.dumps({"results": [], "next": url}).encode())
         transport = Capture(API, predictions=page)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from replicate_home import Client, FakeClock, ReplicateHomeError, Timeout
 from replicate_home.client.resources.predictions import Prediction
+from replicate_home.records.parsing import parse
 from replicate_home.records.prediction import Snapshot
 from replicate_home.testing.scripted_server import Cut, Receive, Reset, ScriptedServer, Send, answer
 from replicate_home.wire import Request, Response
@@ -33,7 +34,7 @@ HANDLE = {"id": "abc", "status": "processing", "urls": {"stream": "https://strea
 
 def handle(client: Client) -> Any:
     """A prediction that was created before."""
-    return Prediction(Snapshot.parse(dict(HANDLE)), client._engine, "replicate")
+    return Prediction(parse(Snapshot, dict(HANDLE)), client._engine, "replicate")
 
 
 def use_all_of(result: Any) -> None:

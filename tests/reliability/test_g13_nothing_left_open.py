@@ -235,22 +235,19 @@ def test_ctrl_c_early_in_a_script_leaves_no_prediction_running(tmp_path: Path):
     """A real server in a process of its own, a real script, and the signal that a terminal sends."""
     (tmp_path / "slow.py").write_text(SLOW_MODEL)
     command = [sys.executable, "-m", "replicate_home", "serve", "--port", "0", "--import", "slow"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
-    ) as served:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, text=True, cwd=tmp_path) as served:
         try:
             assert served.stdout is not None
             url = served.stdout.readline().strip()
-            script = f"from replicate_home import Client; print(flush=True); Client(base_url={url!r}).run('local/slow', {{}})"
-            with subprocess.Popen([sys.executable, "-c", script], stdout=-1, stderr=-1, text=True) as run_script:
-                assert run_script.stdout is not None
-                run_script.stdout.readline()
-                with Client(base_url=url) as client:
-                    assert eventually(lambda: len(client.predictions.list()) == 1)
-                    time.sleep(0.3)
-                    run_script.send_signal(signal.SIGINT)
-                    _, told = run_script.communicate(timeout=10)
-                    assert [prediction.status for prediction in client.predictions.list()] == ["canceled"]
+            script = f"from replicate_home import Client; Client(base_url={url!r}).run('local/slow', {{}})"
+            running = subprocess.Popen([sys.executable, "-c", script], stdout=quiet, stderr=subprocess.PIPE, text=True)
+            with running, Client(base_url=url) as client:
+                assert eventually(lambda: len(client.predictions.list()) == 1)
+                time.sleep(0.3)
+                running.send_signal(signal.SIGINT)
+                _, told = running.communicate(timeout=10)
+                assert [prediction.status for prediction in client.predictions.list()] == ["canceled"]
             assert "KeyboardInterrupt" in told
         finally:
             served.terminate()

@@ -6,7 +6,7 @@ Resources, handles, streams, files and the command line are given an engine; non
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -19,7 +19,6 @@ from ...drivers.drive import Drive
 from ...exceptions import PermissionDenied, ReplicateHomeError, UnsafeURL
 from ...lifecycle.life import Terms
 from ...lifecycle.machine import Settled, State, downloading, following
-from ...operations.base import Operation
 from ...protocol import urls
 from ...records.prediction import Snapshot
 from ...records.schema import Schema
@@ -27,6 +26,9 @@ from .calls import HOLD, RunOptions, begin, terms
 from .connections import Connections
 from .routing import Route, choose, named
 from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
+
+if TYPE_CHECKING:
+    from ...operations.base import Operation
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from ...dialects.base import without_frames
 from ...drivers.calling import Calling, response_to
 from ...exceptions import InvalidInput, ProtocolError
 from ...lifecycle.life import Terms
+from ...protocol.redaction import without_frames
 from ...protocol.strict_json import parse_json
 from ...wire import Response
 from .files import MultipartUpload, Source, source_of

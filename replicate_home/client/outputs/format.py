@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from ...records.prediction import Snapshot
-from ..engine.calls import Report
+from ..engine.calls import Report, RunOptions
 from .download import FileSource
 from .file_output import items_with_files
 from .results import Result, result_of
@@ -20,6 +20,16 @@ class Format:
     base_url: str
     source: FileSource | None
     report: Report | None = None
+
+    @classmethod
+    def of(cls, options: RunOptions, base_url: str, source: FileSource) -> Format:
+        """What the caller asked for."""
+        report = options.on_update
+        if options.progress:
+            from .progress import reporting  # only where it is shown
+
+            report = reporting(report, options.progress)
+        return cls(base_url, source if options.use_file_output else None, report)
 
     def items(self, items: list[Any]) -> list[Any]:
         """Items of the output as the caller gets them."""

@@ -8,12 +8,14 @@ from typing import Any, Generic, TypeVar, overload
 import attrs
 
 from ...exceptions import ProtocolError
-from ...operations.base import Operation, PageFields
+from ...operations.base import Operation
+from ...records.base import Record
+from ...records.page import PageFields
 from ..engine.async_engine import AsyncEngine
 from ..engine.engine import Engine
 
 H = TypeVar("H")
-R = TypeVar("R")
+R = TypeVar("R", bound=Record)
 
 
 class BasePage(Sequence[H]):
@@ -41,8 +43,8 @@ class BasePage(Sequence[H]):
 class Page(BasePage[H]):
     """One page of a list, which iterates its own items; :meth:`all` goes on through all pages."""
 
-    def __init__(self, fields: PageFields[H], turn: Callable[[str], Page[H]]) -> None:
-        super().__init__(fields.results, fields.next, fields.previous)
+    def __init__(self, results: list[H], fields: PageFields[Any], turn: Callable[[str], Page[H]]) -> None:
+        super().__init__(results, fields.next, fields.previous)
         self._turn = turn
 
     def all(self) -> Iterator[H]:
@@ -62,8 +64,10 @@ class Page(BasePage[H]):
 class AsyncPage(BasePage[H]):
     """One page of a list for event loops; it iterates its own items, and :meth:`all` goes on through all pages."""
 
-    def __init__(self, fields: PageFields[H], turn: Callable[[str], Awaitable[AsyncPage[H]]]) -> None:
-        super().__init__(fields.results, fields.next, fields.previous)
+    def __init__(
+        self, results: list[H], fields: PageFields[Any], turn: Callable[[str], Awaitable[AsyncPage[H]]]
+    ) -> None:
+        super().__init__(results, fields.next, fields.previous)
         self._turn = turn
 
     async def __aiter__(self) -> AsyncIterator[H]:
@@ -127,15 +131,15 @@ class Seen:
 def page(engine: Engine, operation: Operation[PageFields[R]], handle: Callable[[R], H]) -> Page[H]:
     """The page that an operation asks for, its items as ``handle`` makes them."""
     fields = engine.operate(operation)
-    dressed = PageFields([handle(item) for item in fields.results], fields.next, fields.previous)
-    return Page(dressed, lambda url: page(engine, _at(operation, url), handle))
+    items = [handle(item) for item in fields.results]
+    return Page(items, fields, lambda url: page(engine, _at(operation, url), handle))
 
 
 async def apage(engine: AsyncEngine, operation: Operation[PageFields[R]], handle: Callable[[R], H]) -> AsyncPage[H]:
     """The same for event loops."""
     fields = await engine.operate(operation)
-    dressed = PageFields([handle(item) for item in fields.results], fields.next, fields.previous)
-    return AsyncPage(dressed, lambda url: apage(engine, _at(operation, url), handle))
+    items = [handle(item) for item in fields.results]
+    return AsyncPage(items, fields, lambda url: apage(engine, _at(operation, url), handle))
 
 
 def _at(operation: Operation[PageFields[R]], url: str) -> Operation[PageFields[R]]:

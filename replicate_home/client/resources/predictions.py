@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ...exceptions import ReplicateHomeError
 from ...operations.predictions import list_predictions
+from ...records.parsing import parse
 from ...records.prediction import PredictionFields, Snapshot
 from ..engine.calls import RunOptions, create_options, taking
 from ..engine.engine import Engine
@@ -39,7 +40,7 @@ class BasePrediction(PredictionFields, Generic[E]):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """A prediction from the API's JSON, as :meth:`to_dict` gave it; it belongs to no client."""
-        return cls(Snapshot.parse(dict(data)))
+        return cls(parse(Snapshot, dict(data)))
 
     @property
     def snapshot(self) -> Snapshot:

@@ -18,10 +18,10 @@ from typing import Any
 import aiohttp
 import attrs
 
-from ...wire import Upload
+from ...wire import IDEMPOTENT, Upload
 from ..exchange import upload_pieces
 from ..http1 import ConcealedBytes, Cut, Head, HeadReader
-from ..over_requests.deadline_connection import CREATE_REUSE_SECONDS, IDEMPOTENT
+from ..over_requests.deadline_connection import CREATE_REUSE_SECONDS
 from .line import Line
 
 CURRENT: ContextVar[AsyncExchange | None] = ContextVar("replicate_home_exchange", default=None)

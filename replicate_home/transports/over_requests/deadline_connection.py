@@ -16,12 +16,12 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from ...wire import IDEMPOTENT
 from ..exchange import at_hand
 
 REUSE_SECONDS = 20.0
 CREATE_REUSE_SECONDS = 5.0
 """How long a connection may have been idle to be used again, by any request and by one that is not idempotent."""
-IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
 
 class _ObeysExchange:
