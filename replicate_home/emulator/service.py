@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from ..clock import Clock, FakeClock
+from ..clock import Clock, FakeClock, waiting
 from ..threads import ThreadPool
 from .catalog import Catalog, CatalogModel, Version
 from .files import InputFiles, OutputFiles, StoredFile
@@ -126,7 +126,8 @@ class Service:
             version="hidden" if model.official else version.id,
             resource="examples",
         )
-        stored.run.wait(math.inf, math.inf, Peer())
+        with waiting():  # on a clock of its own
+            stored.run.wait(math.inf, math.inf, Peer())
         return stored
 
     def file_behind(self, uri: str, origin: str) -> StoredFile | None:
