@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .environments import COLUMNS, PEERS, clean_environ, python_of
 from .processes import Server, Worker
-from .server import NETWORK_CHUNK, events
+from .server import NETWORK_CHUNK, events, spellings
 
 Figures = dict[str, Any]
 MIB = 1 << 20
@@ -172,6 +172,15 @@ def decoder(bench: Bench, column: str, _: int) -> Figures:
     return bench.ask(column, "decode", path=path, size=NETWORK_CHUNK)
 
 
+def spelling(bench: Bench, column: str, _: int) -> Figures:
+    """What the slowest of the other spellings of an event takes, times the usual one."""
+    usual = events(bench.scale.tokens)
+    others = [bench.file(f"events, {name}", stream) for name, stream in spellings(usual).items()]
+    files = [bench.file("events", b"".join(usual)), *others]
+    used = [bench.ask(column, "decode", path=path, size=NETWORK_CHUNK)["cpu_us"] for path in files]
+    return {"slowest": max(used[1:]) / used[0]}
+
+
 def first_token(bench: Bench, column: str, _: int) -> Figures:
     """From the call to the first token."""
     return bench.ask(column, "first_token", model="bench/tokens-10", count=bench.scale.calls)
@@ -228,6 +237,7 @@ class Measure(NamedTuple):
 ASYNC = ("official_async", "ours_async")  # what loops do not change is measured with the blocking client
 
 NOT_LOADED = ("bare", "urllib3", "aiohttp", "official", *ASYNC)
+ONE_SPELLING = ("bare", "urllib3", "requests", "aiohttp", "official", *ASYNC)  # what others drop is no measure of speed
 
 MEASURES: Mapping[str, Measure] = {
     "import": Measure(imports, lambda scale: scale.starts, not_for=ASYNC),
@@ -237,6 +247,7 @@ MEASURES: Mapping[str, Measure] = {
     "tokens": Measure(tokens, lambda scale: scale.rounds),
     "chunks": Measure(chunks, lambda scale: scale.rounds),
     "decoder": Measure(decoder, lambda scale: scale.rounds, not_for=("urllib3", "aiohttp", *ASYNC)),
+    "spelling": Measure(spelling, lambda scale: scale.rounds, not_for=ONE_SPELLING),
     "first_token": Measure(first_token, lambda scale: scale.rounds),
     "held": Measure(held, lambda scale: scale.rounds),
     "past_hold": Measure(past_hold, lambda scale: scale.waits, not_for=("urllib3", "requests", "aiohttp")),

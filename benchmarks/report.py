@@ -45,7 +45,8 @@ fixed intervals:
   divided by the number of tokens.
 * *Loading modules*: the same script under `-X importtime`, which makes all of it slower; compare these four among
   themselves.
-* *Decoder alone*: the bytes of a stream are there; the bare socket's is a cutter that knows no grammar.
+* *Decoder alone*: the bytes of a stream are there; the bare socket's is a cutter that knows no grammar. *Spellings*:
+  the id first or last, no spaces, CR, CRLF, data in two lines, empty data, a line break, comments within and between.
 * *Done-lag*: the server writes the moment of completion into the output; the client subtracts it from the moment at
   which it has the output. *Past the hold* the server answers the create after 0.2 s with a prediction that runs on for
   two seconds more, and has a stream.

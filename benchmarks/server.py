@@ -85,6 +85,23 @@ def events(count: int) -> list[bytes]:
     return [*output, f"event: done\nid: 1690212292:{count}\ndata: {{}}\n\n".encode()]
 
 
+def spellings(usual: list[bytes]) -> dict[str, bytes]:
+    """The same events in other spellings that the grammar allows, and tokens that are line breaks."""
+    stream = b"".join(usual)
+    return {
+        "the id first": re.sub(rb"(event: .*\n)(id: .*\n)", rb"\2\1", stream),
+        "the id last": re.sub(rb"(id: .*\n)(data: .*\n)", rb"\2\1", stream),
+        "no spaces": re.sub(rb"(?m)^(event|id|data): ", rb"\1:", stream),
+        "CRLF": stream.replace(b"\n", b"\r\n"),
+        "CR": stream.replace(b"\n", b"\r"),
+        "two lines of data": re.sub(rb"(data: .)(.*)", rb"\1\ndata: \2", stream),
+        "empty data": re.sub(rb"data: .*", rb"data: ", stream),
+        "a line break": re.sub(rb"data: .*", rb"data: \ndata: ", stream),
+        "a comment within": re.sub(rb"(id: .*\n)", rb": hi\n\1", stream),
+        "a comment before": b"".join(b": hi\n\n" + event for event in usual),
+    }
+
+
 def answer(status: str, document: Any) -> bytes:
     """A whole JSON answer."""
     body = json.dumps(document).encode()

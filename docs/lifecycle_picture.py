@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from lifecycle_walk import AT_THE_DEADLINE, LEAVING, Edge
 
-WIDTH, HEIGHT = 140, 36
+WIDTH, HEIGHT = 150, 36
 PLACES = {
     "Sending[create]": (100, 60),
     "Pausing[create]": (250, 150),
@@ -16,7 +16,8 @@ PLACES = {
     "Reading": (750, 60),
     "Sending[poll]": (750, 190),
     "Pausing[poll]": (750, 310),
-    "Sending[last]": (390, 400),
+    "Sending[last cancel]": (440, 400),
+    "Sending[last poll]": (250, 340),
     "Sending[cancel]": (880, 380),
     "Settled": (100, 500),
 }

@@ -111,6 +111,7 @@ def _answers(sending: Sending) -> list[Outcome]:
             worn_out = ", once too often" if sending.attempt >= sending.life.terms.max_retries else ""
             return [
                 ("running, it has a stream", _prediction("starting", 201)),
+                ("held, and its output is there", _prediction("processing", 201, output=["a"])),
                 ("running, it has no stream", _prediction("starting", 201, urls={})),
                 ("succeeded", _prediction("succeeded", 201, output=["a"])),
                 ("failed", _prediction("failed", 201)),
@@ -131,7 +132,7 @@ def _answers(sending: Sending) -> list[Outcome]:
             ]
         case Kind.POLL:
             return _polled(sending)
-        case Kind.LAST:
+        case Kind.LAST_CANCEL | Kind.LAST_POLL:
             return [
                 ("canceled", _prediction("canceled")),
                 ("succeeded meanwhile", _succeeded(sending.life)),

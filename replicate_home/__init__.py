@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client.async_client import AsyncClient, AsyncFunction
     from .client.client import Client, Function
-    from .client.module_level import default_client, predictions, run, stream, use
+    from .client.module_level import default_client, models, predictions, run, stream, use
     from .client.outputs.async_streams import AsyncStream
     from .client.outputs.file_output import FileOutput
     from .client.outputs.results import Result
     from .client.outputs.streams import Stream
-    from .client.resources.async_predictions import AsyncPage, AsyncPrediction, AsyncPredictions
-    from .client.resources.predictions import Page, Prediction, Predictions
+    from .client.resources.models import AsyncModels, Models
+    from .client.resources.pages import AsyncListing, AsyncPage, Page, async_paginate, paginate
+    from .client.resources.predictions import AsyncPrediction, AsyncPredictions, Prediction, Predictions
     from .clock import Clock, FakeClock, SystemClock
     from .emulator.registry import LocalRun, local_model
     from .exceptions import (
@@ -56,17 +57,17 @@ if TYPE_CHECKING:
     from .provider.provider import ReplicateHome
     from .records.events import DoneEvent, LogsEvent, OutputEvent, StatusEvent
     from .records.prediction import Progress, Snapshot, Status
+    from .records.schema import Schema
     from .transports.async_base import AsyncBody, AsyncTransport
     from .transports.base import Transport
     from .transports.over_aiohttp.transport import AiohttpTransport
     from .transports.over_requests.transport import RequestsTransport
     from .transports.threaded import ThreadedTransport
+    from .version import __version__
     from .wire import Body, Request, Response, Secret, Timeout, Upload
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "client.module_level": "default_client predictions run stream use",
+    "client.module_level": "default_client models predictions run stream use",
     "provider.answers": "Images",
     "provider.provider": "ReplicateHome",
     "transports.over_aiohttp.transport": "AiohttpTransport",
@@ -77,11 +78,12 @@ _HOMES = {
     "transports.base": "Transport",
     "emulator.registry": "LocalRun local_model",
     "client.async_client": "AsyncClient AsyncFunction",
-    "client.resources.async_predictions": "AsyncPage AsyncPrediction AsyncPredictions",
     "client.outputs.async_streams": "AsyncStream",
     "client.client": "Client Function",
     "client.outputs.file_output": "FileOutput",
-    "client.resources.predictions": "Page Prediction Predictions",
+    "client.resources.models": "AsyncModels Models",
+    "client.resources.pages": "AsyncListing AsyncPage Page async_paginate paginate",
+    "client.resources.predictions": "AsyncPrediction AsyncPredictions Prediction Predictions",
     "client.outputs.results": "Result",
     "client.outputs.streams": "Stream",
     "exceptions": """APIError AuthenticationError BatchLocked ConnectFailed CreateOutcomeUnknown CreateTimedOut
@@ -91,10 +93,12 @@ _HOMES = {
         UnsafeURL WebhookVerificationError""",
     "records.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
     "records.prediction": "Progress Snapshot Status",
+    "records.schema": "Schema",
+    "version": "__version__",
     "wire": "Body Request Response Secret Timeout Upload",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
-_FRESH = frozenset({"default_client", "predictions"})
+_FRESH = frozenset({"default_client", "models", "predictions"})
 
 __all__ = [
     "APIError",
@@ -102,6 +106,8 @@ __all__ = [
     "AsyncBody",
     "AsyncClient",
     "AsyncFunction",
+    "AsyncListing",
+    "AsyncModels",
     "AsyncPage",
     "AsyncPrediction",
     "AsyncPredictions",
@@ -129,6 +135,7 @@ __all__ = [
     "ModelCanceled",
     "ModelError",
     "ModelNotFound",
+    "Models",
     "NotFound",
     "OutputDiverged",
     "OutputEvent",
@@ -149,6 +156,7 @@ __all__ = [
     "RequestsTransport",
     "Response",
     "Result",
+    "Schema",
     "Secret",
     "ServerError",
     "Snapshot",
@@ -167,8 +175,11 @@ __all__ = [
     "Upload",
     "WebhookVerificationError",
     "__version__",
+    "async_paginate",
     "default_client",
     "local_model",
+    "models",
+    "paginate",
     "predictions",
     "run",
     "stream",

@@ -12,7 +12,8 @@
       APIError                          the server refused: .status, .title, .detail, .request_id
         AuthenticationError  401        PaymentRequired 402      PermissionDenied 403
         NotFound  404, 410              ModelNotFound (the model, version or alias)
-        InvalidInput  400, 422          RateLimited 429 (.retry_after)      ServerError 5xx
+        InvalidInput  400, 422, or ours (also ValueError)
+        RateLimited 429 (.retry_after)  ServerError 5xx
       ModelError                        the model failed; ModelCanceled: it was canceled or aborted
       PredictionTimeout                 our patience ended (also TimeoutError); .canceled
       CreateOutcomeUnknown              the create may or may not have happened
@@ -29,7 +30,7 @@ Errors hold their evidence as attributes, pickle and copy with it, and never hol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +54,18 @@ def _restore(
 class ReplicateHomeError(Exception):
     """Base of every error of this package."""
 
-    prediction: Snapshot | None
-
     def __init__(self, message: str = "", *, prediction: Snapshot | None = None) -> None:
         super().__init__(message)
-        self.prediction = prediction
+        self._prediction = prediction
+
+    @property
+    def prediction(self) -> Snapshot | None:
+        """The last that is known of the prediction, or None before there is one."""
+        return self._prediction
+
+    @prediction.setter
+    def prediction(self, snapshot: Snapshot | None) -> None:
+        self._prediction = snapshot
 
     def __reduce__(self) -> tuple[Any, ...]:
         cause = self.__cause__ if isinstance(self.__cause__, ReplicateHomeError) else None
@@ -160,8 +168,8 @@ class ModelNotFound(NotFound):
     """The model, version or alias does not exist, or the reference to it is malformed."""
 
 
-class InvalidInput(APIError):
-    """400 or 422: the server did not accept the request's content."""
+class InvalidInput(APIError, ValueError):
+    """400 or 422: the server did not accept the request's content; or a value that is refused before any request."""
 
 
 class RateLimited(APIError):
@@ -181,6 +189,18 @@ class ServerError(APIError):
 class ModelError(ReplicateHomeError):
     """The model itself failed; ``prediction`` has its error, logs and partial output."""
 
+    def __init__(self, message: str = "", *, prediction: Snapshot) -> None:
+        super().__init__(message, prediction=prediction)
+
+    @property
+    def prediction(self) -> Snapshot:
+        """The prediction as it ended."""
+        return cast("Snapshot", self._prediction)
+
+    @prediction.setter
+    def prediction(self, snapshot: Snapshot | None) -> None:
+        self._prediction = snapshot
+
 
 class ModelCanceled(ModelError):
     """The prediction ended as ``canceled`` or ``aborted`` before it was finished."""
@@ -189,15 +209,24 @@ class ModelCanceled(ModelError):
 class PredictionTimeout(ReplicateHomeError, TimeoutError):
     """The caller's time budget ended before the prediction did.
 
-    ``canceled`` says whether the prediction was cancelled; where it was not, it runs on, and
+    ``canceled`` says whether the prediction was canceled; where it was not, it runs on, and
     ``client.predictions.get(error.prediction.id).wait()`` resumes it.
     """
 
     canceled: bool
 
-    def __init__(self, message: str = "", *, prediction: Snapshot | None = None, canceled: bool = False) -> None:
+    def __init__(self, message: str = "", *, prediction: Snapshot, canceled: bool = False) -> None:
         super().__init__(message, prediction=prediction)
         self.canceled = canceled
+
+    @property
+    def prediction(self) -> Snapshot:
+        """The prediction as it was last seen."""
+        return cast("Snapshot", self._prediction)
+
+    @prediction.setter
+    def prediction(self, snapshot: Snapshot | None) -> None:
+        self._prediction = snapshot
 
 
 class CreateOutcomeUnknown(ReplicateHomeError):
@@ -269,3 +298,8 @@ class MissingExtra(ReplicateHomeError, ModuleNotFoundError):
     def __init__(self, message: str = "", *, name: str | None = None, prediction: Snapshot | None = None) -> None:
         super().__init__(message, prediction=prediction)
         self.name = name
+
+
+# By the names that the official client has for them.
+ReplicateException = ReplicateHomeError
+ReplicateError = APIError

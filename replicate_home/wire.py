@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 import attrs
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "QUERY"})
+"""The methods of requests that may be sent again without asking what became of the first (RFC 9110 9.2.2)."""
+
 
 class Secret:
     """A string that is shown by its first three and last two characters only, and not pickled."""
@@ -62,8 +65,9 @@ class Upload(Protocol):
 class Request:
     """One HTTP request. ``url`` is absolute; ``token`` is sent as ``Authorization: Bearer``.
 
-    ``streams`` asks for the body of a 200 answer piece by piece: an event stream, or a download. ``connect`` is how
-    many seconds reaching the server may take, None for as long as the deadline leaves.
+    ``streams`` asks for the body of a 200 response piece by piece: an event stream, or a download. The limits are in
+    seconds, None for as long as the deadline leaves: ``connect`` for reaching the server, ``idle`` for an upload that
+    makes no progress. ``hold`` is how long the server was asked to wait before it responds.
     """
 
     method: str
@@ -73,6 +77,13 @@ class Request:
     token: Secret | None = None
     streams: bool = False
     connect: float | None = attrs.field(default=5.0, repr=False)
+    idle: float | None = attrs.field(default=None, repr=False)
+    hold: float = attrs.field(default=0.0, repr=False)
+
+    @property
+    def uploads(self) -> bool:
+        """Whether its body is read while it is sent."""
+        return not (self.body is None or isinstance(self.body, bytes))
 
 
 def _by_lower_case_name(headers: Mapping[str, str]) -> Mapping[str, str]:

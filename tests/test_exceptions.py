@@ -36,7 +36,7 @@ TREE: dict[str, tuple[str, tuple[type[BaseException], ...]]] = {
     "PermissionDenied": ("APIError", ()),
     "NotFound": ("APIError", ()),
     "ModelNotFound": ("NotFound", ()),
-    "InvalidInput": ("APIError", ()),
+    "InvalidInput": ("APIError", (ValueError,)),
     "RateLimited": ("APIError", ()),
     "ServerError": ("APIError", ()),
     "ModelError": ("ReplicateHomeError", ()),
@@ -93,6 +93,7 @@ def test_the_tree_is_the_one_that_is_printed():
         name: found
         for name, found in vars(errors).items()
         if inspect.isclass(found) and issubclass(found, BaseException) and found.__module__ == errors.__name__
+        if found.__name__ == name
     }
     assert {name: found.__bases__[0].__name__ for name, found in own.items()} == {
         name: parent for name, (parent, _) in TREE.items()
@@ -116,9 +117,39 @@ def test_an_error_says_what_happened_and_what_is_known(kind):
     error = made(kind)
     assert str(error) == "what happened"
     assert error.prediction == SNAPSHOT
-    assert kind("x").prediction is None
-    assert str(kind()) == ""
     assert inspect.getdoc(kind)
+
+
+ALWAYS = [kind for kind in KINDS if issubclass(kind, (errors.ModelError, errors.PredictionTimeout))]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ALWAYS])
+def test_there_may_be_no_prediction_yet_and_one_that_is_seen_later(kind):
+    error = kind()
+    assert (str(error), error.prediction) == ("", None)
+    error.prediction = SNAPSHOT
+    assert (error.prediction, pickle.loads(pickle.dumps(error)).prediction) == (SNAPSHOT, SNAPSHOT)
+
+
+@pytest.mark.parametrize("kind", ALWAYS)
+def test_an_error_that_is_about_a_prediction_is_not_made_without_one(kind):
+    with pytest.raises(TypeError, match="prediction"):
+        kind("x")
+    later = Snapshot({**SNAPSHOT.to_dict(), "status": "failed"})
+    error = made(kind)
+    error.prediction = later
+    assert error.prediction == later
+
+
+def test_a_wrong_value_is_a_value_error_too():
+    with pytest.raises(ValueError, match="odd"):
+        raise errors.InvalidInput("odd")
+    assert errors.InvalidInput("odd").status == 0
+
+
+def test_the_official_names_stand_for_ours():
+    assert errors.ReplicateException is ReplicateHomeError
+    assert errors.ReplicateError is errors.APIError
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,9 +13,9 @@ import pytest
 
 import replicate_home
 from replicate_home import exceptions as errors
-from replicate_home.dialects import base as dialect
 from replicate_home.records import events
 from replicate_home.records import prediction as records
+from replicate_home.version import USER_AGENT
 
 SOURCE = Path(replicate_home.__file__)
 RESOURCES = {
@@ -33,19 +33,21 @@ def type_checking_names() -> set[str]:
     }
 
 
+FRESH = {"default_client", "models", "predictions"}
+"""Looked up anew each time."""
+
+
 def test_the_list_is_sorted_and_without_repetition():
     assert replicate_home.__all__ == sorted(set(replicate_home.__all__))
     assert dir(replicate_home) == replicate_home.__all__
 
 
 def test_type_checkers_the_lazy_table_and_the_list_agree():
-    names = set(replicate_home.__all__) - {"__version__"}
+    names = set(replicate_home.__all__)
     assert names == set(replicate_home._HOME_OF) == type_checking_names()
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in replicate_home.__all__ if name not in ("default_client", "predictions")]
-)
+@pytest.mark.parametrize("name", [name for name in replicate_home.__all__ if name not in FRESH])
 def test_every_name_is_there_and_has_something_to_say(name):
     found = getattr(replicate_home, name)
     if inspect.isclass(found) or inspect.isroutine(found):
@@ -56,7 +58,7 @@ def test_every_name_is_there_and_has_something_to_say(name):
 
 def test_a_name_comes_from_where_the_table_says():
     for name, module in replicate_home._HOME_OF.items():
-        found = getattr(replicate_home, name) if name not in ("default_client", "predictions") else None
+        found = getattr(replicate_home, name) if name not in FRESH else None
         if inspect.isclass(found):
             assert found.__module__.startswith("replicate_home."), name
             assert module.partition(".")[0] not in ("protocol", "dialects", "lifecycle", "drivers", "cli"), name
@@ -65,7 +67,9 @@ def test_a_name_comes_from_where_the_table_says():
 @pytest.mark.parametrize("module", [errors, events, records])
 def test_every_public_class_of_errors_and_records_is_public(module):
     own = {
-        name for name, found in vars(module).items() if inspect.isclass(found) and found.__module__ == module.__name__
+        found.__name__
+        for found in vars(module).values()
+        if inspect.isclass(found) and found.__module__ == module.__name__
     }
     missing = {name for name in own if not name.startswith("_")} - set(replicate_home.__all__)
     assert missing <= {"PredictionFields"}, "the base that snapshots and handles share"
@@ -98,7 +102,7 @@ def test_no_submodule_has_the_name_of_something_public():
 
 def test_there_is_one_version():
     assert replicate_home.__version__ == version("replicate_home")
-    assert f"replicate-home/{replicate_home.__version__}" == dialect.USER_AGENT
+    assert f"replicate-home/{replicate_home.__version__}" == USER_AGENT
 
 
 def test_the_package_is_marked_as_typed():

@@ -154,11 +154,16 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 @commands.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Who may connect: only this computer.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
+@click.option("--token", metavar="TOKEN", help="Accept this token only, an invented one; without it, any and none.")
+@click.option("--rate-limits", is_flag=True, help="Refuse what is beyond the hosted service's rates with a 429.")
+@click.option("--run-limit", is_flag=True, help="Fail runs after 30 minutes, as the hosted service does.")
+@click.option("--retention", is_flag=True, help="Remove inputs, outputs, logs and files an hour after the end.")
+@click.option("--webhooks-anywhere", is_flag=True, help="Send webhooks to other computers too.")
 @_IMPORT
-def serve(host: str, port: int, modules: tuple[str, ...]) -> None:
+def serve(host: str, port: int, modules: tuple[str, ...], **options: Any) -> None:
     """Serve a small Replicate with the demo models, for any client, until Ctrl-C.
 
-    The first line of the output is its address. Any token is accepted. Every request is noted on stderr.
+    The first line of the output is its address. Every request is logged on stderr.
     """
     from ..protocol.urls import is_loopback
     from .serving import serve_until_stopped
@@ -169,7 +174,7 @@ def serve(host: str, port: int, modules: tuple[str, ...]) -> None:
             exit_codes.say(f"warning: everybody who reaches {url} can run these models")
 
     _import(modules)
-    serve_until_stopped(host, port, announce)
+    serve_until_stopped(host, port, announce, **options)
 
 
 @contextmanager
@@ -207,12 +212,13 @@ def _call(client: Client, model: str, options: Mapping[str, Any]) -> dict[str, A
 
 
 def _schema(client: Client, model: str) -> Mapping[str, Any]:
-    from ..client.engine.core import Errand
-    from ..dialects.refs import ModelRef
+    """The schema of the model's inputs; empty where it cannot be had."""
+    from ..exceptions import ReplicateHomeError
 
-    route = client._route(model)
-    ref = ModelRef.parse(model, aliases=route.dialect.name == "home")
-    return client._do(Errand(client._schema(client._plain_terms(route), ref, client._clock.now()), route))
+    try:
+        return client.models.schema(model).input
+    except ReplicateHomeError:
+        return {}
 
 
 def _import(modules: tuple[str, ...]) -> None:

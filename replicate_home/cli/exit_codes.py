@@ -29,7 +29,7 @@ from ..exceptions import (
     RateLimited,
     ReplicateHomeError,
 )
-from ..protocol.strict_json import excerpt
+from ..protocol.redaction import excerpt
 
 MODEL_FAILED, USAGE, AUTH, LATE, OTHER, INTERRUPTED, CLOSED_PIPE = 1, 2, 3, 4, 5, 130, 141
 _LONGEST_LINE = 2000

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from ..client.engine.settings import LOCAL_URL
+from ..client.engine.routing import LOCAL_URL
 from ..client.outputs.file_output import FileOutput, files_in
 from ..protocol import urls
 from ..records.events import DoneEvent, Event, LogsEvent, OutputEvent, StatusEvent

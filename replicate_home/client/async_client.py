@@ -2,109 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
-from ..drivers.adrive import AsyncDrive
-from ..lifecycle.machine import Settled, State
-from ..lifecycle.policy import LEAVING
-from ..records.prediction import Snapshot
-from ..transports.threaded import in_thread
-from .engine import chores
+from ..transports.async_base import AsyncTransport
+from ..transports.base import Transport
 from .engine.async_connections import AsyncConnections
-from .engine.calls import Call, checked_options
+from .engine.async_engine import AsyncEngine
+from .engine.calls import RunOptions, UseOptions, taking, use_inputs, use_options
 from .engine.connections import Models
-from .engine.core import Core, Errand
-from .engine.settings import DEFAULT, Route, Settings, TimeoutOption
+from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
 from .outputs.async_streams import AsyncStream
+from .outputs.download import AsyncFiles
+from .outputs.format import Format
 from .outputs.results import Result
-from .resources.async_predictions import AsyncPrediction, AsyncPredictions
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from .resources.models import AsyncModels
+    from .resources.predictions import AsyncPredictions
 
 
-class AsyncClient(Core):
-    """Runs models on Replicate, its homepage, or in this process, from event loops; see :class:`Client`.
+class AsyncClient:
+    """Runs models on Replicate, on its homepage, or in this process, from event loops; see :class:`Client`.
 
     ``transport`` is of either kind: a blocking one is served by threads. Where none is given the network is reached
-    with aiohttp, if that is installed (``pip install "replicate_home[async]"``), else by threads too; by threads some
-    dozens of requests go at a time, and creates are not held by the server.
+    with aiohttp, if that is installed (``python -m pip install aiohttp``), else by threads too; by threads some dozens
+    of requests go at a time, and the server is not asked to hold creates.
 
     One client may be used in several event loops, one after the other or at once.
     """
 
-    async def run(
+    def __init__(
         self,
-        model: str,
-        input: Mapping[str, Any] | None = None,
+        api_token: str | None = None,
         *,
-        prompt: str | None = None,
-        messages: Any = None,
+        backend: str | None = None,
+        base_url: str | None = None,
         timeout: TimeoutOption = DEFAULT,
-        wait: bool | float | None = None,
-        webhook: str | None = None,
-        webhook_events_filter: list[str] | None = None,
-        on_update: Any = None,
-        progress: Any = False,
-        cancel_on_exit: bool = True,
-        use_file_output: bool = True,
-        file_encoding_strategy: str | None = None,
-    ) -> Result:
-        """Run a model and return its output when it has succeeded.
+        max_retries: Any = 3,
+        headers: Mapping[str, str] | None = None,
+        transport: AsyncTransport | Transport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        given = settings(api_token, backend, base_url, timeout, max_retries, headers)
+        self._engine = AsyncEngine(given, AsyncConnections.over(transport, clock, None))
 
-        ``timeout`` bounds the whole call; at its end, or on an exception, the prediction is canceled unless
-        ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first request.
-        ``on_update`` is called with every new snapshot of the prediction, and awaited where it is a coroutine.
+    @classmethod
+    def local(cls, models: Models | None = None, **options: Any) -> AsyncClient:
+        """A client for models in this process: no account, no network. ``models`` maps ``local/name`` to callables."""
+        client = cls(backend="local", **options)
+        client._engine.connections.models = models
+        return client
 
-        Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
-        :class:`CreateOutcomeUnknown` where nobody can say whether it runs, and the errors of any request.
+    @taking(RunOptions)
+    async def run(self, options: RunOptions) -> Result:
+        """Run a model and return its output when it has succeeded; see :meth:`Client.run` for the options.
+
+        ``on_update`` is awaited where it returns a coroutine. A task that is canceled cancels the prediction, unless
+        ``cancel_on_exit`` is False.
         """
-        async with self._stream(Call(
-            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
-            cancel_on_exit, use_file_output, file_encoding_strategy,
-        ), delivers=False) as stream:  # fmt: skip
+        async with self._streamed(options, delivers=False) as stream:
             return await stream.result()
 
-    def stream(
-        self,
-        model: str,
-        input: Mapping[str, Any] | None = None,
-        *,
-        prompt: str | None = None,
-        messages: Any = None,
-        timeout: TimeoutOption = DEFAULT,
-        wait: bool | float | None = None,
-        webhook: str | None = None,
-        webhook_events_filter: list[str] | None = None,
-        on_update: Any = None,
-        progress: Any = False,
-        cancel_on_exit: bool = True,
-        use_file_output: bool = True,
-        file_encoding_strategy: str | None = None,
-    ) -> AsyncStream:
-        """Run a model and iterate its output as it grows; see :class:`AsyncStream`, and :meth:`run` for the options."""
-        call = Call(
-            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
-            cancel_on_exit, use_file_output, file_encoding_strategy,
-        )  # fmt: skip
-        return self._stream(call, delivers=True)
+    @taking(RunOptions)
+    def stream(self, options: RunOptions) -> AsyncStream:
+        """Run a model and iterate its output as it grows; see :class:`AsyncStream`."""
+        return self._streamed(options, delivers=True)
 
-    def use(self, model: str, **options: Any) -> AsyncFunction:
+    def use(self, model: str, **options: Unpack[UseOptions]) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
         ModelRef.parse(model, aliases=True)
-        return AsyncFunction(self, model, checked_options(options))
+        return AsyncFunction(self, model, use_options(options))
 
     @property
     def predictions(self) -> AsyncPredictions:
         """Create, get, list and cancel predictions."""
-        return AsyncPredictions(self)
+        from .resources.predictions import AsyncPredictions
+
+        return AsyncPredictions(self._engine)
+
+    @property
+    def models(self) -> AsyncModels:
+        """What models take and give."""
+        from .resources.models import AsyncModels
+
+        return AsyncModels(self._engine)
+
+    def with_options(
+        self,
+        *,
+        api_token: str | None = None,
+        timeout: TimeoutOption = DEFAULT,
+        max_retries: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncClient:
+        """A client with these options instead, sharing this one's connections; ``headers`` are added."""
+        given = changed(self._engine.settings, api_token, timeout, max_retries, headers)
+        return client_over(AsyncEngine(given, self._engine.async_connections), type(self))
 
     async def close(self) -> None:
         """Close the connections, after waiting for cancels under way; a transport that was passed in stays open."""
-        await self._async_connections.close()
+        await self._engine.close()
 
     aclose = close
 
@@ -114,83 +115,56 @@ class AsyncClient(Core):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    # ---- how it is done ----
+    def __repr__(self) -> str:
+        engine = self.__dict__.get("_engine")  # a traceback may show a client that is half made
+        return f"AsyncClient({engine or ''})"
 
-    @classmethod
-    def _connected(cls, transport: Any, clock: Clock | None, models: Models | None) -> AsyncConnections:
-        return AsyncConnections.over(transport, clock, models)
+    def __copy__(self) -> AsyncClient:
+        return client_over(self._engine, type(self))
 
-    def _set_up(self, given: Settings, shared: AsyncConnections) -> None:
-        self._settings, self._async_connections, self._schemas = given, shared, {}
-        self._connections = shared.shared
+    def __deepcopy__(self, memo: Any) -> AsyncClient:
+        return self.__copy__()  # its connections cannot be doubled, and its options do not change
 
-    def _shared(self) -> AsyncConnections:
-        return self._async_connections
+    def __reduce__(self) -> tuple[Callable[..., AsyncClient], tuple[Any, ...]]:
+        shared = self._engine.connections
+        given = self._engine.settings.without_token()
+        return _unpickled, (type(self), given, shared.given, shared.clock, shared.models)
 
-    def _longest_hold(self, route: Route) -> float:
-        # Whoever is cancelled waits for the answer to a create, to cancel the prediction by its id: never for long.
-        return LEAVING if self._async_connections.is_native(route.connections) else 0.0
-
-    def _drive(self, state: State, route: Route) -> AsyncDrive:
-        return AsyncDrive(
-            state, self._async_connections.transport(route.connections), self._clock, self._async_connections.leaving
-        )
-
-    async def _do(self, errand: Errand[T]) -> T:
-        """Have an errand's requests made, one after the other; what reads files does so in a thread."""
-        over: Settled | None = None
-        while True:
-            if errand.reads_files:
-                state, value = await in_thread(self._async_connections.readers, _advanced, errand.chore, over)
-            else:
-                state, value = _advanced(errand.chore, over)
-            if state is None:
-                return value  # type: ignore[no-any-return]  # the chore's T
-            over = await self._drive(state, errand.route).settle()
-
-    def _stream(self, call: Call, *, delivers: bool) -> AsyncStream:
-        route = self._route(call.model)
-        begin = partial(self._beginning, call, route, delivers=delivers)
-        return AsyncStream(self, begin, self._dressing(route, call))
-
-    def _follow(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> AsyncStream:
-        route = self._route(None, backend)
-        dressing = self._dressing(route, Call(snapshot.model or "", timeout=timeout))
-        return AsyncStream(self, partial(self._following, snapshot, route, timeout), dressing)
-
-    async def _create(self, model: Any, input: Any, **options: Any) -> AsyncPrediction:
-        call = Call(model, input, **options)
-        route = self._route(call.model)
-        return AsyncPrediction(await self._do(self._creating(call, route)), self, route.dialect.name)
+    def _streamed(self, options: RunOptions, *, delivers: bool) -> AsyncStream:
+        engine = self._engine
+        route = engine.route(options.model)
+        begin = partial(engine.begin, options, route, delivers=delivers)
+        return AsyncStream(engine, route, Format.of(options, route.dialect.base_url, AsyncFiles(engine, route)), begin)
 
 
 class AsyncFunction:
     """A model as a function: call it with its inputs and await a :class:`Result`."""
 
-    def __init__(self, client: AsyncClient, model: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, client: AsyncClient, model: str, options: UseOptions) -> None:
         self._client = client
         self._options = options
         self.model = model
 
-    async def __call__(self, /, **inputs: Any) -> Result:
+    async def __call__(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """Run the model with these inputs."""
-        return await self._client.run(self.model, **self._arguments(inputs))
+        return await self._client.run(self.model, **use_inputs(self.model, input, inputs), **self._options)
 
-    def stream(self, /, **inputs: Any) -> AsyncStream:
+    def stream(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> AsyncStream:
         """Stream the model's output for these inputs."""
-        return self._client.stream(self.model, **self._arguments(inputs))
-
-    def _arguments(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        messages = inputs.pop("messages", None)
-        return {**self._options, "input": inputs, "messages": messages}
+        return self._client.stream(self.model, **use_inputs(self.model, input, inputs), **self._options)
 
     def __repr__(self) -> str:
         return f"{self._client!r}.use({self.model!r})"
 
 
-def _advanced(chore: chores.Chore[T], over: Settled | None) -> tuple[State | None, Any]:
-    """The next state of a chore, or at its end its value: StopIteration cannot pass through a future."""
-    try:
-        return (next(chore) if over is None else chore.send(over)), None
-    except StopIteration as done:
-        return None, done.value
+def client_over(engine: AsyncEngine, kind: type[AsyncClient] = AsyncClient) -> AsyncClient:
+    """A client with this engine, whose connections others may share."""
+    client = kind.__new__(kind)
+    client._engine = engine
+    return client
+
+
+def _unpickled(
+    cls: type[AsyncClient], given: Settings, transport: Any, clock: Clock, models: Models | None
+) -> AsyncClient:
+    return client_over(AsyncEngine(given, AsyncConnections.over(transport, clock, models)), cls)

@@ -2,120 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
-from ..drivers.drive import Drive
-from ..lifecycle.machine import State
-from ..records.prediction import Snapshot
-from .engine.calls import Call, checked_options
+from ..transports.base import Transport
+from .engine.calls import RunOptions, UseOptions, taking, use_inputs, use_options
 from .engine.connections import Connections, Models
-from .engine.core import Core, Errand
-from .engine.settings import DEFAULT, Route, Settings, TimeoutOption
+from .engine.engine import Engine, checked_transport
+from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
+from .outputs.download import Files
+from .outputs.format import Format
 from .outputs.results import Result
 from .outputs.streams import Stream
-from .resources.predictions import Prediction, Predictions
 
 if TYPE_CHECKING:
     from .async_client import AsyncClient
+    from .resources.models import Models as ModelsResource
+    from .resources.predictions import Predictions
 
-T = TypeVar("T")
 
-
-class Client(Core):
-    """Runs models on Replicate, its homepage, or in this process.
+class Client:
+    """Runs models on Replicate, on its homepage, or in this process.
 
     ``api_token`` is read from REPLICATE_API_TOKEN where it is not given. ``timeout`` is the whole budget of a
     call in seconds, 600 where nothing is said, None for no limit. ``max_retries`` is how often a request that is
     safe to repeat is sent again. One client may be used by many threads; pickled, it leaves its token behind.
 
     Which backend answers: ``backend=``, else what a given ``transport`` declares, else REPLICATE_HOME_BACKEND,
-    else ``base_url=`` or REPLICATE_BASE_URL, else this process for ``local/...``, else the hosted API where there
-    is a token, else the homepage for the few models that it has.
+    else ``base_url=`` or REPLICATE_BASE_URL, else this process for ``local/...``, else the hosted API, which needs a
+    token.
     """
 
-    def run(
+    def __init__(
         self,
-        model: str,
-        input: Mapping[str, Any] | None = None,
+        api_token: str | None = None,
         *,
-        prompt: str | None = None,
-        messages: Any = None,
+        backend: str | None = None,
+        base_url: str | None = None,
         timeout: TimeoutOption = DEFAULT,
-        wait: bool | float | None = None,
-        webhook: str | None = None,
-        webhook_events_filter: list[str] | None = None,
-        on_update: Any = None,
-        progress: Any = False,
-        cancel_on_exit: bool = True,
-        use_file_output: bool = True,
-        file_encoding_strategy: str | None = None,
-    ) -> Result:
+        max_retries: Any = 3,
+        headers: Mapping[str, str] | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        given = settings(api_token, backend, base_url, timeout, max_retries, headers)
+        checked_transport(transport)
+        self._engine = Engine(given, Connections(transport, clock, None, blocking=transport))
+
+    @classmethod
+    def local(cls, models: Models | None = None, **options: Any) -> Client:
+        """A client for models in this process: no account, no network. ``models`` maps ``local/name`` to callables."""
+        client = cls(backend="local", **options)
+        client._engine.connections.models = models
+        return client
+
+    @taking(RunOptions)
+    def run(self, options: RunOptions) -> Result:
         """Run a model and return its output when it has succeeded.
 
-        ``timeout`` bounds the whole call; at its end, or on an exception, the prediction is canceled unless
-        ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first request.
-        ``on_update`` is called with every new snapshot of the prediction.
+        ``model`` is ``owner/name``, ``owner/name:version`` or a version id. ``input`` has the model's inputs by name;
+        ``prompt`` and ``messages`` (``[{"role": "user", "content": "Hi"}]``) are put into it.
+
+        ``timeout`` is how many seconds the whole call may take; at its end, or on an exception, the prediction is
+        canceled unless ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first request.
+        ``webhook`` is a URL that the server reports to, ``webhook_events_filter`` which of start, output, logs and
+        completed it reports. ``on_update`` is called with every new snapshot of the prediction; ``progress=True`` shows
+        a bar. With ``use_file_output=False`` files in the output stay URLs. ``file_encoding_strategy`` sends files
+        inline (``"base64"``) or uploads them (``"url"``); otherwise their size decides.
 
         Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
-        :class:`CreateOutcomeUnknown` where nobody can say whether it runs, and the errors of any request.
+        :class:`CreateOutcomeUnknown` where it is not known whether the prediction exists, and the errors of any
+        request.
         """
-        call = Call(
-            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
-            cancel_on_exit, use_file_output, file_encoding_strategy,
-        )  # fmt: skip
-        with self._stream(call, delivers=False) as stream:
+        with self._streamed(options, delivers=False) as stream:
             return stream.result()
 
-    def stream(
-        self,
-        model: str,
-        input: Mapping[str, Any] | None = None,
-        *,
-        prompt: str | None = None,
-        messages: Any = None,
-        timeout: TimeoutOption = DEFAULT,
-        wait: bool | float | None = None,
-        webhook: str | None = None,
-        webhook_events_filter: list[str] | None = None,
-        on_update: Any = None,
-        progress: Any = False,
-        cancel_on_exit: bool = True,
-        use_file_output: bool = True,
-        file_encoding_strategy: str | None = None,
-    ) -> Stream:
+    @taking(RunOptions)
+    def stream(self, options: RunOptions) -> Stream:
         """Run a model and iterate its output as it grows; see :class:`Stream`, and :meth:`run` for the options."""
-        call = Call(
-            model, input, prompt, messages, timeout, wait, webhook, webhook_events_filter, on_update, progress,
-            cancel_on_exit, use_file_output, file_encoding_strategy,
-        )  # fmt: skip
-        return self._stream(call, delivers=True)
+        return self._streamed(options, delivers=True)
 
-    def use(self, model: str, **options: Any) -> Function:
+    def use(self, model: str, **options: Unpack[UseOptions]) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
         ModelRef.parse(model, aliases=True)
-        return Function(self, model, checked_options(options))
+        return Function(self, model, use_options(options))
 
     @property
     def predictions(self) -> Predictions:
         """Create, get, list and cancel predictions."""
-        return Predictions(self)
+        from .resources.predictions import Predictions
 
-    def close(self) -> None:
-        """Close the connections; a transport that was passed in stays open."""
-        self._connections.close()
+        return Predictions(self._engine)
+
+    @property
+    def models(self) -> ModelsResource:
+        """What models take and give."""
+        from .resources.models import Models
+
+        return Models(self._engine)
+
+    def with_options(
+        self,
+        *,
+        api_token: str | None = None,
+        timeout: TimeoutOption = DEFAULT,
+        max_retries: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Client:
+        """A client with these options instead, sharing this one's connections; ``headers`` are added."""
+        given = changed(self._engine.settings, api_token, timeout, max_retries, headers)
+        return _client_over(Engine(given, self._engine.connections), type(self))
 
     def as_async(self) -> AsyncClient:
         """The same client for event loops, over the same connections, which it leaves open.
 
         They are served by threads: for thousands of predictions at once, make an :class:`AsyncClient` itself.
         """
-        from .async_client import AsyncClient
+        from .async_client import client_over
         from .engine.async_connections import AsyncConnections
+        from .engine.async_engine import AsyncEngine
 
-        return AsyncClient._made(self._settings, AsyncConnections(self._connections, owned=False))
+        shared = AsyncConnections(self._engine.connections, owned=False)
+        return client_over(AsyncEngine(self._engine.settings, shared))
+
+    def close(self) -> None:
+        """Close the connections; a transport that was passed in stays open."""
+        self._engine.close()
 
     def __enter__(self) -> Client:
         return self
@@ -123,74 +137,55 @@ class Client(Core):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # ---- how it is done ----
+    def __repr__(self) -> str:
+        engine = self.__dict__.get("_engine")  # a traceback may show a client that is half made
+        return f"Client({engine or ''})"
 
-    @classmethod
-    def _connected(cls, transport: Any, clock: Clock | None, models: Models | None) -> Connections:
-        if transport is not None:
-            if not callable(getattr(transport, "send", None)):
-                raise TypeError(f"a transport has send(request, deadline); {type(transport).__name__} has none")
-            from ..transports.async_base import is_async  # brings asyncio, which costs 12 ms to import
+    def __copy__(self) -> Client:
+        return _client_over(self._engine, type(self))
 
-            if is_async(transport):
-                raise TypeError(f"{type(transport).__name__} is a transport for event loops: give it to AsyncClient")
-        return Connections(transport, clock, models)
+    def __deepcopy__(self, memo: Any) -> Client:
+        return self.__copy__()  # its connections cannot be doubled, and its options do not change
 
-    def _set_up(self, given: Settings, shared: Connections) -> None:
-        self._settings, self._connections, self._schemas = given, shared, {}
+    def __reduce__(self) -> tuple[Callable[..., Client], tuple[Any, ...]]:
+        shared = self._engine.connections
+        given = self._engine.settings.without_token()
+        return _unpickled, (type(self), given, shared.given, shared.clock, shared.models)
 
-    def _shared(self) -> Connections:
-        return self._connections
-
-    def _drive(self, state: State, route: Route) -> Drive:
-        return Drive(state, self._connections.transport(route.connections), self._clock)
-
-    def _do(self, errand: Errand[T]) -> T:
-        """Have an errand's requests made, one after the other."""
-        try:
-            state = next(errand.chore)
-            while True:
-                state = errand.chore.send(self._drive(state, errand.route).settle())
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]  # the chore's T
-
-    def _stream(self, call: Call, *, delivers: bool) -> Stream:
-        route = self._route(call.model)
-        return self._streaming(self._beginning(call, route, delivers=delivers), call)
-
-    def _follow(self, snapshot: Snapshot, backend: str | None, timeout: TimeoutOption) -> Stream:
-        call = Call(snapshot.model or "", timeout=timeout)
-        return self._streaming(self._following(snapshot, self._route(None, backend), timeout), call)
-
-    def _streaming(self, errand: Errand[State], call: Call) -> Stream:
-        drive = self._drive(self._do(errand), errand.route)
-        return Stream(self, drive, self._dressing(errand.route, call))
-
-    def _create(self, model: Any, input: Any, **options: Any) -> Prediction:
-        call = Call(model, input, **options)
-        route = self._route(call.model)
-        return Prediction(self._do(self._creating(call, route)), self, route.dialect.name)
+    def _streamed(self, options: RunOptions, *, delivers: bool) -> Stream:
+        engine = self._engine
+        route = engine.route(options.model)
+        life = engine.begin(options, route, delivers=delivers)
+        return Stream(engine, route, Format.of(options, route.dialect.base_url, Files(engine, route)), life)
 
 
 class Function:
     """A model as a function: call it with its inputs for a :class:`Result`."""
 
-    def __init__(self, client: Client, model: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, client: Client, model: str, options: UseOptions) -> None:
         self._client = client
         self._options = options
         self.model = model
 
-    def __call__(self, /, **inputs: Any) -> Result:
+    def __call__(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """Run the model with these inputs."""
-        return self._client.run(self.model, **self._arguments(inputs))
+        return self._client.run(self.model, **use_inputs(self.model, input, inputs), **self._options)
 
-    def stream(self, /, **inputs: Any) -> Stream:
+    def stream(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Stream:
         """Stream the model's output for these inputs."""
-        return self._client.stream(self.model, **self._arguments(inputs))
-
-    def _arguments(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        messages = inputs.pop("messages", None)
-        return {**self._options, "input": inputs, "messages": messages}
+        return self._client.stream(self.model, **use_inputs(self.model, input, inputs), **self._options)
 
     def __repr__(self) -> str:
         return f"{self._client!r}.use({self.model!r})"
+
+
+def _unpickled(
+    cls: type[Client], given: Settings, transport: Transport | None, clock: Clock, models: Models | None
+) -> Client:
+    return _client_over(Engine(given, Connections(transport, clock, models, blocking=transport)), cls)
+
+
+def _client_over(engine: Engine, kind: type[Client]) -> Client:
+    client = kind.__new__(kind)
+    client._engine = engine
+    return client

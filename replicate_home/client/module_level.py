@@ -6,18 +6,23 @@ That client has no options of its own: it reads REPLICATE_API_TOKEN and its like
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .client import Client, Function
-from .outputs.results import Result
-from .outputs.streams import Stream
+from .client import Client
 
 if TYPE_CHECKING:
+    from .resources.models import Models
     from .resources.predictions import Predictions
 
     default_client: Client
+    models: Models
     predictions: Predictions
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _lock = threading.Lock()
 _made: Client | None = None
@@ -31,27 +36,26 @@ def _client() -> Client:
         return _made
 
 
-@functools.wraps(Client.run)
-def run(*args: Any, **kwargs: Any) -> Result:
-    """As :meth:`Client.run`."""
-    return _client().run(*args, **kwargs)
+def _of_default_client(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
+    """The method as a function, with its signature but for the client."""
+
+    @functools.wraps(method, assigned=("__name__", "__doc__"))
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return method(_client(), *args, **kwargs)
+
+    signature = inspect.signature(method)
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values()][1:])  # type: ignore[attr-defined]
+    return call
 
 
-@functools.wraps(Client.stream)
-def stream(*args: Any, **kwargs: Any) -> Stream:
-    """As :meth:`Client.stream`."""
-    return _client().stream(*args, **kwargs)
-
-
-@functools.wraps(Client.use)
-def use(*args: Any, **kwargs: Any) -> Function:
-    """As :meth:`Client.use`."""
-    return _client().use(*args, **kwargs)
+run = _of_default_client(Client.run)
+stream = _of_default_client(Client.stream)
+use = _of_default_client(Client.use)
 
 
 def __getattr__(name: str) -> Any:
     if name == "default_client":
         return _client()
-    if name == "predictions":
-        return _client().predictions
+    if name in ("models", "predictions"):
+        return getattr(_client(), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The dialects: how each kind of server is asked, and what its answers mean. Pure, one file each."""
 
-from .base import Create, Dialect
+from .base import Create, Dialect, Refusal
 from .home import Home
 from .replicate import Replicate
 
-__all__ = ["Create", "Dialect", "Home", "Replicate"]
+__all__ = ["Create", "Dialect", "Home", "Refusal", "Replicate"]

@@ -1,24 +1,25 @@
-"""What every dialect must be able to say: four requests, and what an answer to them means."""
+"""What every dialect says: how its kind of server is asked, what its responses mean, and what it can do."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Protocol
 
 import attrs
 
-from ..exceptions import ProtocolError
-from ..protocol.strict_json import excerpt, parse_json
+from ..exceptions import InvalidInput, ProtocolError
+from ..protocol.redaction import excerpt
+from ..protocol.strict_json import parse_json
+from ..records.parsing import parse
 from ..records.prediction import Snapshot
 from ..wire import Request, Response
 from .refs import ModelRef
 
-USER_AGENT = "replicate-home/0.1.0"
 # One encoder: json.dumps would build another for every call with these options.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-T = TypeVar("T")
 _ESCAPING = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -35,8 +36,19 @@ class Create:
     webhook_events_filter: list[str] | None = None
 
 
+class Refusal(Enum):
+    """What an error status says of a create."""
+
+    FINAL = "it will not be done"
+    AGAIN = "nothing was created; asking again a few times may help"
+    UNKNOWN = "it may or may not have been created"
+
+
 class Dialect(Protocol):
-    """One kind of server. A request that it cannot make is None."""
+    """One kind of server. A request that it cannot make is None.
+
+    It is asked what its server can do, never what it is.
+    """
 
     @property
     def name(self) -> str:
@@ -46,6 +58,16 @@ class Dialect(Protocol):
     @property
     def base_url(self) -> str:
         """The address its paths are relative to."""
+        ...
+
+    @property
+    def aliases(self) -> bool:
+        """Whether short names of models are known here."""
+        ...
+
+    @property
+    def uploads(self) -> bool:
+        """Whether files can be uploaded; otherwise they are sent inline."""
         ...
 
     def create(self, wanted: Create) -> Request:
@@ -65,12 +87,46 @@ class Dialect(Protocol):
         ...
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
-        """The prediction that an answer describes; raises :class:`ProtocolError`."""
+        """The prediction that a response describes; raises :class:`ProtocolError`."""
         ...
 
-    def not_processed(self, status: int) -> bool:
-        """Whether an answer with this status to a create says that nothing was created and asking again may help."""
+    def refusal(self, status: int) -> Refusal:
+        """What an error status in response to a create says of it."""
         ...
+
+    def gone(self, status: int) -> bool:
+        """Whether this status, in response to a poll, says that the server does not know the prediction."""
+        ...
+
+    def file(self, url: str) -> Request:
+        """Ask for an output file."""
+        ...
+
+    def schema(self, ref: ModelRef) -> Request | None:
+        """Ask for the model's schema; None where there is none to be had."""
+        ...
+
+    def openapi(self, response: Response) -> Mapping[str, Any]:
+        """The OpenAPI document in the response to :meth:`schema`, empty where there is none."""
+        ...
+
+    def call(self, method: str, path: str, **parts: Any) -> Request:
+        """A call of the API that is about no single prediction; PermissionDenied where the server has none."""
+        ...
+
+
+class OrdinaryStatuses:
+    """What the statuses of an ordinary HTTP API say; base of the dialects whose servers answer so."""
+
+    def refusal(self, status: int) -> Refusal:
+        """429 comes from a limiter, before anything is created; a 5xx may come after."""
+        if status == 429:
+            return Refusal.AGAIN
+        return Refusal.UNKNOWN if status >= 500 else Refusal.FINAL
+
+    def gone(self, status: int) -> bool:
+        """404 and 410."""
+        return status in (404, 410)
 
 
 def encode_json(value: Any) -> bytes:
@@ -82,18 +138,6 @@ def encode_json(value: Any) -> bytes:
         return _ESCAPING.encode(value).encode()
 
 
-def without_frames(read: Callable[[], T]) -> T:
-    """What ``read`` returns; its error without the frames whose locals hold what the server sent.
-
-    A traceback may be printed with its locals, and a server may repeat the token.
-    """
-    try:
-        return read()
-    except ProtocolError as error:
-        failure = error.with_traceback(None)
-    raise failure
-
-
 def parse_prediction(response: Response) -> dict[str, Any]:
     """The JSON object of an answer; raises :class:`ProtocolError`."""
     found = parse_json(response.body)
@@ -103,17 +147,17 @@ def parse_prediction(response: Response) -> dict[str, Any]:
 
 
 def checked_id(prediction_id: str) -> str:
-    """The id, fit to stand in a path; raises ValueError for one that is not."""
+    """The id, fit to stand in a path; raises InvalidInput for one that is not."""
     if not isinstance(prediction_id, str):
         raise TypeError(f"a prediction id is a string, got {type(prediction_id).__name__}")
     if not _ID.fullmatch(prediction_id):
-        raise ValueError(f"a prediction id is letters and digits, got {prediction_id[:100]!r}")
+        raise InvalidInput(f"a prediction id is letters and digits, got {prediction_id[:100]!r}")
     return prediction_id
 
 
 def checked_snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:
     """The prediction in an answer; raises :class:`ProtocolError` where it is none, or not the ``known`` one."""
-    snapshot = Snapshot.parse(found)
+    snapshot = parse(Snapshot, found)
     if "status" not in found:
         raise ProtocolError("expected a prediction, got an object without 'status'")
     if not _ID.fullmatch(snapshot.id):
@@ -121,6 +165,15 @@ def checked_snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:
     if known is not None and snapshot.id != known.id:
         raise WrongPrediction(f"asked for prediction {known.id!r}, got {excerpt(snapshot.id)!r}")
     return snapshot
+
+
+def snapshot_of_answer(dialect: Dialect, response: Response, known: Snapshot) -> Snapshot:
+    """The prediction in the response to a call about it; raises a plain :class:`ProtocolError` for any other."""
+    try:
+        return dialect.snapshot(response, known)
+    except WrongPrediction as error:
+        message = str(error)
+    raise ProtocolError(message)
 
 
 class WrongPrediction(ProtocolError):

@@ -10,22 +10,26 @@ from typing import Any
 
 import attrs
 
-from ..exceptions import ModelNotFound
+from ..exceptions import ModelNotFound, PermissionDenied
 from ..records.prediction import Snapshot, Status
+from ..version import USER_AGENT
 from ..wire import Request, Response
-from .base import USER_AGENT, Create, checked_id, checked_snapshot, encode_json, parse_prediction
+from .base import Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
 from .catalogue import model_versions
+from .refs import ModelRef
 
 BASE_URL = "https://homepage.replicate.com"
 
 
 @attrs.frozen
-class Home:
+class Home(OrdinaryStatuses):
     """``headers`` go with every request."""
 
     base_url: str = BASE_URL
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
     name: str = "home"
+    aliases: bool = True
+    uploads: bool = False
 
     def create(self, wanted: Create) -> Request:
         """POST /api/prediction; needs the model's version, which the catalogue knows for its own models."""
@@ -60,9 +64,24 @@ class Home:
         found.setdefault("status", Status.STARTING.value if known is None else str(known.status))
         return checked_snapshot(found, known)
 
-    def not_processed(self, status: int) -> bool:
-        """429: the limiter refused it before anything was created."""
-        return status == 429
+    def file(self, url: str) -> Request:
+        """GET the URL, as anyone would."""
+        return Request("GET", url, {"User-Agent": USER_AGENT, "Accept": "*/*"}, streams=True)
+
+    def schema(self, ref: ModelRef) -> Request | None:  # noqa: ARG002 - the protocol's signature
+        """None: the endpoint has none."""
+        return None
+
+    def openapi(self, response: Response) -> Mapping[str, Any]:  # noqa: ARG002 - as above
+        """Empty."""
+        return {}
+
+    def call(self, method: str, path: str, **parts: Any) -> Request:  # noqa: ARG002 - as above
+        """Refused: the endpoint creates predictions and tells how they are, and nothing else."""
+        raise PermissionDenied(
+            f"the homepage endpoint has no {method} {path}: use the API, with a token in REPLICATE_API_TOKEN",
+            status=403,
+        )
 
     def _request(self, method: str, path: str, json: Any = None) -> Request:
         headers = {

@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from ..exceptions import ModelNotFound
+from ..exceptions import InvalidInput
 from .catalogue import resolve_alias
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -34,7 +34,7 @@ class ModelRef:
     def parse(cls, text: str, *, aliases: bool = False) -> ModelRef:
         """Read a reference; ``aliases`` allows the homepage's short names.
 
-        Raises TypeError for anything but a string, :class:`ModelNotFound` for a string that is no reference.
+        Raises TypeError for anything but a string, :class:`InvalidInput` for a string that is no reference.
         """
         if not isinstance(text, str):
             raise TypeError(f"model must be a string such as 'owner/name', got {type(text).__name__}")
@@ -46,7 +46,7 @@ class ModelRef:
         full_name = resolve_alias(text)
         if full_name and aliases:
             return cls.parse(full_name)
-        raise ModelNotFound(_explain(text, full_name))
+        raise InvalidInput(_explain(text, full_name))
 
 
 def _explain(text: str, full_name: str | None) -> str:

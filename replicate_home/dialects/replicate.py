@@ -13,9 +13,13 @@ from typing import Any
 import attrs
 
 from ..protocol import urls
+from ..protocol.redaction import without_frames
+from ..protocol.strict_json import parse_json
 from ..records.prediction import Snapshot
+from ..version import USER_AGENT
 from ..wire import Request, Response, Secret
-from .base import USER_AGENT, Create, checked_id, checked_snapshot, encode_json, parse_prediction, without_frames
+from .base import Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
+from .refs import ModelRef
 
 BASE_URL = "https://api.replicate.com/v1"
 SHORTEST_CANCEL_AFTER = 5
@@ -25,15 +29,17 @@ _SENDABLE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")  # what a header can say i
 
 
 @attrs.frozen
-class Replicate:
+class Replicate(OrdinaryStatuses):
     """``name`` is what the client calls this backend; ``headers`` go with every request to the API itself."""
 
     base_url: str = BASE_URL
     token: Secret | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
     name: str = "replicate"
+    aliases: bool = False
+    uploads: bool = True
 
-    def request(
+    def call(
         self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, **parts: Any
     ) -> Request:
         """A request to the API: ``path`` is relative to the base URL, or a URL from one of its answers.
@@ -66,15 +72,15 @@ class Replicate:
             headers["Prefer"] = f"wait={min(LONGEST_WAIT, wanted.wait)}"
         if wanted.cancel_after is not None:
             headers["Cancel-After"] = f"{max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))}s"
-        return self.request("POST", "/predictions", json=body, headers=headers)
+        return self.call("POST", "/predictions", json=body, headers=headers, hold=float(wanted.wait or 0))
 
     def poll(self, known: Snapshot) -> Request:
         """GET /predictions/{id}; built from the id, never taken from the answer."""
-        return self.request("GET", f"/predictions/{checked_id(known.id)}")
+        return self.call("GET", f"/predictions/{checked_id(known.id)}")
 
     def cancel(self, known: Snapshot) -> Request | None:
         """POST /predictions/{id}/cancel, whose answer is the prediction."""
-        return self.request("POST", f"/predictions/{checked_id(known.id)}/cancel")
+        return self.call("POST", f"/predictions/{checked_id(known.id)}/cancel")
 
     def stream(self, known: Snapshot, last_event_id: str | None) -> Request | None:
         """GET the stream URL. It is a capability: only the API's own origin is sent the token."""
@@ -86,7 +92,7 @@ class Replicate:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_event_id:
             headers["Last-Event-ID"] = last_event_id
-        return self.request("GET", url, headers=headers, streams=True)
+        return self.call("GET", url, headers=headers, streams=True)
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
         """A prediction needs an id of the usual letters and a status; all else may be missing.
@@ -95,9 +101,24 @@ class Replicate:
         """
         return without_frames(lambda: _snapshot(parse_prediction(response), known))
 
-    def not_processed(self, status: int) -> bool:
-        """429: the limiter refused it before anything was created."""
-        return status == 429
+    def file(self, url: str) -> Request:
+        """GET the URL; only the API's own origin is sent the token."""
+        return self.call("GET", url, headers={"Accept": "*/*"}, streams=True)
+
+    def schema(self, ref: ModelRef) -> Request | None:
+        """GET the model, or its version; None for a version alone, which the API finds by its model only."""
+        if ref.model is None:
+            return None
+        version = "" if ref.version is None else f"/versions/{ref.version}"
+        return self.call("GET", f"/models/{ref.model}{version}")
+
+    def openapi(self, response: Response) -> Mapping[str, Any]:
+        """``openapi_schema`` of the version, or of the model's latest version."""
+        found = parse_json(response.body)
+        if isinstance(found, dict) and isinstance(found.get("latest_version"), dict):
+            found = found["latest_version"]
+        document = found.get("openapi_schema") if isinstance(found, dict) else None
+        return document if isinstance(document, dict) else {}
 
 
 def _snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:

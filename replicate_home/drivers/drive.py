@@ -1,52 +1,39 @@
-"""The loop that waits: does what the state says, and hands the outcome back to it. It decides nothing."""
+"""The loop that waits, for threads: does what the state says, and hands the outcome back to it. It decides nothing.
+
+Its twin for event loops is :mod:`.adrive`: the same names in the same order.
+"""
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
-from ..clock import Clock
+from ..clock import Clock, FakeClock, at_rest, at_work
 from ..exceptions import ProtocolError, TransportError
-from ..lifecycle.life import News
-from ..lifecycle.machine import Came, Kind, Lost, Pausing, Reading, Sending, Settled, State
+from ..lifecycle.machine import Came, Lost, Pausing, Reading, Sending, Settled, State
+from ..lifecycle.policy import LEAVING
 from ..protocol.sse import Decoder, ServerSentEvent
+from ..threads import ThreadPool
 from ..transports.base import Transport
 from ..wire import Body
-
-UNHEARD_OF = "while creating a prediction: it may exist, and nothing has canceled it"
-"""The note on what comes in the middle of a create."""
+from .driving import Driving, hears_of_create, holds_body
 
 
-class Drive:
-    """One life under way: iterate for its news; afterwards ``state`` is :class:`Settled`.
+class Drive(Driving[Transport, Body]):
+    """One life under way, in a thread that waits for it; another thread may call :meth:`leave` meanwhile."""
 
-    Not a generator, so that whoever drops it decides how it ends: nothing is sent by the garbage collector.
-    Another thread may call :meth:`leave` while one waits in it.
-    """
+    __slots__ = ("_create", "_decoder", "_lock", "_process")
 
     def __init__(self, state: State, transport: Transport, clock: Clock) -> None:
-        self.state = state
-        self.left = False
-        self.body: Body | None = None
+        super().__init__(state, transport, clock)
         self._decoder = Decoder()
-        self._transport = transport
-        self._clock = clock
+        self._create: Pending | None = None
         self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and leaving takes it
         self._process = os.getpid()
-        self._news: Iterator[News] = iter(state.news)
-
-    def __iter__(self) -> Drive:
-        return self
-
-    def __next__(self) -> News:
-        while True:
-            for news in self._news:
-                return news
-            if self.left or isinstance(self.state, Settled):
-                raise StopIteration
-            self._news = iter(self.step().news)
 
     def settle(self) -> Settled:
         """Go on to the end, whatever the news."""
@@ -56,20 +43,27 @@ class Drive:
 
     def step(self) -> State:
         """Do what the state says, once; on any exception leave, and let it pass."""
+        before = self.state
+        if isinstance(before, Settled):
+            return before
+        at_work(self.clock)
         try:
-            return self._become(self.state, self._advance(self.state))
+            state = self._become(before, self._advance(before))
         except BaseException as error:
-            creates = isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
+            creates = self.creates
             self.leave()
-            if creates and self.state.life.snapshot is None:
-                error.add_note(UNHEARD_OF)
-            if self.state.life.snapshot is not None:
-                error.add_note(f"while waiting for prediction {self.state.life.snapshot.id}")
+            self.explain(error, creates)
             raise
+        finally:
+            if isinstance(self.state, Settled):
+                at_rest(self.clock)
+        self.news = iter(() if self.left else state.news)
+        return state
 
     def leave(self) -> None:
         """The caller goes: close the stream and cancel what is ours. Leaving while leaving is over at once."""
         self.left = True
+        self._hear_of_create()
         with self._lock:
             self.state = self._left()
         self.close_body()
@@ -79,40 +73,42 @@ class Drive:
     def read(self, until: float | None) -> bytes:
         """What has arrived of the open body; ``b""`` at its end, or where there is none."""
         body = self.body
-        return b"" if body is None else body.read(self._moment(until))
+        return b"" if body is None else body.read(self.deadline_for(until))
 
     def has_to_cancel(self) -> bool:
         """Whether leaving now would send a cancel."""
-        return isinstance(self._left(), Sending)
-
-    def close_body(self) -> None:
-        """Give up the open body, if any; may be called from another thread."""
-        body, self.body = self.body, None
-        if body is not None:
-            body.close()
+        return isinstance(self._left(), Sending) or self._create is not None
 
     def close_transport(self) -> None:
         """Close idle connections too, at the end of the interpreter: their pool's own finalizer has run already."""
-        self._transport.close()
+        self.transport.close()
 
-    def _left(self) -> State:
-        if self._process != os.getpid():  # the copy in a forked child: the prediction is its parent's
-            return Settled(self.state.life)
-        return self.state.leave(self._clock.now())
-
-    def _advance(self, state: State) -> State:
+    def _advance(self, state: Sending | Pausing | Reading) -> State:
         match state:
             case Sending():
-                return state.next(self._send(state), self._clock.now())
+                return self._send(state)
             case Pausing():
-                self._clock.sleep(state.until - self._clock.now())
-                return state.next(self._clock.now())
+                return self._pause(state)
             case Reading():
-                arrived = self._take(state)
-                return state.next(arrived, self._clock.now(), self._decoder.retry)
-            case Settled():
-                return state
+                return self._read_on(state)
         assert_never(state)
+
+    def _send(self, sending: Sending) -> State:
+        self.close_body()
+        if not self._may_be_interrupted(sending):
+            return sending.next(self._exchange(sending), self.clock.now())
+        self._create = Pending(partial(self._exchange, sending))
+        came = self._create.result()
+        self._create = None
+        return sending.next(came, self.clock.now())
+
+    def _pause(self, pausing: Pausing) -> State:
+        self.clock.sleep(pausing.until - self.clock.now())
+        return pausing.next(self.clock.now())
+
+    def _read_on(self, reading: Reading) -> State:
+        arrived = self._take(reading)
+        return reading.next(arrived, self.clock.now(), self._decoder.retry)
 
     def _become(self, before: State, after: State) -> State:
         """Take on the next state; where another thread has left meanwhile, only a prediction that came of it."""
@@ -121,15 +117,14 @@ class Drive:
             if not late or (isinstance(self.state, Settled) and self.state.life.snapshot is None):
                 self.state = after
         if late and self.state is after:
-            self.leave()  # it was created while somebody left, who knew of nothing to cancel
-        if self.body is not None and not _holds_body(self.state):
+            self.leave()  # it was created after the other thread had left, with nothing to cancel
+        if self.body is not None and not holds_body(self.state):
             self.close_body()
         return self.state
 
-    def _send(self, sending: Sending) -> Came:
-        self.close_body()
+    def _exchange(self, sending: Sending) -> Came:
         try:
-            response, self.body = self._transport.send(sending.request, self._moment(sending.until))
+            response, self.body = self.transport.send(sending.request, self.deadline_for(sending.until))
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
         if self.body is not None:
@@ -143,12 +138,68 @@ class Drive:
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
 
-    def _moment(self, until: float | None) -> float | None:
-        """``until`` on the transport's own clock, which need not be the caller's; one without a clock has his."""
-        clock = getattr(self._transport, "clock", self._clock)
-        return until if until is None or clock is self._clock else until - self._clock.now() + clock.now()
+    def _may_be_interrupted(self, sending: Sending) -> bool:
+        """Whether Ctrl-C could lose the id of a prediction that is to be canceled; in virtual time nothing waits."""
+        return (
+            hears_of_create(sending)
+            and threading.current_thread() is threading.main_thread()
+            and not isinstance(getattr(self.transport, "clock", self.clock), FakeClock)
+        )
+
+    def _hear_of_create(self) -> None:
+        """Wait for the response to a create under way, and take it in: without it there is no id to cancel by."""
+        create, self._create = self._create, None
+        before = self.state
+        came = None if create is None else create.heard(LEAVING)
+        if came is None or not isinstance(before, Sending):
+            return
+        after = before.next(came, self.clock.now())
+        with self._lock:
+            if self.state is before:
+                self.state = after
+
+    def _left(self) -> State:
+        if self._process != os.getpid():  # the copy in a forked child: the prediction is its parent's
+            return Settled(self.state.life)
+        return self.state.leave(self.clock.now())
 
 
-def _holds_body(state: State) -> bool:
-    """A stream that is being read, or the answer to a download."""
-    return isinstance(state, Reading) or (isinstance(state, Settled) and state.answer is not None)
+class Pending:
+    """A request that is sent by another thread than the one that waits for it.
+
+    An interrupt of the waiting thread does not pass through the transport, which would drop the connection and with it
+    the response: it can be waited for a little longer.
+    """
+
+    def __init__(self, ask: Callable[[], Came]) -> None:
+        self._pending = threading.Lock()  # a tenth of the cost of an Event, which is made of it
+        self._pending.acquire()
+        self._came: Came | None = None
+        self._error: BaseException | None = None
+        _creates.submit(partial(contextvars.copy_context().run, self._work, ask))
+
+    def heard(self, seconds: float) -> Came | None:
+        """The response, or why there is none; None where it does not come within so many seconds."""
+        if self._pending.acquire(timeout=seconds):
+            self._pending.release()
+        return self._came
+
+    def result(self) -> Came:
+        """The response, or why there is none; raises what the transport should not have raised."""
+        while not self._pending.acquire(timeout=1.0):  # on some systems only a wait with a limit can be interrupted
+            continue
+        self._pending.release()
+        if self._error is not None:
+            raise self._error
+        assert self._came is not None
+        return self._came
+
+    def _work(self, ask: Callable[[], Came]) -> None:
+        try:
+            self._came = ask()
+        except BaseException as failure:
+            self._error = failure
+        self._pending.release()
+
+
+_creates = ThreadPool(64, "replicate-home-create")

@@ -1,4 +1,4 @@
 """A small Replicate over a registry of Python callables, in this process.
 
-``server`` answers requests; ``in_process`` and ``http_door`` are the ways in. Nothing here knows of clients.
+``emulator`` answers requests; ``transport`` and ``http_server`` are the ways in. Nothing here knows of clients.
 """

@@ -1,6 +1,6 @@
-"""The door over sockets: an emulator behind HTTP/1.1, for any other client.
+"""An emulator behind HTTP/1.1, for any other client.
 
-One thread per connection, all of which end when the door is closed, whatever they wait for. URLs in answers begin
+One thread per connection, all of which end when the server is closed, whatever they wait for. URLs in answers begin
 with the address that the client used. Over a virtual clock, looking at a prediction that runs lets time pass until
 there is something new, since a client across a socket waits by a clock of its own.
 """
@@ -19,9 +19,9 @@ from typing import Any
 from ..exceptions import Disconnected, ReplicateHomeError
 from ..wire import Body, Request, Response
 from .emulator import Emulator
+from .incoming import LARGEST_FORM
 from .problems import Problem
-from .reading import LARGEST_FORM
-from .timeline import Line
+from .timeline import Peer
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?", re.ASCII)
 
@@ -33,8 +33,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def handle_one_request(self) -> None:
-        with self.server.line() as line:
-            self.line = line
+        with self.server.peer() as peer:
+            self.peer = peer
             super().handle_one_request()
 
     def _answer(self) -> None:
@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(Problem(400, "Bad request", str(error)).response({}))
             return
         try:
-            response, body = self.server.emulator.handle(request, None, self.line)
+            response, body = self.server.emulator.handle(request, None, self.peer)
         except Disconnected:
             self.close_connection = True
             return
@@ -56,7 +56,19 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._write_as_it_comes(response, body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer
+    def __getattr__(self, name: str) -> Any:
+        # The base class looks for a method of this name; the emulator says itself which methods a path knows.
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what cannot be read as a request with a problem document too."""
+        title = HTTPStatus(code).phrase
+        self.close_connection = True
+        self.command = self.command or ""
+        self.request_version = "HTTP/1.1"  # of 0.9, which is assumed before a version was read, the answer has no head
+        self._write(Problem(code, title, message or explain or title).response({}))
 
     # -- in
 
@@ -156,7 +168,7 @@ class _Server(HTTPServer):
         self.address_family = family
         self._lock = threading.Lock()
         self._closed = False
-        self._lines: set[Line] = set()
+        self._peers: set[Peer] = set()
         self._connections: dict[threading.Thread, socket.socket] = {}
         super().__init__(address, _Handler)
         name = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
@@ -170,17 +182,17 @@ class _Server(HTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     @contextmanager
-    def line(self) -> Iterator[Line]:
-        """The line of one request, closed with the door."""
-        line = Line(moves_time=True)
+    def peer(self) -> Iterator[Peer]:
+        """The peer of one request, closed with the server."""
+        peer = Peer(moves_time=True)
         with self._lock:
-            line.closed = self._closed
-            self._lines.add(line)
+            peer.closed = self._closed
+            self._peers.add(peer)
         try:
-            yield line
+            yield peer
         finally:
             with self._lock:
-                self._lines.discard(line)
+                self._peers.discard(peer)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(
@@ -191,7 +203,7 @@ class _Server(HTTPServer):
         thread.start()
 
     def _serve(self, request: socket.socket, client_address: Any) -> None:
-        with suppress(OSError):  # the client went away; nobody is left to be told
+        with suppress(OSError):  # the client went away
             self.finish_request(request, client_address)
         self.shutdown_request(request)
         with self._lock:
@@ -201,9 +213,9 @@ class _Server(HTTPServer):
         """End every connection, and wait for their threads."""
         with self._lock:
             self._closed = True
-            lines, connections = list(self._lines), dict(self._connections)
-        for line in lines:
-            line.close()
+            peers, connections = list(self._peers), dict(self._connections)
+        for peer in peers:
+            peer.close()
         for connection in connections.values():
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -211,35 +223,35 @@ class _Server(HTTPServer):
             thread.join(5.0)
 
 
-class Door:
-    """An open door: ``url`` is where it is. A context manager; closed, it leaves no socket and no thread."""
+class HttpServer:
+    """A running server: ``url`` is where it listens. A context manager; closed, it leaves no socket and no thread."""
 
     def __init__(self, server: _Server) -> None:
         self._server = server
         self.url = f"http://{server.address}"
         self._thread = threading.Thread(
-            target=server.serve_forever, args=(0.05,), name="replicate-home-door", daemon=True
+            target=server.serve_forever, args=(0.05,), name="replicate-home-server", daemon=True
         )
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and hang up on everybody; the emulator itself goes on."""
+        """Stop listening and end every connection; the emulator itself goes on."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
         self._server.hang_up()
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> HttpServer:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> Door:
+def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> HttpServer:
     """Serve ``emulator`` over HTTP; port 0 takes a free one. Clients may use ``url`` with or without ``/v1``.
 
     Raises ``OSError`` where the address cannot be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Door(_Server((host, port), emulator, family))
+    return HttpServer(_Server((host, port), emulator, family))

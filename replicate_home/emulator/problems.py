@@ -11,22 +11,41 @@ from ..wire import Response
 
 
 class Problem(Exception):
-    """The request is refused: ``status`` and what the document says."""
+    """The request is refused: ``status``, what the document says, and ``headers`` beside it."""
 
-    def __init__(self, status: int, title: str, detail: str, **more: Any) -> None:
+    def __init__(
+        self, status: int, title: str | None, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
         super().__init__(detail)
         self.status = status
-        self.document = {"title": title, "detail": detail, "status": status, **more}
+        self.headers = headers or {}
+        self.document = {**({"title": title} if title else {}), "detail": detail, "status": status, **more}
 
     def response(self, headers: Mapping[str, str]) -> Response:
         """The answer that says it."""
         body = json.dumps(self.document).encode()
-        return Response(self.status, {**headers, "content-type": "application/problem+json"}, body)
+        described = {"content-type": "application/problem+json", **headers, **self.headers}
+        return Response(self.status, described, body)
 
 
 def not_found(detail: str) -> Problem:
     """404: there is no such thing here."""
     return Problem(404, "Not found", detail)
+
+
+def bad_request(detail: str) -> Problem:
+    """400: the request cannot be read."""
+    return Problem(400, "Bad request", detail)
+
+
+def forbidden(detail: str) -> Problem:
+    """403: this account may not do that."""
+    return Problem(403, "Forbidden", detail)
+
+
+def conflict(detail: str) -> Problem:
+    """409: it cannot be done while things are as they are."""
+    return Problem(409, "Conflict", detail)
 
 
 def invalid(detail: str, title: str = "Invalid request") -> Problem:

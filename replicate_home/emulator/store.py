@@ -1,22 +1,21 @@
-"""What the server remembers: predictions and uploads, in memory, and no more of them than fit."""
+"""What the server remembers: runs, uploads and deployments, in memory, and no more of them than fit."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 import attrs
 
 from .files import StoredFile
-from .problems import Problem, not_found
-from .record import Record
+from .problems import not_found
+from .stored_run import StoredRun
 
-PAGE = 100
-KEPT_PREDICTIONS = 10_000
+KEPT_RUNS = 10_000
 KEPT_FILES = 512 * 2**20  # bytes, of output files and again of uploads; the oldest go first
 UPLOAD_LIFE = 86_400.0  # seconds
 
@@ -26,95 +25,123 @@ class Uploaded:
     """A file that was uploaded, and when."""
 
     id: str
+    number: int
     file: StoredFile
     metadata: dict[str, Any]
     created: float
 
 
 @attrs.frozen
-class Page:
-    """Some of the records, newest first, and the cursors of the pages around them."""
+class Deployment:
+    """A deployment in its current release."""
 
-    records: list[Record]
-    previous: str | None
-    following: str | None
+    number: int  # its place in the order of creation
+    owner: str
+    name: str
+    release: int
+    model: str
+    version: str
+    hardware: str
+    min_instances: int
+    max_instances: int
+    released: float  # seconds since the epoch
 
 
-class Shelf:
-    """Predictions and uploads by id. Safe to share between threads."""
+class Store:
+    """Everything that was made, by id or name. Safe to share between threads."""
 
-    def __init__(self, seed: int | str) -> None:
-        self._seed = seed
+    def __init__(self, seed: int | str, now: Callable[[], float]) -> None:
+        self._seed, self._now = seed, now
         self._lock = threading.RLock()
         self._made = 0
-        self._records: dict[str, Record] = {}
-        self._streams: dict[str, Record] = {}
+        self._numbered = 0
+        self._runs: dict[str, StoredRun] = {}
+        self._streams: dict[str, StoredRun] = {}
         self._uploads: dict[str, Uploaded] = {}
-        self._holding: dict[str, int] = {}  # bytes of output files, by prediction
-        self._held = 0
+        self._file_sizes: dict[str, int] = {}  # bytes of output files, by run
+        self._files_size = 0
+        self.deployments: dict[tuple[str, str], Deployment] = {}
 
     def new_id(self) -> str:
         """26 letters and digits, the same for the same seed and number of ids before it."""
+        return base64.b32encode(self.new_digest("")).decode().lower()[:26]
+
+    def new_digest(self, purpose: str) -> bytes:
+        """32 bytes, the same for the same seed and number of ids before them."""
         with self._lock:
             self._made += 1
-            digest = hashlib.sha256(f"{self._seed}:{self._made}".encode("utf-8", "replace")).digest()
-        return base64.b32encode(digest).decode().lower()[:26]
+            return hashlib.sha256(f"{self._seed}:{purpose}{self._made}".encode("utf-8", "replace")).digest()
 
-    # -- predictions
-
-    def add(self, record: Record) -> None:
-        """Remember a prediction, and forget the oldest that have ended where there are too many."""
+    def new_number(self) -> int:
+        """The next place in the order of creation."""
         with self._lock:
-            self._records[record.id] = self._streams[record.stream_token] = record
-            surplus = len(self._records) - KEPT_PREDICTIONS
-            oldest_first = list(self._records.values()) if surplus > 0 else []
+            self._numbered += 1
+            return self._numbered
+
+    # -- predictions and trainings
+
+    def add(self, run: StoredRun) -> None:
+        """Remember a run, and forget the oldest that have ended where there are too many."""
+        with self._lock:
+            self._runs[run.id] = run
+            if run.stream_token:
+                self._streams[run.stream_token] = run
+            surplus = len(self._runs) - KEPT_RUNS
+            oldest_first = list(self._runs.values()) if surplus > 0 else []
         # Not under the lock: whether a run has ended may be seen only by running its model, which may come back here.
-        ended = (record for record in oldest_first if record.has_ended())
+        ended = (run for run in oldest_first if run.has_ended())
         for forgotten in islice(ended, surplus if oldest_first else 0):
-            self._forget(forgotten)
+            self.forget(forgotten)
 
-    def _forget(self, record: Record) -> None:
+    def forget(self, run: StoredRun) -> None:
+        """Forget a run and its files."""
         with self._lock:
-            self._records.pop(record.id, None)
-            self._streams.pop(record.stream_token, None)
-            self._held -= self._holding.pop(record.id, 0)
+            self._runs.pop(run.id, None)
+            self._streams.pop(run.stream_token, None)
+            self._files_size -= self._file_sizes.pop(run.id, 0)
 
-    def hold(self, id: str, size: int) -> None:
-        """The prediction ``id`` has ``size`` more bytes of files: where they are too many, the oldest must go."""
+    def count_file(self, id: str, size: int) -> None:
+        """The run ``id`` has ``size`` more bytes of files: where they are too many, the oldest must go."""
         with self._lock:
-            self._holding[id] = self._holding.get(id, 0) + size
-            self._held += size
-            holders = list(self._holding) if self._held > KEPT_FILES else []
+            self._file_sizes[id] = self._file_sizes.get(id, 0) + size
+            self._files_size += size
+            holders = list(self._file_sizes) if self._files_size > KEPT_FILES else []
         for holder in holders:
-            record = self._records.get(holder)
-            if self._held > KEPT_FILES and record is not None and record.has_ended():
-                record.remove_data()
-                with self._lock:
-                    self._held -= self._holding.pop(holder, 0)
+            run = self._runs.get(holder)
+            if self._files_size > KEPT_FILES and run is not None and run.has_ended():
+                self._remove_data(run)
 
-    def records(self) -> list[Record]:
-        """All predictions, newest first."""
+    def _remove_data(self, run: StoredRun) -> None:
+        run.remove_data()
         with self._lock:
-            return list(reversed(self._records.values()))
+            self._files_size -= self._file_sizes.pop(run.id, 0)
 
-    def record(self, id: str) -> Record:
-        """The prediction ``id``, or a 404."""
-        record = self._records.get(id)
-        if record is None:
-            raise not_found(f"there is no prediction {id!r} on this server")
-        return record
+    def runs(self, resource: str | None = None) -> list[StoredRun]:
+        """All ``predictions``, all ``trainings``, or both, the newest first."""
+        with self._lock:
+            runs = list(reversed(self._runs.values()))
+        return [run for run in runs if resource in (None, run.resource)]
 
-    def streamed(self, token: str) -> Record:
+    def run(self, id: str, resource: str) -> StoredRun:
+        """The prediction or training ``id``, or a 404."""
+        run = self._runs.get(id)
+        if run is None or run.resource != resource:
+            raise not_found(f"there is no {resource.removesuffix('s')} {id!r} on this server")
+        return run
+
+    def streamed(self, token: str) -> StoredRun:
         """The prediction whose stream URL has this token, or a 404."""
-        record = self._streams.get(token)
-        if record is None:
+        run = self._streams.get(token)
+        if run is None or run.has_expired():
             raise not_found("there is no such stream")
-        return record
+        return run
 
     def delivered(self, id: str, name: str) -> StoredFile:
         """An output file, or a 404."""
-        record = self._records.get(id)
-        file = record.files.by_name.get(name) if record is not None else None
+        run = self._runs.get(id)
+        if run is not None and run.has_expired():
+            self._remove_data(run)
+        file = run.files.by_name.get(name) if run is not None else None
         if file is None:
             raise not_found("File not found")
         return file
@@ -129,43 +156,28 @@ class Shelf:
             while held > KEPT_FILES:
                 held -= len(self._uploads.pop(next(iter(self._uploads))).file.content)
 
-    def upload(self, id: str, now: float) -> Uploaded:
+    def upload(self, id: str) -> Uploaded:
         """An upload that has not expired, or a 404."""
         uploaded = self._uploads.get(id)
-        if uploaded is None or now - uploaded.created > UPLOAD_LIFE:
+        if uploaded is None or self._now() - uploaded.created > UPLOAD_LIFE:
             raise not_found("File not found")
         return uploaded
 
-    def uploads(self, now: float) -> Iterator[Uploaded]:
-        """The uploads that have not expired, newest first."""
+    def uploads(self) -> list[Uploaded]:
+        """The uploads that have not expired, the newest first."""
         with self._lock:
             kept = list(reversed(self._uploads.values()))
-        return (uploaded for uploaded in kept if now - uploaded.created <= UPLOAD_LIFE)
+        return [uploaded for uploaded in kept if self._now() - uploaded.created <= UPLOAD_LIFE]
 
     def discard(self, id: str) -> None:
         """Forget an upload."""
         self._uploads.pop(id, None)
 
+    # -- deployments
 
-def page_of(records: list[Record], cursor: str | None) -> Page:
-    """The page of ``records`` (newest first) that ``cursor`` points at, the first where there is none."""
-    start = _start(records, cursor) if cursor is not None else 0
-    shown = records[start : start + PAGE]
-    previous = _cursor("newer", shown[0]) if shown and start > 0 else None
-    following = _cursor("older", shown[-1]) if start + PAGE < len(records) else None
-    return Page(shown, previous, following)
-
-
-def _start(records: list[Record], cursor: str) -> int:
-    try:
-        word, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
-        edge = int(number)
-    except ValueError:
-        raise Problem(400, "Bad request", "the cursor is not one of this server") from None
-    if word == "newer":
-        return max(0, sum(record.number > edge for record in records) - PAGE)
-    return sum(record.number >= edge for record in records)
-
-
-def _cursor(word: str, record: Record) -> str:
-    return base64.urlsafe_b64encode(f"{word}:{record.number}".encode()).decode()
+    def deployment(self, owner: str, name: str) -> Deployment:
+        """The deployment of that name, or a 404."""
+        deployment = self.deployments.get((owner, name))
+        if deployment is None:
+            raise not_found(f"there is no deployment {owner}/{name} on this server")
+        return deployment

@@ -1,8 +1,8 @@
 """A run is a timeline: what changed, and when on the emulator's clock; everything shown of it is a prefix of that.
 
-In real time a thread runs the model and appends. In virtual time whoever looks steps the model on to the moment he
-looks at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
-same history. A model is never stepped further than one change beyond what somebody asked for.
+In real time a thread runs the model and appends. In virtual time every look steps the model on to the moment that is
+looked at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
+same history. A model is never stepped further than one change beyond what was asked for.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from operator import attrgetter
-from threading import Condition
+from threading import Condition, get_ident
 from typing import Any
 
 import attrs
 
-from ..clock import Clock, FakeClock
+from ..clock import Clock, FakeClock, wait_until, waiting
 from ..exceptions import Disconnected
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
-LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere if nobody really waits
+LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere where nothing really waits
 LARGEST_OUTPUT = 64 * 2**20
+LONGEST_STEP = 0.05  # real seconds that are waited for a model which another thread runs
 
 
 class Stopped(BaseException):
@@ -51,10 +52,10 @@ class Plan:
     starts_after: float = 0.0
 
 
-class Line:
-    """The other end of one exchange: whoever waits for it can be called off from another thread.
+class Peer:
+    """The other end of one request: what waits on its behalf can be ended from another thread.
 
-    ``moves_time`` is set where the caller waits by a clock of his own, as across a socket: when he looks at a
+    ``moves_time`` is set where the peer waits by a clock of its own, as across a socket: when it looks at a
     prediction that runs, virtual time passes until there is something new to see.
     """
 
@@ -64,18 +65,18 @@ class Line:
         self._waiting: Condition | None = None
 
     def check(self) -> None:
-        """Raise :class:`Disconnected` if nobody listens any more."""
+        """Raise :class:`Disconnected` once it is closed."""
         if self.closed:
             raise Disconnected("closed while waiting", phase="wait", may_have_been_processed=True)
 
     def wait(self, changed: Condition, seconds: float) -> None:
-        """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or the line is closed."""
+        """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or it is closed."""
         self._waiting = changed
         self.check()  # after the line above: close() either sees the condition or is seen here
         changed.wait(None if seconds == math.inf else max(0.0, seconds))
 
     def close(self) -> None:
-        """End every wait on this line, now and later."""
+        """End every wait on its behalf, now and later."""
         self.closed = True
         if (changed := self._waiting) is not None:
             with changed:
@@ -101,7 +102,7 @@ class LocalRun:
         return self._run.id
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass on the server's clock; does not return if the prediction was cancelled."""
+        """Let ``seconds`` pass on the server's clock; does not return if the prediction was canceled."""
         self._run.sleep(seconds)
 
     def log(self, text: str) -> None:
@@ -112,27 +113,33 @@ class LocalRun:
 class Run:
     """One run of a plan.
 
-    ``changed`` guards the timeline and is notified of every change; ``store`` makes an output value JSON and keeps
-    the files in it.
+    ``changed`` guards the timeline and is notified of every change, as is ``on_change``; ``store`` makes an output
+    value JSON and keeps the files in it. At the moment ``cancels_at`` it is canceled, and ``limit`` seconds after its
+    start it fails.
     """
 
     def __init__(
         self,
-        id: str,  # the server's own word for it
+        id: str,  # of the prediction
         plan: Plan,
         clock: Clock,
         changed: Condition,
         *,
         store: Callable[[Any], Any],
-        deadline: float | None,
+        cancels_at: float = math.inf,
+        limit: float = math.inf,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
         self.id = id
         self.created = clock.now()
         self.starts = self.created + plan.starts_after
-        self.deadline = math.inf if deadline is None else deadline
+        self.cancels_at = cancels_at
+        self.deadline = cancels_at  # until the start, which brings the limit of the run with it
         self.ended = False  # the end is in the timeline, perhaps at a moment that is not yet
         self._plan, self._clock, self._changed = plan, clock, changed
         self._store = store
+        self._limit = limit
+        self._on_change = on_change
         self._changes: list[Change] = []
         self._size = 0
         self._steps = self._life()
@@ -149,24 +156,20 @@ class Run:
         with self._changed:
             return self._is_over(self._seen_by(self._clock.now()))
 
+    def age_of(self, change: Change) -> float:
+        """The seconds since ``change`` happened."""
+        return self._clock.now() - change.at
+
     def first_item(self) -> Change | None:
         """The first item of a list as output, if it can be seen."""
         return next((change for change in self.seen() if change.kind == "item"), None)
 
-    def wait(self, count: float, until: float, line: Line) -> bool:
+    def wait(self, count: float, until: float, peer: Peer) -> bool:
         """Wait until at least ``count`` changes can be seen, or the end; False if ``until`` came first."""
-        with self._changed:
-            while True:
-                now = self._clock.now()
-                number = self._seen_by(now)
-                if number >= count or self._is_over(number):
-                    return True
-                if now >= until:
-                    return False
-                self._let_pass(now, until, line)
+        raise NotImplementedError
 
-    def look(self, line: Line) -> None:
-        """Somebody looks who waits by a clock of his own; real time passes by itself."""
+    def look(self, peer: Peer) -> None:
+        """Let a peer that waits by a clock of its own see something new; real time passes by itself."""
 
     def cancel(self) -> None:
         """End it now, unless it has ended; what it would have done later never happens."""
@@ -238,17 +241,26 @@ class Run:
             if kind in ENDS:
                 self._end(change)
             else:
-                self._changes.append(change)
-                self._changed.notify_all()
+                self._append(change)
+                if kind == "started":
+                    self.deadline = min(self.cancels_at, moment + self._limit)
 
     def _end(self, change: Change) -> None:
-        self._changes.append(change)
         self.ended = True
+        self._append(change)
+
+    def _append(self, change: Change) -> None:
+        self._changes.append(change)
         self._changed.notify_all()
+        if self._on_change is not None:
+            self._on_change()
 
     def _expire(self) -> None:
         """The deadline has passed: before the start it is ``aborted``, after it ``canceled``."""
-        self._end(Change(self.deadline, "canceled" if self._changes else "aborted"))
+        if self.deadline < self.cancels_at:
+            self._end(Change(self.deadline, "failed", f"the run took longer than {self._limit:g} seconds"))
+        else:
+            self._end(Change(self.deadline, "canceled" if self._changes else "aborted"))
 
     def _is_over(self, number: int) -> bool:
         return number > 0 and self._changes[number - 1].kind in ENDS
@@ -267,9 +279,14 @@ class Run:
     def _catch_up(self, now: float) -> None:
         """Make every change up to ``now`` known."""
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
-        """Wait for the next change, not beyond ``until``."""
-        raise NotImplementedError
+    def _has_come(self, count: float, until: float) -> bool | None:
+        """What :meth:`wait` returns, if it need not wait any more."""
+        with self._changed:
+            now = self._clock.now()
+            number = self._seen_by(now)
+            if number >= count or self._is_over(number):
+                return True
+            return False if now >= until else None
 
 
 def _size_of(value: Any) -> int:
@@ -290,7 +307,7 @@ class RealRun(Run):
         with self._changed:
             while not self.ended and (rest := min(self.starts, self.deadline) - self._clock.now()) > 0:
                 self._changed.wait(rest)
-        with suppress(BaseException):  # the timeline has it; a thread has nobody to tell
+        with suppress(BaseException):  # the timeline has it
             while not self.ended:
                 next(self._steps, None)
         self._steps.close()
@@ -305,22 +322,29 @@ class RealRun(Run):
             if self.ended:
                 raise Stopped
 
+    def wait(self, count: float, until: float, peer: Peer) -> bool:
+        """Wait, as above; every change ends a wait."""
+        with self._changed:
+            while (came := self._has_come(count, until)) is None:
+                peer.wait(self._changed, min(until, self.deadline) - self._clock.now())
+        return came
+
     def _moment(self) -> float:
         return self._clock.now()
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
-        line.wait(self._changed, min(until, self.deadline) - now)
-
 
 class VirtualRun(Run):
-    """A run on a :class:`FakeClock`, stepped by whoever looks; ``changed`` is one lock for the whole emulator."""
+    """A run on a :class:`FakeClock`, stepped by every look; ``changed`` is one lock for the whole emulator.
+
+    It is not held while the model runs, which may wait for another thread that asks this server for something.
+    """
 
     _clock: FakeClock
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._own = self.starts
-        self._stepping = False
+        self._stepping: int | None = None  # the thread that runs the model
 
     def sleep(self, seconds: float) -> None:
         """Move the run's own time on."""
@@ -328,10 +352,16 @@ class VirtualRun(Run):
         if self.ended or self._own >= min(self.deadline, self.starts + LONGEST_VIRTUAL_RUN):
             raise Stopped
 
-    def look(self, line: Line) -> None:
+    def wait(self, count: float, until: float, peer: Peer) -> bool:
+        """Wait, as above, until the moment of the next change."""
+        while (came := self._has_come(count, until)) is None:
+            wait_until(self._clock, self._next_change(until, peer))
+        return came
+
+    def look(self, peer: Peer) -> None:
         """Virtual time passes until there is something new."""
-        if line.moves_time:
-            self.wait(len(self.seen()) + 1, math.inf, line)
+        if peer.moves_time:
+            self.wait(len(self.seen()) + 1, math.inf, peer)
 
     def cancel(self) -> None:
         """End it now, and let go of the model."""
@@ -340,30 +370,44 @@ class VirtualRun(Run):
             self._let_go()
 
     def _let_go(self) -> None:
-        if self.ended and not self._stepping:
+        if self.ended and self._stepping is None:
             self._steps.close()
 
     def _moment(self) -> float:
         return self._own
 
     def _step(self) -> None:
-        self._stepping = True
+        self._stepping = get_ident()
+        self._changed.release()
         try:
-            next(self._steps, None)
+            with waiting():
+                next(self._steps, None)
         finally:
-            self._stepping = False
+            self._changed.acquire()
+            self._stepping = None
+            self._changed.notify_all()
             self._let_go()
 
     def _catch_up(self, now: float) -> None:
-        while not self.ended and not self._stepping and self._own <= min(now, self.deadline):
+        while not self.ended and self._stepping is None and self._own <= min(now, self.deadline):
             self._step()
 
-    def _let_pass(self, now: float, until: float, line: Line) -> None:
-        line.check()
-        if self._stepping:
+    def _next_change(self, until: float, peer: Peer) -> float:
+        """When there is something new to see, but ``until`` at the latest."""
+        with self._changed:
+            peer.check()
+            if self._stepping is not None:
+                return self._after_step(until)
+            now = self._clock.now()
+            while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:
+                self._step()
+            following = bisect_right(self._changes, now, key=attrgetter("at"))
+            moment = self._changes[following].at if following < len(self._changes) else self.starts
+            return min(moment, until, self.deadline)
+
+    def _after_step(self, until: float) -> float:
+        """Wait for the thread that runs the model, but not for long: the model may wait for this one."""
+        if self._stepping == get_ident():
             raise Disconnected("a model waits for its own prediction", phase="wait", may_have_been_processed=True)
-        while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:
-            self._step()
-        following = bisect_right(self._changes, now, key=attrgetter("at"))
-        moment = self._changes[following].at if following < len(self._changes) else self.starts
-        self._clock.advance_to(min(moment, until, self.deadline))
+        has_stepped = self._changed.wait(LONGEST_STEP)
+        return self._clock.now() if has_stepped else min(until, self.deadline)

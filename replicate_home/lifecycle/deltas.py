@@ -1,7 +1,8 @@
 """What is new in an output that grows, and whether it still agrees with what was delivered.
 
 Text is compared by its characters, however it was cut into pieces, with CR, CRLF and LF alike (an event
-stream cannot tell them apart); other JSON item by item.
+stream cannot tell them apart); other JSON item by item. A file is the same file whatever it is named by: a
+``data:`` URI in the answer to a held create, a URL later, with a new signature each time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from ..exceptions import ProtocolError
 from ..protocol.strict_json import parse_json
 
 _SIGNED = re.compile(r"https://(\w[\w.-]*\.)?replicate\.delivery/\S*")
+_DATA_URI = re.compile(r"data:[^,\s]*,")
+_URL = re.compile(r"https?://\S+")
 
 
 def new_items(delivered: Sequence[Any], output: Any, *, final: bool) -> list[Any] | None:
@@ -25,7 +28,8 @@ def new_items(delivered: Sequence[Any], output: Any, *, final: bool) -> list[Any
     if output is None:
         return [] if not (final and delivered) else None
     if isinstance(output, str):
-        return _after_text(delivered, [output], final)
+        is_known = len(delivered) == 1 and _names_same_file(delivered[0], output)
+        return [] if is_known else _after_text(delivered, [output], final)
     if isinstance(output, list):
         return _after_items(delivered, output, final)
     if not delivered:
@@ -92,14 +96,29 @@ _FORMS = (_as_sent, _with_plain_lines, _with_plain_lines_each)
 
 
 def _same(delivered: Any, item: Any) -> bool:
-    """Whether a delivered item is this one: a stream writes JSON as text, and file URLs are signed anew."""
+    """Whether a delivered item is this one: a stream writes JSON as text, and files are named anew."""
     if delivered == item:
         return True
-    if not isinstance(delivered, str):
+    if isinstance(delivered, str) and not isinstance(item, str):
+        try:
+            delivered = parse_json(delivered.encode())
+        except (ProtocolError, UnicodeEncodeError):
+            return False
+    return _same_json(delivered, item)
+
+
+def _same_json(delivered: Any, item: Any) -> bool:
+    """Whether two JSON values differ in the names of their files at most."""
+    if isinstance(delivered, dict) and isinstance(item, dict):
+        return delivered.keys() == item.keys() and all(_same_json(delivered[key], item[key]) for key in item)
+    if isinstance(delivered, list) and isinstance(item, list):
+        return len(delivered) == len(item) and all(map(_same_json, delivered, item))
+    return bool(delivered == item) or _names_same_file(delivered, item)
+
+
+def _names_same_file(delivered: Any, item: Any) -> bool:
+    if not isinstance(delivered, str) or not isinstance(item, str):
         return False
-    if isinstance(item, str):
-        return bool(_SIGNED.match(item)) and delivered.partition("?")[0] == item.partition("?")[0]
-    try:
-        return bool(parse_json(delivered.encode()) == item)
-    except (ProtocolError, UnicodeEncodeError):
-        return False
+    if _SIGNED.match(item) and delivered.partition("?")[0] == item.partition("?")[0]:
+        return True
+    return bool(_DATA_URI.match(delivered) and _URL.fullmatch(item))

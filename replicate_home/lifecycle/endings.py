@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from ..exceptions import (
@@ -17,7 +18,7 @@ from ..exceptions import (
     StreamInterrupted,
     UnsafeURL,
 )
-from ..protocol.strict_json import excerpt
+from ..protocol.redaction import excerpt, without_query
 from ..records.prediction import Snapshot, Status
 
 
@@ -77,7 +78,7 @@ def diverged(snapshot: Snapshot, delivered: Sequence[Any]) -> OutputDiverged:
 def interrupted(snapshot: Snapshot | None, delivered: Sequence[Any], cause: ReplicateHomeError) -> ReplicateHomeError:
     """The server cannot be asked any more; where output was delivered, it is known to be incomplete."""
     if not delivered or snapshot is None:
-        return cause
+        return about(cause, snapshot)
     error = StreamInterrupted(
         f"the output of prediction {snapshot.id} is incomplete, for the server cannot be asked for the rest: {cause}; "
         f"client.predictions.get({snapshot.id!r}) has it once the server is back",
@@ -88,6 +89,13 @@ def interrupted(snapshot: Snapshot | None, delivered: Sequence[Any], cause: Repl
     return error
 
 
+def about(error: ReplicateHomeError, snapshot: Snapshot | None) -> ReplicateHomeError:
+    """The same error with what is known of the prediction; the one that was given stays as it is."""
+    told = copy(error)
+    told.prediction = snapshot
+    return told
+
+
 def text_of(delivered: Sequence[Any]) -> str:
     """The delivered pieces of text, joined."""
     return "".join(item for item in delivered if isinstance(item, str))
@@ -96,11 +104,11 @@ def text_of(delivered: Sequence[Any]) -> str:
 def file_expired(url: str, status: int) -> FileExpired:
     """The file cannot be had any more; its URL is named without the signature in its query."""
     return FileExpired(
-        f"the file {url.partition('?')[0]} is not there ({status}): output files are kept for an hour, and their URLs "
+        f"the file {without_query(url)} is not there ({status}): output files are kept for an hour, and their URLs "
         "expire; run the model again"
     )
 
 
 def unsafe(url: str) -> UnsafeURL:
     """A URL from an answer that must not be requested."""
-    return UnsafeURL(f"{excerpt(url.partition('?')[0])!r} is not requested: only https to a public host is")
+    return UnsafeURL(f"{excerpt(without_query(url))!r} is not requested: only https to a public host is")

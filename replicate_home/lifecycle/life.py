@@ -22,7 +22,7 @@ class Terms:
     """What holds for a whole life.
 
     ``deadline`` is a time on the caller's clock; ``epoch`` what to add to that clock's time for the time of
-    day; ``hold`` how many seconds the server may hold the create. ``follows``: go on until the prediction is
+    day. ``follows``: go on until the prediction is
     terminal; ``delivers``: hand out its output as it grows; ``cancels``: it is this life's to cancel.
     """
 
@@ -32,7 +32,6 @@ class Terms:
     max_retries: int = 3
     seed: float = 0.0
     epoch: float = 0.0
-    hold: float = 0.0
     follows: bool = True
     delivers: bool = True
     cancels: bool = False

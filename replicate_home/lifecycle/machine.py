@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from ..dialects.base import WrongPrediction
+from ..dialects.base import Refusal, WrongPrediction
 from ..exceptions import (
     APIError,
     Disconnected,
@@ -34,7 +34,7 @@ from ..protocol.problems import api_error, redirect_error
 from ..protocol.sse import ServerSentEvent
 from ..records.events import DoneEvent
 from ..records.prediction import Snapshot, Status
-from ..wire import Request, Response
+from ..wire import IDEMPOTENT, Request, Response
 from . import endings, policy
 from .life import Life, News, Output, Terms
 
@@ -50,7 +50,8 @@ class Kind(StrEnum):
     CREATE = "create"
     STREAM = "stream"
     POLL = "poll"
-    LAST = "last"
+    LAST_CANCEL = "last cancel"
+    LAST_POLL = "last poll"
     CANCEL = "cancel"
     PLAIN = "plain"
     FILE = "file"
@@ -93,7 +94,7 @@ class Pausing:
 
     def next(self, now: float) -> State:
         """The time has come."""
-        return _in_time(attrs.evolve(self.then, until=_until(self.life, self.then.kind, now)), now)
+        return _in_time(attrs.evolve(self.then, until=_until(self.life, self.then.request, now)), now)
 
     def leave(self, now: float) -> State:
         """The caller has gone."""
@@ -177,13 +178,17 @@ def _created(sending: Sending, came: Came, now: float) -> State:
             snapshot = dialect.snapshot(came, None)
         except ProtocolError as error:
             return _outcome_unknown(sending, error, now)
-        return _follow(*life.seeing(snapshot), now)
-    if dialect.not_processed(came.status):
-        return _again(sending, came, now)
+        held = sending.request.hold > 0 and came.status == 201
+        return _follow(*life.seeing(snapshot), now, at_once=held and snapshot.output is not None)
     if came.status < 400:
         return Settled(life, _redirect(sending, came))
-    refusal = _refusal(sending, came, now)
-    return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)
+    match dialect.refusal(came.status):
+        case Refusal.AGAIN:
+            return _again(sending, came, now)
+        case Refusal.UNKNOWN:
+            return _outcome_unknown(sending, _refusal(sending, came, now), now)
+        case Refusal.FINAL:
+            return Settled(life, _refusal(sending, came, now))
 
 
 def _opened(sending: Sending, came: Came, now: float) -> State:
@@ -210,14 +215,15 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
         return Settled(life, endings.interrupted(life.snapshot, life.delivered, _redirect(sending, came)))
     if not 200 <= came.status < 300:
         refusal = _refusal(sending, came, now)
-        lags = came.status in (404, 410) and now - life.began < policy.REPLICA_LAG
+        lags = life.terms.dialect.gone(came.status) and now - life.began < policy.REPLICA_LAG
         if came.status in policy.RETRYABLE or lags:
             return _poll_failed(life, refusal, now)
         return Settled(life, refusal)
     try:
         snapshot = life.terms.dialect.snapshot(came, life.snapshot)
     except WrongPrediction as error:
-        return _abandon(life, ProtocolError(str(error)), now)  # for callers it is that, and no class of its own
+        # For callers it is that, and no class of its own.
+        return _abandon(life, ProtocolError(str(error), prediction=life.snapshot), now)
     except ProtocolError as error:
         return _poll_failed(life, error, now)
     life, news = attrs.evolve(life, poll_errors=0, failing_since=None).seeing(snapshot)
@@ -229,11 +235,23 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
     return _go_on_polling(life, news, now)
 
 
-def _looked(sending: Sending, came: Came, now: float) -> State:
-    """Rule 6: the answer to the cancel is the last look, and a finished result in it wins."""
-    life, was_cancel = sending.life, sending.request.method == "POST"
-    tried = was_cancel or sending.attempt > 0
-    canceled = was_cancel and isinstance(came, Response) and 200 <= came.status < 300
+def _canceled_last(sending: Sending, came: Came, now: float) -> State:
+    """Rule 6: the response to the cancel is the last look; a cancel that failed is followed by a poll."""
+    life = sending.life
+    accepted = isinstance(came, Response) and 200 <= came.status < 300
+    if not accepted and (sending.until is None or now < sending.until):
+        return attrs.evolve(sending, kind=Kind.LAST_POLL, request=_poll_request(life), news=())
+    return _looked(life, came, canceled=accepted)
+
+
+def _polled_last(sending: Sending, came: Came, now: float) -> State:  # noqa: ARG001 - the signature of a rule
+    """Rule 6: whatever the last poll says, it is over."""
+    return _looked(sending.life, came, canceled=False)
+
+
+def _looked(life: Life, came: Came, *, canceled: bool) -> State:
+    """Rule 6: a finished result in the last look wins; that it was canceled is our doing, where we tried."""
+    tried = _cancel_request(life) is not None
     news: tuple[News, ...] = ()
     snapshot = _snapshot_or_none(life, came)
     if snapshot is not None:
@@ -241,9 +259,7 @@ def _looked(sending: Sending, came: Came, now: float) -> State:
         stopped = snapshot.status in (Status.CANCELED, Status.ABORTED)
         if snapshot.is_terminal and not (tried and stopped):
             return _finish(life, news)
-        canceled = canceled or (tried and stopped)
-    elif was_cancel and not canceled and (sending.until is None or now < sending.until):
-        return attrs.evolve(sending, request=_poll_request(life), attempt=1, news=())
+        canceled = canceled or stopped
     assert life.snapshot is not None
     return Settled(life, endings.timed_out(life.snapshot, life.terms.timeout.total, canceled), news=news)
 
@@ -259,7 +275,7 @@ def _left(sending: Sending, came: Came, now: float) -> State:
 
 def _answered(sending: Sending, came: Came, now: float) -> State:
     """Every other call: repeated where that does no harm, answered by the response itself."""
-    harmless = sending.request.method in policy.IDEMPOTENT or sending.repeatable
+    harmless = sending.request.method in IDEMPOTENT or sending.repeatable
     if not isinstance(came, Response):
         again = harmless or not _may_have_been_processed(came)
         if isinstance(came, ProtocolError) and sending.attempt > 0:
@@ -295,7 +311,8 @@ _RULES: dict[Kind, Callable[[Sending, Came, float], State]] = {
     Kind.CREATE: _created,
     Kind.STREAM: _opened,
     Kind.POLL: _polled,
-    Kind.LAST: _looked,
+    Kind.LAST_CANCEL: _canceled_last,
+    Kind.LAST_POLL: _polled_last,
     Kind.CANCEL: _left,
     Kind.PLAIN: _answered,
     Kind.FILE: _downloaded,
@@ -303,7 +320,7 @@ _RULES: dict[Kind, Callable[[Sending, Came, float], State]] = {
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HARMLESS = frozenset({"accept", "accept-encoding", "user-agent", "range", "if-range"})
 _MOST_HOPS = 5
-_LATE = frozenset({Kind.LAST, Kind.CANCEL})
+_LATE = frozenset({Kind.LAST_CANCEL, Kind.LAST_POLL, Kind.CANCEL})
 
 
 # ---- the open stream ----------------------------------------------------------------------------------------
@@ -338,13 +355,18 @@ def _reopen(life: Life, news: tuple[News, ...], now: float) -> State:
 # ---- going on, and coming to an end -------------------------------------------------------------------------
 
 
-def _follow(life: Life, news: tuple[News, ...], now: float) -> State:
-    """Go on from a snapshot: finish, open the stream, or poll."""
+def _follow(life: Life, news: tuple[News, ...], now: float, *, at_once: bool = False) -> State:
+    """Go on from a snapshot: finish, open the stream, or poll, ``at_once`` where it is known to be over.
+
+    A create that was held and answers 201 has the whole output, but not its last status, nor its files by URL.
+    """
     assert life.snapshot is not None
     if not life.terms.follows:
         return Settled(life, news=news)
     if life.snapshot.is_terminal:
         return _finish(life, news)
+    if at_once:
+        return _send(life, Kind.POLL, _poll_request(life), now, news)
     request = life.terms.dialect.stream(life.snapshot, None)
     if request is not None:
         return _send(life, Kind.STREAM, request, now, news)
@@ -367,7 +389,6 @@ def _pause_for_poll(life: Life, least: float, now: float, news: tuple[News, ...]
 
 
 def _poll_failed(life: Life, failure: ReplicateHomeError, now: float) -> State:
-    failure.prediction = life.snapshot
     since = now if life.failing_since is None else life.failing_since
     life = attrs.evolve(life, poll_errors=life.poll_errors + 1, failing_since=since)
     asked = failure.retry_after or 0.0 if isinstance(failure, RateLimited) else 0.0
@@ -396,27 +417,24 @@ def _finish(life: Life, news: tuple[News, ...]) -> State:
 
 
 def _last_look(life: Life, news: tuple[News, ...], now: float) -> State:
-    """Rule 6: at the deadline, the cancel; where there is nothing to cancel, one GET."""
-    assert life.snapshot is not None
-    request = life.terms.dialect.cancel(life.snapshot) if life.terms.cancels else None
+    """Rule 6: at the deadline, the cancel; where there is nothing to cancel, one poll."""
+    cancel = _cancel_request(life)
     until = now + policy.LAST_LOOK
-    return Sending(life, Kind.LAST, _reaching(life, request or _poll_request(life)), until, news=news)
+    if cancel is None:
+        return Sending(life, Kind.LAST_POLL, _poll_request(life), until, news=news)
+    return Sending(life, Kind.LAST_CANCEL, cancel, until, news=news)
 
 
 def _leave(life: Life, now: float) -> Sending | Settled:
     """Rule 7: cancel what this life created, within a short time of its own."""
-    snapshot = life.snapshot
-    if not life.terms.cancels or snapshot is None or snapshot.is_terminal:
+    cancel = _cancel_request(life)
+    if cancel is None:
         return Settled(life)
-    request = life.terms.dialect.cancel(snapshot)
-    if request is None:
-        return Settled(life)
-    return Sending(life, Kind.CANCEL, _reaching(life, request), now + policy.LEAVING)
+    return Sending(life, Kind.CANCEL, cancel, now + policy.LEAVING)
 
 
 def _abandon(life: Life, error: ReplicateHomeError, now: float, news: tuple[News, ...] = ()) -> State:
     """Rule 8: an error of ours in the middle of a life cancels as leaving does."""
-    error.prediction = life.snapshot
     state = _leave(life, now)
     if isinstance(state, Settled):
         return Settled(life, error, news=news)
@@ -462,20 +480,24 @@ def _in_time(state: State, now: float) -> State:
 
 
 def _send(life: Life, kind: Kind, request: Request, now: float, news: tuple[News, ...] = ()) -> Sending:
-    return Sending(life, kind, _reaching(life, request), _until(life, kind, now), news=news)
+    return Sending(life, kind, _reaching(life, request), _until(life, request, now), news=news)
 
 
 def _reaching(life: Life, request: Request) -> Request:
-    """The request with the caller's limit for reaching the server."""
-    connect = life.terms.timeout.connect
-    return request if request.connect == connect else attrs.evolve(request, connect=connect)
+    """The request with the caller's limits for reaching the server, and for an upload that stalls."""
+    timeout = life.terms.timeout
+    if request.uploads:
+        return attrs.evolve(request, connect=timeout.connect, idle=timeout.idle)
+    return request if request.connect == timeout.connect else attrs.evolve(request, connect=timeout.connect)
 
 
-def _until(life: Life, kind: Kind, now: float) -> float | None:
-    """Until when a request of this kind may take: its own limit, or the deadline where that is sooner."""
+def _until(life: Life, request: Request, now: float) -> float | None:
+    """Until when this request may take: its own limit, or the deadline where that is sooner."""
+    if request.uploads:  # bounded by the time between its pieces
+        return life.terms.deadline
     seconds = life.terms.timeout.read
-    if kind is Kind.CREATE and seconds is not None and life.terms.hold:
-        seconds = max(seconds, life.terms.hold + 15.0)
+    if seconds is not None and request.hold:
+        seconds = max(seconds, request.hold + 15.0)
     return _within(life, seconds, now)
 
 
@@ -494,6 +516,15 @@ def _reading(life: Life, now: float, news: tuple[News, ...] = ()) -> Reading:
 def _poll_request(life: Life) -> Request:
     assert life.snapshot is not None
     return _reaching(life, life.terms.dialect.poll(life.snapshot))
+
+
+def _cancel_request(life: Life) -> Request | None:
+    """The cancel of a prediction that is this life's to cancel; None where there is nothing to cancel, or no way."""
+    snapshot = life.snapshot
+    if not life.terms.cancels or snapshot is None or snapshot.is_terminal:
+        return None
+    request = life.terms.dialect.cancel(snapshot)
+    return None if request is None else _reaching(life, request)
 
 
 def _output(items: list[Any]) -> tuple[News, ...]:
@@ -539,12 +570,10 @@ def _may_redirect(sending: Sending, response: Response) -> bool:
 def _redirected(sending: Sending, response: Response, now: float) -> Sending:
     url = urls.resolve(sending.request.url, response.headers["location"])
     request = attrs.evolve(sending.request, url=url)
-    until = _until(sending.life, sending.kind, now)
+    until = _until(sending.life, sending.request, now)
     return attrs.evolve(sending, request=request, hops=sending.hops + 1, until=until, news=())
 
 
 def _redirect(sending: Sending, response: Response) -> ProtocolError:
     """The error for a redirect that is not followed."""
-    error = redirect_error(response, sending.request)
-    error.prediction = sending.life.snapshot
-    return error
+    return redirect_error(response, sending.request, prediction=sending.life.snapshot)

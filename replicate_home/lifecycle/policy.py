@@ -5,14 +5,7 @@ Randomness comes in as ``draw``, a number from 0 to 1 made from a seed by :func:
 
 from __future__ import annotations
 
-import re
-
-from ..exceptions import ProtocolError
-from ..protocol.strict_json import parse_json
-from ..wire import Response
-
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "QUERY"})
 LONGEST_SERVER_WAIT = 60.0
 LAST_LOOK = 0.4
 LEAVING = 2.0
@@ -22,8 +15,6 @@ POLL_ERROR_SECONDS = 60.0
 REPLICA_LAG = 30.0
 """A prediction that was just created may be unknown for so long to the server that is asked for it."""
 
-_DIGITS = re.compile(r"[0-9]+")
-_RESETS = re.compile(r"resets in ~?\s*([0-9]+)\s*s")
 _GOLDEN = 0.6180339887498949
 
 
@@ -49,56 +40,12 @@ def backoff(attempt: int, drawn: float, *, throttled: bool = False) -> float:
 
 
 def reopen_delay(cuts: int, retry_ms: int | None, drawn: float) -> float:
-    """Seconds before a cut stream is opened again; ``retry_ms`` is the stream's own wish."""
-    wished = min(10.0, max(0.1, retry_ms / 1000)) if retry_ms is not None else min(10.0, 2.0 ** max(0, cuts - 1))
-    return (0.5 + 0.5 * drawn) * wished
+    """Seconds before a cut stream is opened again; ``retry_ms`` is the stream's own wish, of 10 s at most."""
+    if retry_ms is not None:
+        return patient(min(10.0, max(0.1, retry_ms / 1000)), drawn)
+    return (0.5 + 0.5 * drawn) * min(10.0, 2.0 ** max(0, cuts - 1))
 
 
 def patient(wait: float, drawn: float) -> float:
     """A wait the server asked for, a little longer so that not all clients come back at once."""
     return wait + drawn * min(1.0, wait / 10)
-
-
-def server_wait(response: Response, wall_time: float) -> float | None:
-    """The seconds the server asked to be left alone for, from headers or body; None where it named none."""
-    milliseconds = response.headers.get("retry-after-ms", "").strip()
-    if _DIGITS.fullmatch(milliseconds):
-        return float(milliseconds[:40]) / 1000 or None
-    header = response.headers.get("retry-after", "").strip()
-    if header:
-        found = parse_retry_after(header, wall_time)
-        if found is not None:
-            return found
-    return _wait_in_body(response) if response.status == 429 else None
-
-
-def parse_retry_after(value: str, wall_time: float) -> float | None:
-    """Seconds from a ``Retry-After`` value (RFC 9110 10.2.3): ASCII digits or one of the three date forms.
-
-    None for anything else, and for a moment that has passed.
-    """
-    value = value.strip()
-    if _DIGITS.fullmatch(value):
-        return float(value[:40]) or None
-    from email.utils import mktime_tz, parsedate_tz  # costs 10 ms to import and is rarely needed
-
-    try:
-        parsed = parsedate_tz(value)
-        seconds = mktime_tz(parsed) - wall_time if parsed else 0.0
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return float(seconds) if seconds > 0 else None
-
-
-def _wait_in_body(response: Response) -> float | None:
-    try:
-        body = parse_json(response.body[:65536])
-    except ProtocolError:
-        return None
-    if not isinstance(body, dict):
-        return None
-    wait = body.get("retry_after")
-    if isinstance(wait, (int, float)) and not isinstance(wait, bool) and wait > 0:
-        return float(min(wait, 10**9))
-    found = _RESETS.search(body["detail"]) if isinstance(body.get("detail"), str) else None
-    return max(1.0, float(found[1])) if found else None

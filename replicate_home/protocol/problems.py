@@ -18,10 +18,10 @@ from ..exceptions import (
     RateLimited,
     ServerError,
 )
-from ..lifecycle.policy import server_wait
 from ..records.prediction import Snapshot
 from ..wire import Request, Response
-from .strict_json import excerpt, parse_json
+from .redaction import excerpt, redact, without_query
+from .strict_json import parse_json
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: InvalidInput,
@@ -63,16 +63,19 @@ def api_error(
         "prediction": prediction,
     }
     if kind is RateLimited:
+        from .retry_after import server_wait  # only a throttled call needs it
+
         evidence["retry_after"] = server_wait(response, wall_time)
     return kind(_message(response, request, title, detail), **evidence)
 
 
-def redirect_error(response: Response, request: Request) -> ProtocolError:
+def redirect_error(response: Response, request: Request, *, prediction: Snapshot | None = None) -> ProtocolError:
     """The error for a redirect that is not followed."""
     target = _words(response.headers.get("location", "")[:200], request)
     return ProtocolError(
         f"{_asked(request)} was redirected ({response.status}) to {target or 'nowhere'!r}, which is not followed: "
-        "check base_url"
+        "check base_url",
+        prediction=prediction,
     )
 
 
@@ -93,9 +96,7 @@ def _words(value: Any, request: Request | None, length: int = 2048) -> str | Non
     if value is None or value == "":
         return None
     text = value if isinstance(value, str) else repr(value)
-    if request is not None and request.token is not None and request.token.reveal():
-        text = text.replace(request.token.reveal(), "***")  # before it is cut, or a part of it may stay
-    return excerpt(text, length) or None
+    return excerpt(redact(text, request.token if request else None), length) or None
 
 
 def _message(response: Response, request: Request | None, title: str | None, detail: str | None) -> str:
@@ -106,4 +107,4 @@ def _message(response: Response, request: Request | None, title: str | None, det
 
 
 def _asked(request: Request) -> str:
-    return f"{request.method} {request.url.partition('?')[0]}"
+    return f"{request.method} {without_query(request.url)}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from ..exceptions import ProtocolError
+from .redaction import excerpt
 
 _BOM = b"\xef\xbb\xbf"
-_TOKEN = re.compile(r"(?i:\bbearer\s+)\S+|\br8_\w+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def _refuse(constant: str) -> Any:
@@ -53,11 +51,3 @@ def _is_deep(value: Any) -> bool:
         if not level:
             return False
     return True
-
-
-def excerpt(data: bytes | str, length: int = 200) -> str:
-    """The beginning of a text on one line, fit to be printed: without what looks like a token."""
-    data = data[: 4 * length]
-    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    text = _TOKEN.sub("***", _CONTROL.sub(" ", text).strip())
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -5,7 +5,7 @@ Each event has the server's name for it in ``event``. ``str()`` of an output or 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import attrs
 
@@ -16,7 +16,7 @@ from .prediction import Snapshot
 class StatusEvent:
     """The prediction is in another status, or was seen for the first time."""
 
-    event: ClassVar[str] = "status"
+    event: Literal["status"] = attrs.field(default="status", init=False)
     prediction: Snapshot
 
     @property
@@ -29,7 +29,7 @@ class StatusEvent:
 class OutputEvent:
     """One piece of the output: a string for text, a file, or another JSON value."""
 
-    event: ClassVar[str] = "output"
+    event: Literal["output"] = attrs.field(default="output", init=False)
     data: Any
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class OutputEvent:
 class LogsEvent:
     """What the model printed since the last logs event."""
 
-    event: ClassVar[str] = "logs"
+    event: Literal["logs"] = attrs.field(default="logs", init=False)
     data: str
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class LogsEvent:
 class DoneEvent:
     """The prediction succeeded and every piece of its output has been delivered."""
 
-    event: ClassVar[str] = "done"
+    event: Literal["done"] = attrs.field(default="done", init=False)
     prediction: Snapshot
 
 

@@ -6,11 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..emulator.limits import HOSTED_LIMITS as HOSTED_LIMITS
+    from ..emulator.limits import Limits as Limits
     from .fake import FakeReplicate as FakeReplicate
     from .transport_contract import check_transport as check_transport
 
 _HOME = {
     "FakeReplicate": ".fake",
+    "HOSTED_LIMITS": "..emulator.limits",
+    "Limits": "..emulator.limits",
     "check_transport": ".transport_contract",
 }
 

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import attrs
 
 from ..clock import FakeClock
-from ..emulator.emulator import Call, Emulator, Handled
+from ..emulator.emulator import Emulator, HandledRequest
 from ..emulator.http_server import serve
-from ..emulator.reading import Exchange
+from ..emulator.incoming import IncomingRequest
+from ..emulator.limits import Limits
 from ..emulator.registry import LocalModel, Model, Models, checked_name, version_of
-from ..emulator.schema import Opener, read_signature
+from ..emulator.schema.kinds import Opener
+from ..emulator.schema.signature import read_signature
+from ..emulator.service import CreatedPrediction
 from ..emulator.timeline import LocalRun, Plan
 from ..emulator.transport import InProcessTransport
+from ..emulator.webhook_senders import BackgroundSender, HttpSender
 from ..exceptions import UnexpectedRequest
-from ..wire import Response
+from ..wire import Request, Response
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -38,6 +42,8 @@ class Script:
 
     def __init__(self, name: str, inputs: Mapping[str, Any]) -> None:
         self.name, self.inputs = name, dict(inputs)
+        self.is_official: bool | None = None
+        self.shown = False
         self._pieces: tuple[Any, ...] | None = None
         self._value: Any = None
         self._error: str | None = None
@@ -81,6 +87,19 @@ class Script:
     def calls(self, function: Callable[..., Any]) -> Script:
         """Run ``function`` on the input, as :func:`replicate_home.local_model` would."""
         self._model = LocalModel.of(self.name, function)
+        return self
+
+    def official(self, is_official: bool = True) -> Script:
+        """Have the model show no versions, as the official ones; with False, callers must name a version.
+
+        Told neither, it has versions and can be run without naming one.
+        """
+        self.is_official = is_official
+        return self
+
+    def is_example(self) -> Script:
+        """Make its inputs and what it answers an example prediction of the model."""
+        self.shown = True
         return self
 
     def matches(self, given: Mapping[str, Any]) -> bool:
@@ -170,6 +189,7 @@ class _ScriptedModel:
         self.name = name
         self.description: str | None = "scripted for a test"
         self.scripts: list[Script] = []
+        self.trainings: list[Script] = []
         self.told: list[str] = []
         self._unexpected = unexpected
 
@@ -178,44 +198,63 @@ class _ScriptedModel:
         """Those it was told of, the last first, and the one it has by itself."""
         return (*reversed(self.told), version_of(self.name))
 
+    @property
+    def official(self) -> bool | None:
+        """What the last script said that said it."""
+        said = [script.is_official for script in self.scripts if script.is_official is not None]
+        return said[-1] if said else None
+
+    @property
+    def examples(self) -> list[dict[str, Any]]:
+        """The inputs of the scripts that are examples."""
+        return [script.inputs for script in self.scripts if script.shown]
+
     def openapi(self) -> dict[str, Any]:
         """The schema of the last script."""
-        return self.scripts[-1].openapi()
+        return self.scripts[-1].openapi() if self.scripts else Script(self.name, {}).openapi()
 
     def plan(self, given: Mapping[str, Any], opener: Opener) -> Plan:
         """The run that the scripts say."""
-        matching = [script for script in self.scripts if script.matches(given)]
+        return self._chosen("prediction", self.scripts, given).plan(given, opener)
+
+    def training(self, given: Mapping[str, Any], opener: Opener) -> Plan:
+        """The training that its scripts say."""
+        return self._chosen("training", self.trainings, given).plan(given, opener)
+
+    def _chosen(self, what: str, scripts: list[Script], given: Mapping[str, Any]) -> Script:
+        matching = [script for script in scripts if script.matches(given)]
         if not matching:
-            self._unexpected(f"a prediction of {self.name!r} with the input {_short(given)}", self.name)
-        return max(reversed(matching), key=lambda script: len(script.inputs)).plan(given, opener)
+            self._unexpected(f"a {what} of {self.name!r} with the input {_short(given)}", self.name)
+        return max(reversed(matching), key=lambda script: len(script.inputs))
 
 
 class _ScriptedModels(Models):
     """Only what the test defined: models registered for the process are none of its business."""
 
-    def __init__(self) -> None:
+    def __init__(self, unexpected: Callable[[str, str], NoReturn]) -> None:
         super().__init__()
         self.by_name: dict[str, _ScriptedModel] = {}
+        self._unexpected = unexpected
 
-    def all(self) -> Mapping[str, Model]:
+    def all(self) -> dict[str, Model]:
         """Every model by name."""
-        return dict(self.by_name)
+        return {**self.by_name}
+
+    def missing(self, wanted: str) -> Exception:
+        """Loud."""
+        self._unexpected(f"the model {wanted!r}", wanted if "/" in wanted else f"owner/name:{wanted}")
 
 
 class _FakeServer(Emulator):
     """The emulator, which refuses loudly what it was not told."""
 
-    def __init__(self, clock: FakeClock, scripted: _ScriptedModels, unexpected: Callable[[str, str], NoReturn]) -> None:
-        super().__init__(scripted, clock=clock, base_url=BASE_URL)
+    def __init__(self, scripted: _ScriptedModels, unexpected: Callable[[str, str], NoReturn], **options: Any) -> None:
+        super().__init__(scripted, base_url=BASE_URL, seed=0, **options)
         self._unexpected = unexpected
 
-    def unknown_model(self, wanted: str) -> Exception:
+    def unknown_route(self, incoming: IncomingRequest) -> Response:
         """Loud."""
-        self._unexpected(f"the model {wanted!r}", wanted if "/" in wanted else f"owner/name:{wanted}")
-
-    def unknown_route(self, exchange: Exchange) -> Response:
-        """Loud."""
-        self._unexpected(f"{exchange.request.method} {exchange.path}, which it does not know at all", "")
+        self._unexpected(f"{incoming.request.method} {incoming.path}, which it does not know at all", "")
 
 
 class FakeReplicate:
@@ -229,13 +268,21 @@ class FakeReplicate:
     ``.input``, ``.prediction_id``), ``requests`` everything that was asked (``.method``, ``.path``, ``.status``).
     What was not told raises :class:`~replicate_home.UnexpectedRequest` in whoever asked, and again at the end of a
     ``with`` block; clear ``unexpected`` where it was expected after all.
+
+    ``limits`` (:data:`~replicate_home.testing.HOSTED_LIMITS`, or others) bound the rate of requests, the length of runs
+    and the life of their data, as on the hosted service; without them nothing is bounded. ``webhooks`` are the signed
+    requests that were due up to now.
     """
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
+    def __init__(self, clock: FakeClock | None = None, *, limits: Limits | None = None) -> None:
         self.clock = clock or FakeClock()
         self.unexpected: list[UnexpectedRequest] = []
-        self._models = _ScriptedModels()
-        self._server = _FakeServer(self.clock, self._models, self._refuse)
+        self._webhooks: list[Request] = []
+        self._post: BackgroundSender | None = None
+        self._models = _ScriptedModels(self._refuse)
+        self._server = _FakeServer(
+            self._models, self._refuse, clock=self.clock, limits=limits, send_webhook=self._keep_webhook
+        )
         self.transport = InProcessTransport(self._server, backend="replicate")
 
     def on(self, model: str, /, **inputs: Any) -> Script:
@@ -243,14 +290,19 @@ class FakeReplicate:
 
         ``model`` is ``owner/name``, or ``owner/name:version`` where clients ask for that version.
         """
-        if not isinstance(model, str):
-            raise TypeError(f"a model is named 'owner/name', got {type(model).__name__}")
-        name, _, version = model.partition(":")
-        scripted = self._models.by_name.setdefault(checked_name(name), _ScriptedModel(name, self._refuse))
-        if version and version not in scripted.told:
-            scripted.told.append(version)
-        script = Script(name, inputs)
+        scripted = self._scripted(model)
+        script = Script(scripted.name, inputs)
         scripted.scripts.append(script)
+        return script
+
+    def on_training(self, model: str, /, **inputs: Any) -> Script:
+        """Say how trainings of ``model`` go whose input contains ``inputs``; what the script returns are the weights.
+
+        >>> fake.on_training("owner/llm").takes(600)
+        """
+        scripted = self._scripted(model)
+        script = Script(scripted.name, inputs)
+        scripted.trainings.append(script)
         return script
 
     def client(self, **options: Any) -> Client:
@@ -261,19 +313,33 @@ class FakeReplicate:
 
     @contextmanager
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-        """The same fake over sockets, for any client: gives its URL, with or without ``/v1``."""
-        with serve(self._server, host, port) as door:
-            yield door.url
+        """The same fake over sockets, for any client: gives its URL, with or without ``/v1``.
+
+        Meanwhile webhooks are also sent, to receivers on this machine.
+        """
+        with serve(self._server, host, port) as server:
+            self._post = BackgroundSender(HttpSender())
+            try:
+                yield server.url
+            finally:
+                self._post.close()
+                self._post = None
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[CreatedPrediction]:
         """The predictions that were created, the oldest first."""
         return list(self._server.calls)
 
     @property
-    def requests(self) -> list[Handled]:
+    def requests(self) -> list[HandledRequest]:
         """Every request that was handled, the oldest first."""
         return list(self._server.requests)
+
+    @property
+    def webhooks(self) -> list[Request]:
+        """The webhooks that were due up to now, signed, the oldest first."""
+        self._server.service.webhooks.send_due()
+        return list(self._webhooks)
 
     def check(self) -> None:
         """Raise the first :class:`~replicate_home.UnexpectedRequest` again, if there was one."""
@@ -287,6 +353,19 @@ class FakeReplicate:
         self._server.close()
         if kind is None:
             self.check()
+
+    def _scripted(self, model: str) -> _ScriptedModel:
+        if not isinstance(model, str):
+            raise TypeError(f"a model is named 'owner/name', got {type(model).__name__}")
+        name, _, version = model.partition(":")
+        scripted = self._models.by_name.setdefault(checked_name(name), _ScriptedModel(name, self._refuse))
+        if version and version not in scripted.told:
+            scripted.told.append(version)
+        return scripted
+
+    def _keep_webhook(self, webhook: Request) -> int | None:
+        self._webhooks.append(webhook)
+        return self._post(webhook) if self._post is not None else None
 
     def _refuse(self, asked: str, model: str) -> NoReturn:
         scripts = [script for known in self._models.by_name.values() for script in known.scripts]

@@ -12,16 +12,15 @@ from typing import NamedTuple
 from requests.utils import requote_uri
 
 from ..exceptions import ConnectFailed, TransportError
+from ..version import USER_AGENT
 from ..wire import Request, Response, Upload
 from .errors import UploadFailed, made
 
-USER_AGENT = "replicate_home"
 ORIGINS = 64
 """To how many origins a transport remembers the way."""
 REUSE_SECONDS = 20.0
 CREATE_REUSE_SECONDS = 5.0
 """How long a connection may have been idle to be used again, by any request and by one that is not idempotent."""
-IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
 _URL = re.compile(r"(https?)://([^/?#@\s\\%]+)((?:[/?][^#\s]*)?)(?:#.*)?", re.IGNORECASE).fullmatch
 _IS_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch

@@ -1,7 +1,7 @@
 """A blocking transport under an event loop: threads serve it, each for one exchange at a time and not for a prediction.
 
 Open streams hold a thread while they are read, and so have a pool of their own; whoever finds it full is told that
-the stream cannot be opened, and polls. In virtual time nothing blocks, and no thread is used.
+the stream cannot be opened, and polls. In virtual time nothing blocks: no thread is used, and any number of streams.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from ..clock import SYSTEM_CLOCK, Clock, FakeClock
 from ..exceptions import ConnectFailed
 from ..threads import ThreadPool
 from ..wire import Body, Request, Response
+from .async_base import ask_on, awaiting_thread
 from .base import Transport
 
 T = TypeVar("T")
@@ -47,7 +49,8 @@ async def in_thread(
             del error  # it holds this frame
 
     pool.submit(job)
-    return await future
+    with awaiting_thread():
+        return await future
 
 
 def _settle(
@@ -71,7 +74,7 @@ class ThreadedTransport:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self._virtual = isinstance(getattr(transport, "clock", None), FakeClock)
+        self._virtual = clock if isinstance(clock := getattr(transport, "clock", None), FakeClock) else None
         self._exchanges = ThreadPool(EXCHANGES, "replicate-home-exchange")
         self._streams = ThreadPool(STREAMS, "replicate-home-stream")
         self._open = 0
@@ -117,14 +120,13 @@ class ThreadedTransport:
 
     async def run(self, pool: ThreadPool, function: Callable[..., T], *args: Any, **options: Any) -> T:
         """Call what may block in a thread; what does not, here."""
-        if not self._virtual:
+        if self._virtual is None:
             return await in_thread(pool, function, *args, **options)
-        await asyncio.sleep(0)
-        return function(*args)
+        return await ask_on(self._virtual, partial(function, *args))
 
     def _take_place(self, request: Request) -> None:
         with self._lock:
-            full = self._open >= STREAMS
+            full = self._open >= STREAMS and self._virtual is None
             self._open += not full
         if full:
             raise ConnectFailed(f"{STREAMS} streams are open, which is as many as have a thread", request=request)

@@ -37,6 +37,7 @@ from replicate_home import (
     ReplicateHomeError,
     RequestTimeout,
     ServerError,
+    Snapshot,
     StreamInterrupted,
     __version__,
     local_model,
@@ -45,7 +46,10 @@ from replicate_home.cli.commands import commands
 from replicate_home.cli.exit_codes import exit_code
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
+from replicate_home.emulator.limits import Limits
+from replicate_home.wire import Request
 
+SNAPSHOT = Snapshot({"id": "p1"})
 # As the console script does it; but a shell may have had us ignore Ctrl-C.
 START = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
@@ -137,8 +141,8 @@ def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]
 @contextmanager
 def served(**models: Any) -> Iterator[tuple[str, Emulator]]:
     """An emulator with these models of ``owner`` behind sockets: its URL, and itself."""
-    with Emulator({f"owner/{name}": model for name, model in models.items()}) as emulator, serve(emulator) as door:
-        yield door.url, emulator
+    with Emulator({f"owner/{name}": model for name, model in models.items()}) as emulator, serve(emulator) as server:
+        yield server.url, emulator
 
 
 def cancels(emulator: Emulator) -> list[tuple[str, int | None]]:
@@ -292,7 +296,6 @@ def test_help_and_version_are_answers() -> None:
         ((), 2, "Missing command. See replicate-home --help"),
         (("run",), 2, "Missing argument 'MODEL'. See replicate-home run --help"),
         (("run", "local/say", "Hello"), 2, "'Hello' is not an input: write name=value, such as prompt=\"Hello\""),
-        (("run", "local/say", "prompt= "), 2, "prompt is empty: say what the model is to answer"),
         (("run", "local/say", "messages:=[]"), 2, "messages is empty: it needs at least one message"),
         (("run", "say", "prompt=x"), 2, "'say' is not a model: expected 'owner/name', 'owner/name:version' or a versi"),
         (("run", "local/say", "prompt=x", "--timeout", "soon"), 2, "Invalid value for --timeout: 'soon' is not a num"),
@@ -337,11 +340,11 @@ def test_nobody_there_is_code_5() -> None:
 
 
 def test_the_token_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Emulator({"owner/say": say}, api_token="r8_the_right_one") as emulator, serve(emulator) as door:
+    with Emulator({"owner/say": say}, api_token="r8_the_right_one") as emulator, serve(emulator) as server:
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_the_right_one")
-        assert call("run", "owner/say", "prompt=x", "--base-url", door.url) == (0, "x \n", "")
+        assert call("run", "owner/say", "prompt=x", "--base-url", server.url) == (0, "x \n", "")
         monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_a_wrong_one")
-        code, printed, complaints = call("run", "owner/say", "prompt=x", "--base-url", door.url)
+        code, printed, complaints = call("run", "owner/say", "prompt=x", "--base-url", server.url)
     assert (code, printed) == (3, "")
     assert "r8_a_wrong_one" not in complaints
 
@@ -365,8 +368,8 @@ def test_at_the_timeout_the_prediction_is_canceled_unless_it_is_to_run_on(
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (ModelError("x"), 1),
-        (ModelCanceled("x"), 1),
+        (ModelError("x", prediction=SNAPSHOT), 1),
+        (ModelCanceled("x", prediction=SNAPSHOT), 1),
         (ModelNotFound("x", status=404), 2),
         (NotFound("x", status=404), 2),
         (InvalidInput("x", status=422), 2),
@@ -375,7 +378,7 @@ def test_at_the_timeout_the_prediction_is_canceled_unless_it_is_to_run_on(
         (AuthenticationError("x", status=401), 3),
         (PaymentRequired("x", status=402), 3),
         (PermissionDenied("x", status=403), 3),
-        (PredictionTimeout("x"), 4),
+        (PredictionTimeout("x", prediction=SNAPSHOT), 4),
         (RequestTimeout("x"), 4),
         (CreateTimedOut("x"), 4),
         (RateLimited("x", status=429), 4),
@@ -492,6 +495,26 @@ def test_serve_says_where_it_is_and_serves_until_it_is_told_to_stop(number: int)
     assert url.startswith("http://127.0.0.1:")
     assert len(result.text.split()) >= 40
     assert log.decode().splitlines().count("POST /v1/predictions 201") == 1
+
+
+def test_serve_bounds_what_it_is_told_to_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Emulator] = []
+
+    def stopped(emulator: Emulator, *_: Any) -> Any:
+        made.append(emulator)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("replicate_home.cli.serving.serve", stopped)
+    for options in ((), ("--rate-limits",), ("--run-limit", "--retention"), ("--token", "r8_invented")):
+        assert call("serve", *options)[0] == 0
+    assert [emulator.service.limits for emulator in made] == [
+        Limits(),
+        Limits(creates=600, polls=60_000, requests=3_000),
+        Limits(run=1_800, retention=3_600),
+        Limits(),
+    ]
+    request = Request("GET", made[3].base_url + "/account", {"Authorization": "Bearer r8_another"})
+    assert [emulator.handle(request)[0].status for emulator in made] == [200, 200, 200, 401]
 
 
 def test_warnings_and_letters_that_the_terminal_lacks_end_nothing() -> None:

@@ -37,13 +37,15 @@ from replicate_home import (
     PredictionTimeout,
     ReplicateHomeError,
     Response,
+    Snapshot,
     StatusEvent,
     Stream,
     StreamInterrupted,
     ThreadedTransport,
+    async_paginate,
 )
-from replicate_home.client.outputs import async_streams
 from replicate_home.clock import SYSTEM_CLOCK
+from replicate_home.drivers import leaving
 from replicate_home.testing.fake import FakeReplicate
 
 ENOUGH = 10.0
@@ -96,11 +98,11 @@ class TestInStep:
         }  # fmt: skip
         seen = []
 
-        def note(client, call, *, delivers):
-            seen.append((attrs.asdict(call, recurse=False), delivers))
-            raise ModelError("enough")
+        def note(client, options, *, delivers):
+            seen.append((attrs.asdict(options, recurse=False), delivers))
+            raise ModelError("enough", prediction=Snapshot({"id": "p1"}))
 
-        monkeypatch.setattr(kind, "_stream", note)
+        monkeypatch.setattr(kind, "_streamed", note)
 
         async def ask():
             outcome = getattr(kind("t"), name)(**given)
@@ -113,7 +115,7 @@ class TestInStep:
 
     def test_what_waits_is_awaited_and_what_does_not_is_not(self):
         plain = {name for name, method in public(AsyncClient).items() if not inspect.iscoroutinefunction(method)}
-        assert plain == {"local", "predictions", "stream", "use", "with_options"}
+        assert plain == {"local", "models", "predictions", "run", "stream", "use", "with_options"}
 
 
 def public(cls):
@@ -170,7 +172,8 @@ class TestCalls:
             stream = client.stream(MODEL, prompt="Hi")
             assert (stream.prediction, fake.requests) == (None, [])
             await stream.aclose()
-            assert [chunk async for chunk in stream] == []
+            with pytest.raises(ReplicateHomeError, match="this stream has ended"):
+                aiter(stream)
             with pytest.raises(ReplicateHomeError, match="closed before its end"):
                 await stream.result()
 
@@ -251,7 +254,8 @@ class TestCalls:
             model = client.use(MODEL, timeout=None)
             return await model(prompt="Hi"), [chunk async for chunk in model.stream(prompt="Hi")], repr(model)
 
-        assert asyncio.run(main()) == (["Hel", "lo"], ["Hel", "lo"], "AsyncClient().use('owner/llm')")
+        name = "AsyncClient(transport=InProcessTransport).use('owner/llm')"
+        assert asyncio.run(main()) == (["Hel", "lo"], ["Hel", "lo"], name)
 
     def test_files_go_in_and_come_out(self, fake, client, tmp_path):
         (tmp_path / "in.txt").write_bytes(b"in")
@@ -321,13 +325,16 @@ class TestTransports:
         with fake.serve() as url:
             assert asyncio.run(main(url)) == (["Hel", "lo"], "Hello", b"out")
 
-    def test_a_stream_for_which_there_is_no_place_polls(self, fake, client, monkeypatch):
+    def test_a_stream_for_which_there_is_no_place_polls(self, fake, monkeypatch):
         monkeypatch.setattr("replicate_home.transports.threaded.STREAMS", 0)
+        monkeypatch.setattr("replicate_home.client.engine.async_connections.find_spec", lambda name: None)
 
-        async def main():
-            return [chunk async for chunk in client.stream(MODEL, prompt="Hi", timeout=None)]
+        async def main(url):
+            async with AsyncClient(base_url=url) as client:
+                return [chunk async for chunk in client.stream(MODEL, prompt="Hi", timeout=None)]
 
-        assert asyncio.run(main()) == ["Hel", "lo"]
+        with fake.serve() as url:
+            assert asyncio.run(main(url)) == ["Hel", "lo"]
         assert not any("stream" in request.path for request in fake.requests)
 
 
@@ -371,11 +378,14 @@ class TestPredictions:
             for n in range(120):
                 await client.predictions.create(MODEL, {"prompt": str(n)})
             page = await client.predictions.list()
-            return len(page.results), [prediction.id async for prediction in page], repr(page)
+            own = [prediction.id async for prediction in client.predictions.list()]
+            assert own == [prediction.id for prediction in page] == [prediction.id async for prediction in page]
+            pages = [len(page) async for page in async_paginate(client.predictions.list)]
+            return len(own), [prediction.id async for prediction in client.predictions.list().all()], repr(page), pages
 
-        first, ids, shown = asyncio.run(main())
+        first, ids, shown, pages = asyncio.run(main())
         assert first < len(set(ids)) == len(ids) == 120
-        assert shown == f"AsyncPage({first} predictions, more)"
+        assert (pages, shown) == ([first, 120 - first], f"AsyncPage({first} items, more)")
 
     def test_create_takes_a_model_or_a_version(self, client):
         with pytest.raises(TypeError, match="one of them"):
@@ -395,7 +405,7 @@ class TestClients:
     def test_with_options_shares_the_connections(self, client):
         other = client.with_options(timeout=5, headers={"X-A": "b"})
         assert type(other) is AsyncClient
-        assert other._async_connections is client._async_connections
+        assert other._engine.async_connections is client._engine.async_connections
 
     def test_pickled_it_leaves_its_token_behind(self):
         client = pickle.loads(pickle.dumps(AsyncClient("r8_0123456789abcdef")))
@@ -418,22 +428,22 @@ class TestClients:
 
     def test_it_goes_over_aiohttp_where_that_is_installed_and_over_threads_elsewhere(self, monkeypatch):
         client = AsyncClient("r8_0123456789abcdef")
-        assert repr(client._async_connections.transport("network")) == "AiohttpTransport()"
+        assert repr(client._engine.async_connections.transport("network")) == "AiohttpTransport()"
         monkeypatch.setattr("replicate_home.client.engine.async_connections.find_spec", lambda name: None)
         client = AsyncClient("r8_0123456789abcdef")
-        assert repr(client._async_connections.transport("network")) == "ThreadedTransport(RequestsTransport())"
+        assert repr(client._engine.async_connections.transport("network")) == "ThreadedTransport(RequestsTransport())"
 
     def test_by_threads_a_create_is_not_held_and_by_aiohttp_it_is(self, monkeypatch):
         async def holds(client):
-            server = client._async_connections.shared.given
+            server = client._engine.async_connections.shared.given
             await client.run(MODEL, {"x": 1}, wait=9)
             await client.run(MODEL, {"x": 1})
             await client.close()
             return [value for request in server.requests if (value := request.headers.get("Prefer"))]
 
-        assert asyncio.run(holds(AsyncClient(transport=Server()))) == ["wait=9", "wait=2"]
+        assert asyncio.run(holds(AsyncClient(transport=Server()))) == ["wait=9", "wait=1"]
         blocking = BlockingServer()
-        assert asyncio.run(holds(AsyncClient(transport=blocking))) == []
+        assert asyncio.run(holds(AsyncClient(transport=blocking))) == ["wait=9"]
 
     def test_the_public_names_are_exported(self):
         for name in ("AsyncClient", "AsyncStream", "AsyncPrediction", "AiohttpTransport", "ThreadedTransport"):
@@ -633,7 +643,8 @@ class TestLeaving:
             assert not any(request.path.endswith("/cancel") for request in fake.requests)
             await stream.aclose()
             await stream.close()
-            assert [chunk async for chunk in stream] == []
+            with pytest.raises(ReplicateHomeError, match="this stream has ended"):
+                aiter(stream)
 
         asyncio.run(main())
         assert [request.path.endswith("/cancel") for request in fake.requests].count(True) == 1
@@ -690,7 +701,7 @@ class TestLeaving:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert (len(client._async_connections.leaving), server.torn) == (1, [])
+            assert (len(client._engine.async_connections.leaving), server.torn) == (1, [])
 
         asyncio.run(main())
 
@@ -780,7 +791,7 @@ class TestLeaving:
             assert server.kind(server.requests[-1])[1] != "/predictions/ID/cancel"
 
         server = Server(streams=True)
-        monkeypatch.setattr(async_streams, "_leave_in_thread", lambda drive: None)
+        monkeypatch.setattr(leaving, "_leave_in_thread", lambda drive: None)
         asyncio.run(main())
 
     def test_a_loop_that_is_closed_without_ceremony_makes_no_noise_of_ours(self):

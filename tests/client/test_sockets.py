@@ -23,7 +23,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def remote(emulator: Emulator) -> Iterator[Client]:
-    with serve(emulator) as door, Client(api_token="r8_x", base_url=f"{door.url}/v1") as client:
+    with serve(emulator) as server, Client(api_token="r8_x", base_url=f"{server.url}/v1") as client:
         yield client
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicate_home.dialects.refs import ModelRef
-from replicate_home.exceptions import ModelNotFound
+from replicate_home.exceptions import InvalidInput
 
 HASH = "0123456789abcdef" * 4
 GEMMA = "google-deepmind/gemma-2b-it"
@@ -39,7 +39,7 @@ def test_a_model_is_named_in_three_ways_and_written_as_it_was(text, ref):
      "o\u00e9/name", "owner/name:v1:v2", HASH[:-1], HASH.upper(), "x" * 10_000],
 )  # fmt: skip
 def test_anything_else_is_no_model(text):
-    with pytest.raises(ModelNotFound) as caught:
+    with pytest.raises(InvalidInput) as caught:
         ModelRef.parse(text)
     assert len(str(caught.value)) < 400
 
@@ -52,7 +52,7 @@ def test_anything_but_a_string_is_a_mistake_in_the_callers_code(thing):
 
 def test_a_short_name_is_one_on_the_homepage_alone():
     assert ModelRef.parse("gemma-2b", aliases=True) == ModelRef.parse(GEMMA)
-    with pytest.raises(ModelNotFound, match=f"write '{GEMMA}'"):
+    with pytest.raises(InvalidInput, match=f"write '{GEMMA}'"):
         ModelRef.parse("gemma-2b")
 
 
@@ -60,6 +60,6 @@ def test_a_short_name_is_one_on_the_homepage_alone():
 def test_any_text_at_all_is_a_model_or_not_found(text):
     try:
         ref = ModelRef.parse(text, aliases=True)
-    except ModelNotFound:
+    except InvalidInput:
         return
     assert ModelRef.parse(str(ref)) == ref

@@ -16,6 +16,7 @@ from replicate_home.dialects import Create, Replicate
 from replicate_home.dialects.refs import ModelRef
 from replicate_home.drivers.adrive import AsyncDrive
 from replicate_home.drivers.drive import Drive
+from replicate_home.drivers.driving import MAY_EXIST
 from replicate_home.exceptions import ConnectFailed, Disconnected, ProtocolError, RequestTimeout
 from replicate_home.lifecycle.life import Terms
 from replicate_home.lifecycle.machine import Settled, creating, plain
@@ -132,12 +133,15 @@ def driven(script, timeout, leave_after):
     transport = Scripted(script)
     drive = Drive(beginning(transport.clock, timeout), transport, transport.clock)
     news = []
-    for one in drive:
-        news.append(one)
-        if len(news) == leave_after:
-            drive.leave()
-            break
-    return told(drive, news), transport
+    while True:
+        for one in drive.news:
+            news.append(one)
+            if len(news) == leave_after:
+                drive.leave()
+                return told(drive, news), transport
+        if drive.is_over:
+            return told(drive, news), transport
+        drive.step()
 
 
 def driven_in_a_loop(script, timeout, leave_after):
@@ -240,4 +244,4 @@ def test_what_comes_in_the_middle_of_a_create_says_that_a_prediction_may_have_be
 
     with pytest.raises(RuntimeError) as caught:
         asyncio.run(AsyncClient(transport=Broken()).run("owner/llm", prompt="Hi"))
-    assert caught.value.__notes__ == ["while creating a prediction: it may exist, and nothing has canceled it"]
+    assert caught.value.__notes__ == [MAY_EXIST]

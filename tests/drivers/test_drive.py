@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from replicate_home import Client, Request, Response, SystemClock
+from replicate_home.drivers.driving import MAY_EXIST
 
 CREATED = b'{"id": "abc", "status": "starting"}'
 CANCELED = b'{"id": "abc", "status": "canceled"}'
@@ -62,4 +63,4 @@ def test_ctrl_c_during_a_create_says_that_a_prediction_may_have_been_created() -
 
     with pytest.raises(KeyboardInterrupt) as caught:
         Client(transport=Interrupted()).run("owner/llm", prompt="Hi")
-    assert caught.value.__notes__ == ["while creating a prediction: it may exist, and nothing has canceled it"]
+    assert caught.value.__notes__ == [MAY_EXIST]

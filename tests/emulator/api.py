@@ -47,7 +47,9 @@ class Api:
         return json.loads(response.body)
 
     def held(self, model: str = "local/model", wait: str = "wait", **inputs: Any) -> Any:
-        return self.create(model, {"Prefer": wait}, **inputs)
+        """A prediction that was waited for, as a look at it shows it then."""
+        created = self.create(model, {"Prefer": wait}, **inputs)
+        return self.get(f"/predictions/{created['id']}")
 
     def refused(self, method: str, path: str, json_body: Any = None, **options: Any) -> Any:
         """The problem document of a request that is refused, with the HTTP status checked against it."""
@@ -57,6 +59,10 @@ class Api:
         assert problem["status"] == response.status
         assert problem["title"]
         return problem
+
+    def get_problem(self, method: str, path: str, json_body: Any = None) -> Any:
+        """The document of a refusal, which may lack a title."""
+        return json.loads(self.send(method, path, json_body).body)
 
     def open_stream(self, prediction: Any, headers: dict[str, str] | None = None) -> Any:
         request = self.request("GET", prediction["urls"]["stream"], headers=headers, streams=True)

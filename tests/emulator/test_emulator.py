@@ -84,13 +84,17 @@ def test_the_same_seed_gives_the_same_ids_and_another_seed_others() -> None:
     assert len({*ids(1), *ids(2)}) == 6
 
 
+def test_without_a_seed_ids_are_new_each_time() -> None:
+    ids = [Api(Emulator({"local/model": echo}, clock=FakeClock())).create()["id"] for _ in range(3)]
+    assert len(set(ids)) == 3
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"version": "local/shout"},
         {"version": f"local/shout:{version_of('local/shout')}"},
         {"version": version_of("local/shout")},
-        {"model": "local/shout"},
     ],
 )
 def test_every_form_of_a_model_reference_finds_the_model(api: Api, body: dict[str, Any]) -> None:
@@ -133,7 +137,7 @@ def test_models_and_versions_can_be_looked_up(api: Api) -> None:
     }
     assert api.get("/models/local/model/versions") == {"next": None, "previous": None, "results": [version]}
     assert api.get(f"/models/local/model/versions/{version['id']}") == version
-    assert [found["name"] for found in api.get("/models")["results"]] == ["model", "shout"]
+    assert [found["name"] for found in api.get("/models?sort_direction=asc")["results"]] == ["model", "shout"]
     assert api.refused("GET", "/models/local/none")["status"] == 404
     assert api.refused("GET", "/models/local/model/versions/1")["status"] == 404
 
@@ -182,7 +186,7 @@ def test_preferences_that_cannot_be_meant_are_refused(api: Api, headers: dict[st
 )
 def test_cancel_after_has_units(api: Api, text: str, seconds: int) -> None:
     created = api.create(headers={"Cancel-After": text})
-    assert api.emulator._shelf.record(created["id"]).run.deadline == seconds
+    assert api.emulator.service.store.run(created["id"], "predictions").run.deadline == seconds
 
 
 def test_other_preferences_are_ignored(api: Api) -> None:
@@ -201,9 +205,10 @@ def test_other_preferences_are_ignored(api: Api) -> None:
         (b'{"version": "local/model", "input": ' + b"[" * 100_000, 400, "not JSON"),
         (b'{"version": "local/model", "input": ' + b"9" * 5000 + b"}", 400, "not JSON"),
         (b'{"input": {}}', 422, "'version' is required"),
-        (b'{"version": 3, "input": {}}', 422, "'version' is required"),
+        (b'{"version": 3, "input": {}}', 422, "'version' is a string"),
+        (b'{"version": "local/model", "input": {}, "webhoook": "x"}', 422, "there is no field 'webhoook'"),
         (b'{"version": "local/model"}', 422, "'input' is required"),
-        (b'{"version": "local/model", "input": null}', 422, "'input' is required"),
+        (b'{"version": "local/model", "input": null}', 422, "'input' is a JSON object"),
         (b'{"version": "local/model", "input": {}, "webhook": "ftp://x"}', 422, "'webhook'"),
         (b'{"version": "local/model", "input": {}, "webhook": ["x"]}', 422, "'webhook'"),
         (b'{"version": "local/model", "input": {}, "webhook_events_filter": ["all"]}', 422, "'webhook_events_filter'"),
@@ -240,7 +245,6 @@ def test_the_account_is_this_computer(api: Api) -> None:
         "type": "user",
         "username": "local",
         "name": "This computer",
-        "github_url": None,
     }
 
 
@@ -372,7 +376,7 @@ def test_every_answer_says_what_is_left_of_the_rate_limit(api: Api) -> None:
 
 
 def test_the_oldest_ended_predictions_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replicate_home.emulator.store.KEPT_PREDICTIONS", 3)
+    monkeypatch.setattr("replicate_home.emulator.store.KEPT_RUNS", 3)
     api = Api(Emulator({"local/model": shout, "local/slow": echo}, clock=FakeClock()))
     running = api.create("local/slow")
     made = [api.held(text="a") for _ in range(5)]
@@ -401,7 +405,7 @@ def test_a_route_that_breaks_is_a_500_that_names_no_more_than_the_kind(
     def broken(*_: Any) -> Any:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(api.emulator._shelf, "records", broken)
+    monkeypatch.setattr(api.emulator.service.store, "runs", broken)
     problem = api.refused("GET", "/predictions")
     assert problem["detail"] == "RuntimeError while answering GET /predictions"
 

@@ -7,6 +7,7 @@ import io
 import pathlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -17,6 +18,7 @@ from replicate_home.clock import FakeClock
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.files import decode_data_uri, parse_multipart
 from replicate_home.emulator.registry import LocalRun
+from replicate_home.wire import Response
 
 from .api import Api
 
@@ -65,8 +67,16 @@ def test_an_upload_is_described_and_can_be_read_back() -> None:
         "urls": {"get": f"https://local.invalid/v1/files/{file['id']}"},
     }
     assert api.get(file["urls"]["get"]) == file
-    download = api.send("GET", f"/files/{file['id']}/download?owner=local&expiry=1&signature=x")
-    assert (download.body, download.content_type) == (PNG, "image/png")
+    signed = {"owner": "local", "expiry": "1700000001", "signature": "x"}
+
+    def download(**changed: str) -> Response:
+        query = urlencode({name: value for name, value in {**signed, **changed}.items() if value})
+        return api.send("GET", f"/files/{file['id']}/download?{query}")
+
+    assert (download().body, download().content_type) == (PNG, "image/png")
+    assert [download(**{name: ""}).status for name in signed] == [400, 400, 400]
+    assert [download(expiry=expiry).status for expiry in ("1700000000", "-5", "soon")] == [404, 404, 400]
+    assert download(owner="somebody").status == 404
 
 
 def test_the_parts_own_name_and_type_are_the_default() -> None:

@@ -108,7 +108,8 @@ def test_any_range_and_event_id(asked: str, id: str) -> None:
     for name, inputs in (("local/file", {}), ("local/model", {"prompt": "x"})):
         body = json.dumps({"version": name, "input": inputs}).encode()
         created, _ = emulator.handle(Request("POST", "https://x.invalid/v1/predictions", {"Prefer": "wait"}, body))
-        prediction = json.loads(created.body)
+        shown, _ = emulator.handle(Request("GET", json.loads(created.body)["urls"]["get"]))
+        prediction = json.loads(shown.body)
         url = prediction["urls"].get("stream") or prediction["output"]
         response, _ = emulator.handle(Request("GET", url, {"Range": asked, "Last-Event-ID": id}))
         assert response.status in (200, 206, 416)

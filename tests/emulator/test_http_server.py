@@ -14,7 +14,7 @@ import requests
 
 from replicate_home.clock import FakeClock
 from replicate_home.emulator.emulator import Emulator
-from replicate_home.emulator.http_server import Door, serve
+from replicate_home.emulator.http_server import HttpServer, serve
 from replicate_home.emulator.registry import LocalRun
 
 from .api import Api, parse_events
@@ -36,14 +36,14 @@ MODELS = {"local/model": words, "local/endless": endless, "local/file": lambda: 
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    with Emulator(MODELS, seed="door") as emulator:
+    with Emulator(MODELS, seed="server") as emulator:
         yield emulator
 
 
 @pytest.fixture
-def door(emulator: Emulator) -> Iterator[Door]:
-    with serve(emulator) as door:
-        yield door
+def server(emulator: Emulator) -> Iterator[HttpServer]:
+    with serve(emulator) as server:
+        yield server
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def create(session: requests.Session, url: str, model: str = "local/model", wait
     return answer.json()
 
 
-def raw(door: Door, data: bytes, *, shut: bool = True) -> bytes:
+def raw(server: HttpServer, data: bytes, *, shut: bool = True) -> bytes:
     """What comes back for these bytes, up to the end of the connection."""
-    host, port = door.url.removeprefix("http://").split(":")
+    host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(data)
         if shut:
@@ -73,20 +73,23 @@ def raw(door: Door, data: bytes, *, shut: bool = True) -> bytes:
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_the_same_answers_as_in_process_for_the_same_seed(door: Door, session: requests.Session, prefix: str) -> None:
-    inside = Api(Emulator(MODELS, clock=FakeClock(), seed="door"))
-    over_sockets = create(session, door.url + prefix, text="x y", wait="wait")
+def test_the_same_answers_as_in_process_for_the_same_seed(
+    server: HttpServer, session: requests.Session, prefix: str
+) -> None:
+    inside = Api(Emulator(MODELS, clock=FakeClock(), seed="server"))
+    held = create(session, server.url + prefix, text="x y", wait="wait")
+    over_sockets = session.get(held["urls"]["get"], timeout=20).json()
     in_process = inside.held(text="x y")
     same = ("id", "model", "version", "input", "output", "logs", "status", "error", "source")
     assert {name: over_sockets[name] for name in same} == {name: in_process[name] for name in same}
     stream = over_sockets["urls"]["stream"]
-    assert stream.startswith(door.url + "/v1/streams/")
+    assert stream.startswith(server.url + "/v1/streams/")
     events = parse_events(session.get(stream, timeout=20).content)
     assert [event[:2] for event in events] == [event[:2] for event in inside.events(in_process)]
 
 
-def test_a_connection_is_kept_for_many_requests(door: Door) -> None:
-    connection = http.client.HTTPConnection(door.url.removeprefix("http://"), timeout=20)
+def test_a_connection_is_kept_for_many_requests(server: HttpServer) -> None:
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=20)
     connection.request("GET", "/account")
     connection.getresponse().read()
     kept = connection.sock
@@ -106,7 +109,7 @@ def test_a_connection_is_kept_for_many_requests(door: Door) -> None:
     connection.close()
 
 
-def test_events_leave_as_they_happen(emulator: Emulator, door: Door, session: requests.Session) -> None:
+def test_events_leave_as_they_happen(emulator: Emulator, server: HttpServer, session: requests.Session) -> None:
     go = threading.Event()
 
     def model() -> Iterator[str]:
@@ -114,8 +117,8 @@ def test_events_leave_as_they_happen(emulator: Emulator, door: Door, session: re
         assert go.wait(20)
         yield "b"
 
-    emulator.models._own["local/gate"] = type(emulator.models)({"local/gate": model}).find("local/gate")  # type: ignore[assignment]
-    created = create(session, door.url, "local/gate")
+    emulator.service.models.add("local/gate", model)
+    created = create(session, server.url, "local/gate")
     with session.get(created["urls"]["stream"], stream=True, timeout=20) as answer:
         assert answer.headers["transfer-encoding"] == "chunked"
         pieces = answer.raw.stream(65_536, decode_content=False)
@@ -126,24 +129,28 @@ def test_events_leave_as_they_happen(emulator: Emulator, door: Door, session: re
     assert [event[1] for event in parse_events(rest)] == ["b", "{}"]
 
 
-def test_a_stream_for_http_1_0_is_not_chunked(door: Door, session: requests.Session) -> None:
-    path = create(session, door.url)["urls"]["stream"].removeprefix(door.url)
-    head, _, body = raw(door, f"GET {path} HTTP/1.0\r\n\r\n".encode()).partition(b"\r\n\r\n")
+def test_a_stream_for_http_1_0_is_not_chunked(server: HttpServer, session: requests.Session) -> None:
+    path = create(session, server.url)["urls"]["stream"].removeprefix(server.url)
+    head, _, body = raw(server, f"GET {path} HTTP/1.0\r\n\r\n".encode()).partition(b"\r\n\r\n")
     assert b"chunked" not in head.lower()
     assert [event[1] for event in parse_events(body)] == ["a", "b", "{}"]
 
 
-def test_a_file_can_be_uploaded_downloaded_and_used(door: Door, session: requests.Session) -> None:
-    answer = session.post(f"{door.url}/v1/files", files={"content": ("x.bin", bytes(3_000_000))}, timeout=20)
+def test_a_file_can_be_uploaded_downloaded_and_used(server: HttpServer, session: requests.Session) -> None:
+    answer = session.post(f"{server.url}/v1/files", files={"content": ("x.bin", bytes(3_000_000))}, timeout=20)
     file = answer.json()
     assert (answer.status_code, file["size"]) == (201, 3_000_000)
-    assert file["urls"]["get"] == f"{door.url}/v1/files/{file['id']}"
-    assert len(session.get(file["urls"]["get"] + "/download", timeout=20).content) == 3_000_000
+    assert file["urls"]["get"] == f"{server.url}/v1/files/{file['id']}"
+    signed = {"owner": "local", "expiry": 9_999_999_999, "signature": "x"}
+    assert len(session.get(file["urls"]["get"] + "/download", params=signed, timeout=20).content) == 3_000_000
     assert session.delete(file["urls"]["get"], timeout=20).status_code == 204
 
 
-def test_an_output_file_is_delivered_whole_in_parts_and_by_its_head(door: Door, session: requests.Session) -> None:
-    url = create(session, door.url, "local/file", wait="wait")["output"]
+def test_an_output_file_is_delivered_whole_in_parts_and_by_its_head(
+    server: HttpServer, session: requests.Session
+) -> None:
+    held = create(session, server.url, "local/file", wait="wait")
+    url = session.get(held["urls"]["get"], timeout=20).json()["output"]
     assert len(session.get(url, timeout=20).content) == 100_000
     part = session.get(url, headers={"Range": "bytes=99990-"}, timeout=20)
     assert (part.status_code, len(part.content)) == (206, 10)
@@ -151,20 +158,20 @@ def test_an_output_file_is_delivered_whole_in_parts_and_by_its_head(door: Door, 
     assert (head.headers["content-length"], head.content) == ("100000", b"")
 
 
-def test_a_chunked_request_body_is_read(door: Door, session: requests.Session) -> None:
+def test_a_chunked_request_body_is_read(server: HttpServer, session: requests.Session) -> None:
     pieces = iter([b'{"version": "local/model", ', b'"input": {}}'])
-    answer = session.post(f"{door.url}/predictions", data=pieces, timeout=20)
+    answer = session.post(f"{server.url}/predictions", data=pieces, timeout=20)
     assert answer.status_code == 201
 
 
-def test_the_address_of_the_request_is_the_address_in_the_answer(door: Door, session: requests.Session) -> None:
-    own = door.url.rpartition(":")[2]
+def test_the_address_of_the_request_is_the_address_in_the_answer(server: HttpServer, session: requests.Session) -> None:
+    own = server.url.rpartition(":")[2]
     created = create(session, f"http://localhost:{own}")
     assert created["urls"]["get"].startswith(f"http://localhost:{own}/v1/")
 
 
-def test_a_host_header_that_is_no_host_is_not_repeated(door: Door) -> None:
-    answer = raw(door, b'GET /v1/models HTTP/1.1\r\nHost: evil/"><x>\r\nConnection: close\r\n\r\n')
+def test_a_host_header_that_is_no_host_is_not_repeated(server: HttpServer) -> None:
+    answer = raw(server, b'GET /v1/models HTTP/1.1\r\nHost: evil/"><x>\r\nConnection: close\r\n\r\n')
     assert b"200 OK" in answer
     assert b"evil" not in answer
 
@@ -190,24 +197,24 @@ def test_a_host_header_that_is_no_host_is_not_repeated(door: Door) -> None:
     ],
 )
 def test_garbage_is_answered_or_hung_up_on_and_the_server_goes_on(
-    door: Door, session: requests.Session, data: bytes
+    server: HttpServer, session: requests.Session, data: bytes
 ) -> None:
-    answer = raw(door, data)
-    assert answer == b"" or b"HTTP" in answer or b"<!DOCTYPE" in answer
+    answer = raw(server, data)
+    assert answer == b"" or b"application/problem+json" in answer or answer.startswith(b"HTTP/1.1 2")
     assert b" 500 " not in answer
-    assert session.get(f"{door.url}/account", timeout=20).status_code == 200
+    assert session.get(f"{server.url}/account", timeout=20).status_code == 200
 
 
-def test_a_client_that_goes_away_disturbs_nobody(door: Door, session: requests.Session) -> None:
-    created = create(session, door.url, "local/endless")
+def test_a_client_that_goes_away_disturbs_nobody(server: HttpServer, session: requests.Session) -> None:
+    created = create(session, server.url, "local/endless")
     with session.get(created["urls"]["stream"], stream=True, timeout=20) as answer:
         assert answer.status_code == 200
     assert session.post(created["urls"]["cancel"], timeout=20).json()["status"] == "canceled"
 
 
-def test_closing_the_door_ends_streams_held_creates_and_idle_connections(emulator: Emulator) -> None:
+def test_closing_the_server_ends_streams_held_creates_and_idle_connections(emulator: Emulator) -> None:
     before = set(threading.enumerate())
-    door = serve(emulator)
+    server = serve(emulator)
     ended: list[BaseException | int] = []
 
     def call(method: str, url: str, **options: Any) -> None:
@@ -221,13 +228,13 @@ def test_closing_the_door_ends_streams_held_creates_and_idle_connections(emulato
 
     started = threading.Semaphore(0)
     with requests.Session() as idle:
-        created = create(idle, door.url, "local/endless")
+        created = create(idle, server.url, "local/endless")
         body = {"version": "local/endless", "input": {}}
         calls = [
             threading.Thread(target=call, args=("GET", created["urls"]["stream"])),
             threading.Thread(
                 target=call,
-                args=("POST", f"{door.url}/predictions"),
+                args=("POST", f"{server.url}/predictions"),
                 kwargs={"json": body, "headers": {"Prefer": "wait"}},
             ),
         ]
@@ -236,7 +243,7 @@ def test_closing_the_door_ends_streams_held_creates_and_idle_connections(emulato
         assert started.acquire(timeout=10)
         while len(emulator.calls) < 2:
             assert calls[1].is_alive()
-        door.close()
+        server.close()
         for thread in calls:
             thread.join(10)
             assert not thread.is_alive()
@@ -245,7 +252,7 @@ def test_closing_the_door_ends_streams_held_creates_and_idle_connections(emulato
     assert set(threading.enumerate()) <= before
 
 
-def test_a_closed_door_can_be_opened_again_at_the_same_port(emulator: Emulator) -> None:
+def test_a_closed_server_can_be_opened_again_at_the_same_port(emulator: Emulator) -> None:
     with serve(emulator) as first:
         assert requests.get(f"{first.url}/account", timeout=20).status_code == 200
     port = int(first.url.rpartition(":")[2])
@@ -258,22 +265,22 @@ def test_a_closed_door_can_be_opened_again_at_the_same_port(emulator: Emulator) 
 
 def test_over_a_virtual_clock_every_look_brings_something_new(session: requests.Session) -> None:
     clock = FakeClock()
-    with serve(Emulator(MODELS, clock=clock)) as door:
-        created = create(session, door.url, text="a b c", pause=100)
+    with serve(Emulator(MODELS, clock=clock)) as server:
+        created = create(session, server.url, text="a b c", pause=100)
         seen = [session.get(created["urls"]["get"], timeout=20).json()["output"] for _ in range(4)]
         assert (seen, clock.now()) == ([["a"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c"]], 300.0)
-        canceled = create(session, door.url, pause=100)
+        canceled = create(session, server.url, pause=100)
         assert session.post(canceled["urls"]["cancel"], timeout=20).json()["output"] is None
         assert clock.now() == 300.0
 
 
-def test_many_clients_at_once(door: Door) -> None:
+def test_many_clients_at_once(server: HttpServer) -> None:
     outputs: list[Any] = []
 
     def client(number: int) -> None:
         with requests.Session() as session:
             for _ in range(5):
-                outputs.append((number, create(session, door.url, text=f"x {number}", wait="wait")["output"]))
+                outputs.append((number, create(session, server.url, text=f"x {number}", wait="wait")["output"]))
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -285,9 +292,9 @@ def test_many_clients_at_once(door: Door) -> None:
 
 def test_ipv6_is_served_where_there_is_any(emulator: Emulator, session: requests.Session) -> None:
     try:
-        door = serve(emulator, "::1")
+        server = serve(emulator, "::1")
     except OSError:
         pytest.skip("no IPv6 here")
-    with door:
-        created = create(session, door.url, wait="wait")
-        assert created["urls"]["get"].startswith(door.url)
+    with server:
+        created = create(session, server.url, wait="wait")
+        assert created["urls"]["get"].startswith(server.url)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from replicate_home.clock import FakeClock
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.registry import LocalRun
-from replicate_home.emulator.timeline import Line
+from replicate_home.emulator.timeline import Peer
 from replicate_home.exceptions import Disconnected, RequestTimeout
 
 from .api import Api, parse_events
@@ -21,7 +21,7 @@ from .api import Api, parse_events
 
 def virtual(function: Any, start: float = 0.0) -> tuple[Api, FakeClock]:
     clock = FakeClock(start)
-    return Api(Emulator({"local/model": function}, clock=clock)), clock
+    return Api(Emulator({"local/model": function}, clock=clock, seed="timeline")), clock
 
 
 def counting(run: LocalRun, n: int = 3, pause: float = 1.0) -> Iterator[str]:
@@ -457,7 +457,7 @@ def test_in_real_time_more_predictions_than_threads_wait_their_turn() -> None:
         assert len(threads) == 32
         assert api.get(f"/predictions/{created[-1]['id']}")["status"] == "starting"
         go.set()
-        api.emulator._shelf.record(created[-1]["id"]).run.wait(3, float("inf"), Line())
+        api.emulator.service.store.run(created[-1]["id"], "predictions").run.wait(3, float("inf"), Peer())
         assert api.get(f"/predictions/{created[-1]['id']}")["output"] == "done"
 
 

@@ -128,7 +128,7 @@ def test_in_virtual_time_silence_in_a_stream_is_broken_by_a_comment_every_fiftee
 
 
 def test_in_real_time_silence_in_a_stream_is_broken_by_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("replicate_home.emulator.record.KEEP_ALIVE", 0.01)
+    monkeypatch.setattr("replicate_home.emulator.event_stream.KEEP_ALIVE", 0.01)
 
     def model(run: LocalRun) -> Iterator[str]:
         run.sleep(3600)

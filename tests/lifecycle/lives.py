@@ -72,7 +72,7 @@ def polling(life: Life | None = None, **given: Any) -> Sending:
 
 
 def get_request(path: str = "/account") -> Request:
-    return HOSTED.request("GET", path)
+    return HOSTED.call("GET", path)
 
 
 def event(data: str, own_id: str | None = None, kind: str = "output") -> ServerSentEvent:

@@ -5,6 +5,8 @@ Rule 1, as values: what each outcome of a create leads to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 import pytest
 from hypothesis import given
@@ -32,7 +34,7 @@ from replicate_home.exceptions import (
     TransportError,
 )
 from replicate_home.lifecycle.life import Life
-from replicate_home.lifecycle.machine import Kind, Pausing, Reading, Sending, Settled, State, creating
+from replicate_home.lifecycle.machine import Kind, Pausing, Reading, Sending, Settled, State, creating, plain
 from replicate_home.records.events import DoneEvent, StatusEvent
 from replicate_home.records.prediction import Snapshot
 from replicate_home.wire import Timeout
@@ -63,24 +65,58 @@ def test_a_life_begins_with_the_create_and_the_usual_patience_for_its_answer():
 
 
 @pytest.mark.parametrize(
-    ("given_terms", "seconds"),
+    ("given_terms", "hold", "seconds"),
     [
-        ({"hold": 5.0}, 30),
-        ({"hold": 60.0}, 75),
-        ({"deadline": NOW + 7}, 7),
-        ({"hold": 60.0, "deadline": NOW + 7}, 7),
-        ({"timeout": Timeout(read=3)}, 3),
-        ({"timeout": Timeout(read=3), "hold": 60.0}, 75),
+        ({}, 5.0, 30),
+        ({}, 60.0, 75),
+        ({"deadline": NOW + 7}, 0.0, 7),
+        ({"deadline": NOW + 7}, 60.0, 7),
+        ({"timeout": Timeout(read=3)}, 0.0, 3),
+        ({"timeout": Timeout(read=3)}, 60.0, 75),
     ],
 )
 def test_a_server_that_holds_the_create_is_given_15_s_more_than_it_was_asked_to_and_never_past_the_deadline(
-    given_terms, seconds
+    given_terms, hold, seconds
 ):
-    assert creating(terms(**given_terms), CREATE, NOW).until == NOW + seconds
+    assert creating(terms(**given_terms), attrs.evolve(CREATE, hold=hold), NOW).until == NOW + seconds
 
 
 def test_without_limits_an_answer_may_take_for_ever():
     assert creating(terms(timeout=Timeout(read=None)), CREATE, NOW).until is None
+
+
+def test_an_upload_has_no_limit_but_the_deadline_and_the_time_between_its_pieces():
+    upload = attrs.evolve(CREATE, body=Streamed())
+    limits = Timeout(total=50, connect=2, read=3, idle=9)
+    sending = plain(terms(deadline=NOW + 50, timeout=limits), upload, NOW)
+    assert (sending.until, sending.request.idle, sending.request.connect) == (NOW + 50, 9, 2)
+
+
+@attrs.frozen
+class Streamed:
+    """A body that is read while it is sent."""
+
+    length: int = 3
+
+    def open(self) -> Iterator[bytes]:
+        yield b"abc"
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_held_create_that_has_the_output_is_confirmed_by_a_poll_at_once(streams):
+    held = attrs.evolve(CREATE, hold=1.0)
+    state = creating(terms(), held, NOW).next(told("processing", ["Hi"], code=201, streams=streams), NOW)
+    assert (type(state), state.kind) == (Sending, Kind.POLL)
+
+
+@pytest.mark.parametrize(
+    ("hold", "code", "output"), [(1.0, 202, ["Hi"]), (1.0, 201, None), (0.0, 201, ["Hi"])],
+    ids=["not yet all of it", "no output", "not held"],
+)  # fmt: skip
+def test_any_other_create_is_followed_by_its_stream(hold, code, output):
+    state = creating(terms(), attrs.evolve(CREATE, hold=hold), NOW)
+    state = state.next(told("processing", output, code=code, streams=True), NOW)
+    assert (type(state), state.kind) == (Sending, Kind.STREAM)
 
 
 # ---- sent again ----------------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ IN_TIME = terms(deadline=END, timeout=Timeout(total=10))
 LIFE = known(terms=IN_TIME, streams=False)
 FOUND = LIFE.snapshot
 CANCEL = HOSTED.cancel(FOUND)
-LAST = Sending(LIFE, Kind.LAST, CANCEL, until=END + 0.4)
+LAST = Sending(LIFE, Kind.LAST_CANCEL, CANCEL, until=END + 0.4)
+LOOK = Sending(LIFE, Kind.LAST_POLL, HOSTED.poll(FOUND), until=END + 0.4)
 LOST = Disconnected("cut", phase="wait", may_have_been_processed=True)
 NOT_OURS = [attrs.evolve(IN_TIME, cancels=False), attrs.evolve(IN_TIME, dialect=HOMEPAGE)]
 
@@ -114,7 +115,7 @@ def test_where_nothing_is_to_be_cancelled_it_is_one_get(not_ours):
     life = known(terms=not_ours, streams=False)
     state = polling(life).next(LOST, END)
     assert state.request == not_ours.dialect.poll(FOUND)
-    assert (state.kind, state.until) == (Kind.LAST, END + 0.4)
+    assert (state.kind, state.until) == (Kind.LAST_POLL, END + 0.4)
 
 
 def test_what_came_with_the_last_answer_in_time_is_handed_out_once():
@@ -122,7 +123,7 @@ def test_what_came_with_the_last_answer_in_time_is_handed_out_once():
     late = Reading(known(terms=IN_TIME)).next(numbered("a", "b"), END)
     assert late.news == (Output(["a", "b"]),)
     again = late.next(LOST, END + 0.1)
-    assert (again.kind, again.request, again.until) == (Kind.LAST, HOSTED.poll(FOUND), END + 0.4)
+    assert (again.kind, again.request, again.until) == (Kind.LAST_POLL, HOSTED.poll(FOUND), END + 0.4)
     assert again.news == ()
 
 
@@ -164,7 +165,7 @@ def test_so_does_a_failure(finished, kind):
 @pytest.mark.parametrize("came", [LOST, ConnectFailed("refused"), answer(404), answer(409), answer(503), answer(302)])
 def test_a_cancel_that_failed_is_followed_by_one_get_within_the_same_time(came):
     look = LAST.next(came, END + 0.1)
-    assert look == attrs.evolve(LAST, request=HOSTED.poll(FOUND), attempt=1)
+    assert look == LOOK
     state = settled(look.next(told("processing"), END + 0.3))
     assert as_value(state.error) == timed_out(state.life, canceled=False)
 
@@ -181,8 +182,7 @@ def test_if_that_finds_the_result_it_wins():
 
 @pytest.mark.parametrize("came", [LOST, answer(503), answer(200, b"<html>"), answer(302, location="/v1/x")])
 def test_a_look_that_fails_is_the_end(came):
-    look = attrs.evolve(LAST, request=HOSTED.poll(FOUND), attempt=1)
-    assert as_value(settled(look.next(came, END + 0.2)).error) == timed_out(LIFE, canceled=False)
+    assert as_value(settled(LOOK.next(came, END + 0.2)).error) == timed_out(LIFE, canceled=False)
 
 
 def test_when_the_04_seconds_are_over_there_is_no_second_request():
@@ -209,7 +209,7 @@ def test_a_timeout_is_a_timeout_error_and_says_how_to_go_on():
 def test_a_life_picked_up_too_late_is_one_look(streams):
     found = snapshot("starting", streams=streams)
     state = following(terms(deadline=NOW, cancels=False), found, NOW)
-    assert (state.kind, state.request, state.until) == (Kind.LAST, HOSTED.poll(found), NOW + 0.4)
+    assert (state.kind, state.request, state.until) == (Kind.LAST_POLL, HOSTED.poll(found), NOW + 0.4)
 
 
 def test_the_first_pause_of_one_does_not_outlast_its_deadline():
@@ -233,7 +233,7 @@ def test_one_that_was_never_sent_is_not():
 
 def test_one_that_is_answered_too_late_is_cancelled():
     state = creating(IN_TIME, CREATE, NOW).next(created(streams=True), END + 0.01)
-    assert (state.kind, state.request, state.until) == (Kind.LAST, CANCEL, END + 0.01 + 0.4)
+    assert (state.kind, state.request, state.until) == (Kind.LAST_CANCEL, CANCEL, END + 0.01 + 0.4)
     assert isinstance(state.news[0], StatusEvent)
 
 

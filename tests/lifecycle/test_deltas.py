@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from replicate_home.exceptions import ModelCanceled, OutputDiverged, ProtocolError
 from replicate_home.lifecycle.deltas import new_items
 from replicate_home.lifecycle.life import Output
-from replicate_home.lifecycle.machine import Pausing, Sending, Settled, State
+from replicate_home.lifecycle.machine import Kind, Pausing, Sending, Settled, State
+from replicate_home.protocol.strict_json import DEEPEST, parse_json
 
 from ..hypothesis_profiles import examples
-from .lives import NOW, known, polling, snapshot, told
+from .lives import CREATE, NOW, known, polling, snapshot, told
 
 DATA = os.environ.get("REPLICATE_HOME_TEST_DATA")  # before the tests' own environment is cleared
 
@@ -160,6 +161,58 @@ def test_items_agree_as_json_and_files_whatever_their_signature(delivered, item,
     assert new_items([delivered], [item], final=True) == ([] if agrees else None)
 
 
+PNG, FILE = "data:image/png;base64,iVBORw0=", "https://replicate.delivery/x/out.png"
+
+
+@pytest.mark.parametrize(
+    ("delivered", "output", "rest"),
+    [
+        ([PNG], FILE, []),
+        ([PNG], [FILE], []),
+        ([PNG, PNG], [FILE, FILE], []),
+        ([PNG], [FILE, FILE], [FILE]),
+        ([PNG, FILE], [FILE, f"{FILE}?Expires=2"], []),
+        ([PNG], "http://127.0.0.1:8000/delivery/x/out.png", []),
+        ([{"image": PNG, "seed": 7}], [{"image": FILE, "seed": 7}], []),
+        ([{"images": [PNG, PNG]}], {"images": [FILE, FILE]}, []),
+        ([f'{{"image": "{PNG}"}}'], {"image": FILE}, []),
+        ([f"{FILE}?Expires=1"], f"{FILE}?Expires=2", []),
+    ],
+)
+@pytest.mark.parametrize("final", [False, True])
+def test_a_file_that_came_as_a_data_uri_is_the_file_that_is_named_by_url_later(delivered, output, rest, final):
+    assert new_items(delivered, output, final=final) == rest
+
+
+@pytest.mark.parametrize(
+    ("delivered", "output"),
+    [
+        ([PNG], "data:image/png;base64,AAAA"),
+        ([PNG], "not a URL"),
+        ([PNG], f"{FILE} and some text"),
+        ([PNG], f"ftp{FILE[5:]}"),
+        ([PNG, PNG], [FILE]),
+        ([PNG, PNG], FILE),
+        (["data: a colon in a text, no URI"], FILE),
+        (["tok"], FILE),
+        ([FILE], PNG),
+        ([{"image": PNG, "seed": 7}], [{"image": FILE, "seed": 8}]),
+        ([{"image": PNG}], [{"picture": FILE}]),
+        ([[PNG, PNG]], [[FILE]]),
+        ([{"image": PNG}], [[FILE]]),
+    ],
+)
+def test_what_only_resembles_a_file_that_is_named_anew_contradicts(delivered, output):
+    assert new_items(delivered, output, final=True) is None
+
+
+def test_json_that_is_nested_as_deeply_as_it_can_be_parsed_is_compared():
+    def nested(item: str) -> Any:
+        return parse_json(("[" * DEEPEST + json.dumps(item) + "]" * DEEPEST).encode())
+
+    assert new_items([nested(PNG)], [nested(FILE)], final=True) == []
+
+
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), st.lists, max_leaves=4)
 pieces = st.lists(st.sampled_from(["a", "b", "", "\n", "é", "xyz", "{}", "1"]), max_size=12)
 
@@ -224,3 +277,16 @@ def test_a_file_that_is_signed_anew_is_not_a_new_file():
     end = state.then.next(told("succeeded", ["https://replicate.delivery/x.png?Expires=2"]), NOW)
     assert isinstance(end, Settled)
     assert (end.error, [news for news in end.news if isinstance(news, Output)]) == (None, [])
+
+
+def test_a_held_create_that_answers_with_data_uris_is_followed_to_its_urls():
+    held = told("processing", [PNG], code=201)
+    state = Sending(known(snapshot=None), Kind.CREATE, CREATE).next(held, NOW)
+    items = [item for news in state.news if isinstance(news, Output) for item in news.items]
+    while isinstance(state, Pausing):
+        state = state.next(state.until)
+    assert isinstance(state, Sending)
+    end = state.next(told("succeeded", [FILE]), NOW)
+    items += [item for news in end.news if isinstance(news, Output) for item in news.items]
+    assert isinstance(end, Settled)
+    assert (end.error, items, end.life.snapshot.output) == (None, [PNG], [FILE])

@@ -175,8 +175,8 @@ def test_a_failed_one_too():
     ("settled", "word"),
     [
         (Settled(known(snapshot=snapshot("succeeded"))), "succeeded"),
-        (Settled(known(snapshot=snapshot("aborted")), ModelCanceled("x")), "aborted"),
-        (Settled(known(snapshot=snapshot("canceled")), PredictionTimeout("x")), "timeout"),
+        (Settled(known(snapshot=snapshot("aborted")), ModelCanceled("x", prediction=snapshot())), "aborted"),
+        (Settled(known(snapshot=snapshot("canceled")), PredictionTimeout("x", prediction=snapshot())), "timeout"),
         (Settled(known(snapshot=snapshot("processing")), StreamInterrupted("x")), "timeout"),
         (Settled(attrs.evolve(known(), snapshot=None), ReplicateHomeError("x")), "timeout"),
     ],

@@ -61,7 +61,7 @@ def test_what_is_not_known_cannot_be_cancelled(began):
     assert state.leave(NOW) == Settled(state.life)
 
 
-@pytest.mark.parametrize("kind", [Kind.CANCEL, Kind.LAST])
+@pytest.mark.parametrize("kind", [Kind.CANCEL, Kind.LAST_CANCEL, Kind.LAST_POLL])
 def test_leaving_while_leaving_is_over_at_once(kind):
     cause = ProtocolError("why")
     assert Sending(LIFE, kind, CREATE, cause=cause).leave(NOW) == Settled(LIFE, cause)

@@ -24,7 +24,7 @@ from replicate_home.wire import Request
 from .lives import HOSTED, NOW, TOKEN, answer, get_request, terms
 
 GET = get_request()
-POST = HOSTED.request("POST", "/predictions/p1/cancel")
+POST = HOSTED.call("POST", "/predictions/p1/cancel")
 FILE = Request("GET", "https://replicate.delivery/x.png?signature=1", {"Accept": "*/*"}, streams=True)
 LIFE = Life(terms(), NOW)
 LOST = Disconnected("cut", phase="headers", may_have_been_processed=True)
@@ -59,7 +59,7 @@ def test_its_answer_is_the_result(status):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "QUERY"])
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524])
 def test_what_may_be_repeated_is_sent_again_after_a_failure_of_the_moment(method, status):
-    assert pause_after(sent(HOSTED.request(method, "/x")).next(answer(status), NOW)) == 0.25
+    assert pause_after(sent(HOSTED.call(method, "/x")).next(answer(status), NOW)) == 0.25
 
 
 @pytest.mark.parametrize("lost", [ConnectFailed("refused"), RequestTimeout("slow"), ProtocolError("not HTTP")])

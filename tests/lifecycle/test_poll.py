@@ -164,7 +164,7 @@ def test_logs_are_handed_out_once_however_they_are_cut():
 @pytest.mark.parametrize("lost", LOST, ids=lambda lost: type(lost).__name__)
 def test_a_lost_poll_is_a_poll_without_news(lost):
     assert POLL.next(lost, NOW) == failed_once()
-    assert lost.prediction == LIFE.snapshot
+    assert lost.prediction is None, "what a rule is given stays as it was"
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 524])

@@ -37,7 +37,7 @@ from .lives import CREATE, EVENT_STREAM, HOMEPAGE, NOW, answer, as_value, record
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(900)]
 ANYONES = Replicate()  # a token is lost by pickling, so there is none
 REQUEST = attrs.evolve(CREATE, token=None)
-LATE = {Kind.LAST: 0.4, Kind.CANCEL: 2.0}
+LATE = {Kind.LAST_CANCEL: 0.4, Kind.LAST_POLL: 0.4, Kind.CANCEL: 2.0}
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),

@@ -232,7 +232,7 @@ def test_a_new_event_makes_the_count_start_anew_but_one_that_may_be_a_replay_doe
 
 @pytest.mark.parametrize(
     ("cuts", "retry_ms", "seconds"),
-    [(0, None, 0.75), (1, None, 1.5), (2, None, 3), (4, None, 7.5), (0, 200, 0.15), (3, 0, 0.075), (0, 10**12, 7.5)],
+    [(0, None, 0.75), (1, None, 1.5), (2, None, 3), (4, None, 7.5), (0, 200, 0.21), (3, 0, 0.105), (0, 10**12, 10.5)],
 )
 def test_the_pause_before_it_doubles_unless_the_stream_has_a_wish(cuts, retry_ms, seconds):
     life = attrs.evolve(after(LIFE, "a"), cuts=cuts, reopen=True)

@@ -146,7 +146,7 @@ def test_an_echoed_token_is_struck_out_wherever_the_text_is_cut(before, wrap):
 
 
 def test_the_query_of_a_url_is_not_shown():
-    error = api_error(answer(500), HOSTED.request("GET", "/predictions?cursor=secret"))
+    error = api_error(answer(500), HOSTED.call("GET", "/predictions?cursor=secret"))
     assert "secret" not in str(error)
 
 

@@ -105,6 +105,12 @@ OF_LINES: dict[str, tuple[str, Outcome]] = {
     "a usual event after its own name": ("event: a\nevent: e\ndata: x\n\n", Outcome([message("x", event="e")])),
     "a usual event after some data": ("data: x\nevent: e\ndata: y\n\n", Outcome([message("x\ny", event="e")])),
     "a usual event after an id": ("id: 1\ndata: x\nid: 2\ndata: y\n\n", Outcome([message("x\ny", id="2")], None, "2")),
+    "data lines around the id": ("data: x\nid: 7\ndata: y\n\n", Outcome([message("x\ny", id="7")], None, "7")),
+    "fields without a value": ("event: e\nevent\nid: 7\nid\ndata\ndata\n\n", Outcome([message("\n", id="")])),
+    "a field nobody knows": (
+        "event: e\nid: 7\ndate: x\ndata: x\n\n",
+        Outcome([message("x", event="e", id="7")], None, "7"),
+    ),
     "a usual event that inherits": ("id: 1\nevent: e\n\ndata: x\n\n", Outcome([message("x", last="1")], None, "1")),
     "a last event that is not terminated": ("data: x\n\nid: 3\ndata: y\n", Outcome([message("x")])),
 }
@@ -263,6 +269,7 @@ OTHERS = {
 def own_cases() -> Iterator[Case]:
     for (name, (text, outcome)), end in itertools.product(OF_LINES.items(), ["\n", "\r", "\r\n"]):
         yield Case(f"{name}, {end!r}", text.replace("\n", end).encode(), outcome)
+        yield Case(f"{name}, {end!r}, no space", text.replace(": ", ":").replace("\n", end).encode(), outcome)
     for character in NOT_LINE_ENDS:
         text = f"a{character}b"
         yield Case(f"{character!r} ends no line", f"data:{text}\n\n".encode(), Outcome([message(text)]))
@@ -294,7 +301,7 @@ CASES = list(own_cases())
 
 @pytest.mark.reliability
 def test_there_are_as_many_vectors_as_promised() -> None:
-    promised = 123
+    promised = 230
     assert len({case.name for case in CASES}) == len(CASES) >= promised
     assert sum(1 for case in CASES for _ in ways_of_cutting(case.stream)) >= promised * (3 + 25)
 
@@ -375,6 +382,37 @@ def test_every_short_stream_decodes_as_the_standard_reads() -> None:
     assert len(streams) == 19_608
     for stream in streams:
         assert decoded([stream]) == decoded(pieces_of(stream, 1)) == reference(stream), stream
+
+
+# --- the spellings of one event ------------------------------------------------------------------------------------
+
+USUAL = ["event: output", "id: 1:7", "data: tok", "data: en"]
+SPELLED = message("tok\nen", event="output", id="1:7")
+
+
+def spellings_of_one_event() -> Iterator[bytes]:
+    """Every order of its fields, each with and without spaces, comments and line ends of each kind."""
+    orders = {order for order in itertools.permutations(USUAL) if order.index(USUAL[2]) < order.index(USUAL[3])}
+    marks, ends = [": ", ":"], ["\n", "\r", "\r\n"]
+    for order, mark, between, end in itertools.product(sorted(orders), marks, ["\n", "\n: hi\n:\n"], ends):
+        lines = between.join(["", *order, "\n"]).replace(": ", mark)
+        yield lines.replace("\n", end).encode()
+
+
+def test_an_event_is_the_same_however_it_is_spelled_and_cut() -> None:
+    spellings = list(spellings_of_one_event())
+    assert len(set(spellings)) == 12 * 2 * 2 * 3
+    for stream in spellings:
+        for pieces in ways_of_cutting(stream):
+            assert decoded(pieces) == Outcome([SPELLED], None, "1:7"), pieces
+
+
+def test_an_event_is_the_same_after_events_in_every_other_spelling() -> None:
+    spellings = list(spellings_of_one_event())
+    random.Random(7).shuffle(spellings)
+    stream = b"".join(spellings)
+    for size in (1, 7, 64, 1000, len(stream)):
+        assert decoded(pieces_of(stream, size)) == Outcome([SPELLED] * len(spellings), None, "1:7")
 
 
 # --- when it speaks ------------------------------------------------------------------------------------------------

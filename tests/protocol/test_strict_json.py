@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicate_home.exceptions import ProtocolError
-from replicate_home.protocol.strict_json import DEEPEST, excerpt, parse_json
+from replicate_home.protocol.strict_json import DEEPEST, parse_json
 
 from ..hypothesis_profiles import examples
 
@@ -73,31 +73,3 @@ def test_any_bytes_are_json_or_a_protocol_error(data):
     except ProtocolError:
         return
     assert json.loads(data.decode("utf-8-sig")) == value
-
-
-# ---- excerpts ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "shown"),
-    [
-        (b"plain", "plain"),
-        ("  two\r\n\tlines\x00\x1b[31m ", "two lines [31m"),
-        (b"\xff\xfe", "\ufffd\ufffd"),
-        ("\u202egnp.exe\u2028\u2066x", "gnp.exe x"),
-        ("é" * 300, "é" * 199 + "…"),
-        ("x" * 200, "x" * 200),
-        ("x" * 10**7, "x" * 199 + "…"),
-        (b"x" * 10**7, "x" * 199 + "…"),
-        (b"", ""),
-    ],
-)
-def test_an_excerpt_is_one_short_line_fit_to_be_printed(data, shown):
-    assert excerpt(data) == shown
-
-
-@given(st.text() | st.binary(), st.integers(1, 50))
-def test_an_excerpt_is_never_longer_than_asked(data, length):
-    shown = excerpt(data, length)
-    assert len(shown) <= length
-    assert not set(shown) & {chr(number) for number in (*range(32), *range(127, 160), 0x2028, 0x202E)}

@@ -69,15 +69,15 @@ def test_the_token_goes_to_the_apis_own_origin_over_https_and_nowhere_else():
 def test_a_request_for_anything_else_has_neither_the_token_nor_the_users_headers():
     dialect = Replicate(token=Secret(TOKEN), headers={"X-Org": "secret"})
     for url in OWN:
-        request = dialect.request("GET", url)
+        request = dialect.call("GET", url)
         assert request.token == Secret(TOKEN), url
         assert request.headers["X-Org"] == "secret"
     for url in [url for url in FOREIGN if not url.startswith("/")]:
-        request = dialect.request("GET", url)
+        request = dialect.call("GET", url)
         assert request.token is None, url
         assert "X-Org" not in request.headers, url
-    assert dialect.request("GET", "//evil.example/x").url == API + "//evil.example/x"
-    assert dialect.request("GET", "/search?q=https://evil.example/").url == API + "/search?q=https://evil.example/"
+    assert dialect.call("GET", "//evil.example/x").url == API + "//evil.example/x"
+    assert dialect.call("GET", "/search?q=https://evil.example/").url == API + "/search?q=https://evil.example/"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from replicate_home import (
     AuthenticationError,
     CreateOutcomeUnknown,
     Images,
+    InvalidInput,
     ModelCanceled,
     ModelError,
     ModelNotFound,
@@ -176,10 +177,10 @@ def test_messages_without_text_are_a_value_error_before_any_request(
     assert server.requests == []
 
 
-def test_an_empty_prompt_is_a_value_error(server: HomeServer, ask: Ask) -> None:
-    with pytest.raises(ValueError, match="prompt is empty"):
-        ask(GEMMA, HI, prompt="  ")
-    assert server.requests == []
+def test_an_empty_prompt_is_the_models_business(server: HomeServer, ask: Ask) -> None:
+    server.add(GEMMA, returns(["Hi"]))
+    ask(GEMMA, HI, prompt="")
+    assert sent(server)["input"]["prompt"] == ""
 
 
 # ---- images ----
@@ -300,7 +301,13 @@ def test_a_version_that_is_named_is_the_one_that_is_asked(server: HomeServer, as
     assert sent(server)["version"] == "dp-cf04fe09351e25db628e8b6181276547"
 
 
-@pytest.mark.parametrize("model", ["owner/unknown", "it", "-3", "gpt-4", "a:b:c"])
+def test_a_model_that_is_no_reference_is_said_before_any_request(server: HomeServer, ask: Ask) -> None:
+    with pytest.raises(InvalidInput, match="'a:b:c' is not a model"):
+        ask("a:b:c", HI)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("model", ["owner/unknown", "it", "-3", "gpt-4"])
 def test_an_unknown_model_is_said_before_any_request_with_what_there_is(
     server: HomeServer, ask: Ask, model: str
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from replicate_home.exceptions import ProtocolError
 from replicate_home.records.events import DoneEvent, LogsEvent, OutputEvent, StatusEvent
+from replicate_home.records.parsing import parse
 from replicate_home.records.prediction import Progress, Snapshot, Status
 
 from ..hypothesis_profiles import examples
@@ -25,7 +26,7 @@ RECORD = {
 
 
 def test_every_field_has_its_name_and_the_others_are_extra():
-    snapshot = Snapshot.parse(RECORD)
+    snapshot = parse(Snapshot, RECORD)
     assert {name: getattr(snapshot, name) for name in RECORD if name != "colour"} == {
         name: value for name, value in RECORD.items() if name != "colour"
     }
@@ -34,12 +35,12 @@ def test_every_field_has_its_name_and_the_others_are_extra():
 
 
 def test_it_goes_round_as_a_dict():
-    snapshot = Snapshot.parse(RECORD)
+    snapshot = parse(Snapshot, RECORD)
     assert dict(snapshot) == snapshot.to_dict() == RECORD
     assert list(snapshot) == list(RECORD)
     assert "id" in snapshot
     assert "nonsense" not in snapshot
-    assert Snapshot.parse(snapshot.to_dict()) == snapshot
+    assert parse(Snapshot, snapshot.to_dict()) == snapshot
     assert snapshot["colour"] == "blue"
     snapshot.to_dict()["id"] = "other"
     assert snapshot.id == "p1"
@@ -47,7 +48,7 @@ def test_it_goes_round_as_a_dict():
 
 def test_what_is_missing_or_null_is_nothing():
     for record in ({"id": "p1"}, {"id": "p1", **dict.fromkeys(["input", "logs", "metrics", "urls", "output"])}):
-        snapshot = Snapshot.parse(record)
+        snapshot = parse(Snapshot, record)
         assert (snapshot.input, snapshot.logs, snapshot.metrics, snapshot.urls) == ({}, "", {}, {})
         assert (snapshot.output, snapshot.error, snapshot.model, snapshot.progress) == (None, None, None, None)
         assert (snapshot.data_removed, snapshot.is_terminal, snapshot.extra) == (False, False, {})
@@ -71,7 +72,7 @@ def test_what_is_missing_or_null_is_nothing():
 )
 def test_what_we_rely_on_is_checked_and_the_field_is_named(data, message):
     with pytest.raises(ProtocolError) as caught:
-        Snapshot.parse(data)
+        parse(Snapshot, data)
     assert str(caught.value) == message
 
 
@@ -95,7 +96,7 @@ def test_what_we_rely_on_is_checked_and_the_field_is_named(data, message):
     ],
 )
 def test_a_status_is_the_servers_word_and_an_unknown_one_is_data(status, completed_at, word, is_terminal):
-    snapshot = Snapshot.parse({"id": "p1", "status": status, "completed_at": completed_at})
+    snapshot = parse(Snapshot, {"id": "p1", "status": status, "completed_at": completed_at})
     assert (snapshot.status, snapshot.is_terminal) == (word, is_terminal)
 
 
@@ -106,17 +107,17 @@ def test_statuses_are_strings():
 
 
 def test_a_snapshot_is_a_value():
-    snapshot = Snapshot.parse(RECORD)
+    snapshot = parse(Snapshot, RECORD)
     assert snapshot == Snapshot(dict(RECORD)) == copy.copy(snapshot) == pickle.loads(pickle.dumps(snapshot))
     assert hash(snapshot) == hash(Snapshot(dict(RECORD)))
     assert snapshot != Snapshot({**RECORD, "status": "failed"})
     assert snapshot != RECORD
-    with pytest.raises(AttributeError, match="cannot be changed"):
+    with pytest.raises(AttributeError, match="no setter"):
         snapshot.status = "failed"
 
 
 def test_its_repr_is_short_and_holds_neither_input_nor_output():
-    assert repr(Snapshot.parse(RECORD)) == "Snapshot(id='p1', status='succeeded', model='owner/name')"
+    assert repr(parse(Snapshot, RECORD)) == "Snapshot(id='p1', status='succeeded', model='owner/name')"
     assert repr(Snapshot({"id": "p1"})) == "Snapshot(id='p1', status='None')"
 
 

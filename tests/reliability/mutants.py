@@ -15,6 +15,8 @@ G3 = "tests/reliability/test_g03_secrets.py"
 G4 = "tests/reliability/test_g04_deadlines.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
+NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
+RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
 G10 = "tests/reliability/test_g10_bounded_memory.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
@@ -24,6 +26,7 @@ ATTACKS = "tests/transports/test_requests_attacks.py"
 TOOLS = "tests/transports/test_requests_tools.py"
 PROXIES = "tests/transports/test_tls_and_proxies.py"
 BLOCKING = "tests/transports/test_requests_transport.py"
+CLOCK, VIRTUAL = "tests/test_clock.py", "tests/testing/test_virtual_time.py"
 
 
 @attrs.frozen
@@ -41,7 +44,8 @@ class Mutant:
 LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
-DRIVE, STREAMS = "drivers/drive.py", "client/outputs/streams.py"
+REDACTION = "protocol/redaction.py"
+DRIVE, LEAVING = "drivers/drive.py", "drivers/leaving.py"
 CONNECTION, EXCHANGE = "transports/over_requests/connections.py", "transports/over_requests/exchange.py"
 BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/answers.py"
 SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
@@ -63,6 +67,14 @@ MUTANTS = (
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
     Mutant("a stream is opened again for ever", LIFECYCLE,
            "cuts=life.cuts + 1", "cuts=life.cuts", f"{G1}::test_a_stream_whose_cuts_bring_nothing_is_given_up"),
+    Mutant("a stream is opened again sooner than the server asked", POLICY,
+           "return patient(min(10.0, max(0.1, retry_ms / 1000)), drawn)", "return drawn * min(10.0, max(0.1, retry_ms / 1000))",
+           "tests/lifecycle/test_policy.py::test_a_stream_is_never_opened_again_sooner_than_the_server_asked"),
+    Mutant("a file that is named by its URL later contradicts its data URI", DELTAS,
+           "return bool(_DATA_URI.match(delivered) and _URL.fullmatch(item))", "return False", "tests/lifecycle/test_deltas.py"),
+    Mutant("any text passes for the URL of a file that was a data URI", DELTAS,
+           "return bool(_DATA_URI.match(delivered) and _URL.fullmatch(item))", "return bool(_DATA_URI.match(delivered))",
+           "tests/lifecycle/test_deltas.py"),
     Mutant("a stream without ids is opened again", LIFECYCLE,
            "may_open = life.seen.last or life.opens == 0", "may_open = True",
            f"{G1}::test_a_stream_without_ids_is_not_opened_again"),
@@ -75,7 +87,7 @@ MUTANTS = (
            "if have.startswith(seen) and not final:", "if have.startswith(seen):",
            f"{G1}::test_a_server_that_contradicts_itself_is_an_error_that_shows_both_sides"),
     Mutant("half an event is joined to the next connection's first", DRIVE,
-           "        self._decoder = Decoder()\n        return response", "        return response",
+           "            self._decoder = Decoder()\n        return response", "            pass\n        return response",
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
     Mutant("the end of a body that was cut passes for its end", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass",
@@ -92,13 +104,13 @@ MUTANTS = (
     Mutant("a create whose outcome is unknown is sent again", LIFECYCLE,
            "return _outcome_unknown(sending, came, now) if _may_have_been_processed(came) else _again(sending, came, now)",
            "return _again(sending, came, now)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
-    Mutant("a create is sent again after 503", REPLICATE,
-           "return status == 429", "return status in (429, 503)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
-    Mutant("a create is not sent again after 429", REPLICATE,
-           "return status == 429", "return False", f"{G2}::test_a_throttled_create_is_sent_again_and_counted_once_by_the_server"),
+    Mutant("a create is sent again after 503", DIALECT,
+           "if status == 429:", "if status in (429, 503):", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
+    Mutant("a create is not sent again after 429", DIALECT,
+           "if status == 429:", "if False:", f"{G2}::test_a_throttled_create_is_sent_again_and_counted_once_by_the_server"),
     Mutant("a failed create of a failing server is called a refusal", LIFECYCLE,
-           "return _outcome_unknown(sending, refusal, now) if came.status >= 500 else Settled(life, refusal)",
-           "return Settled(life, refusal)", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
+           "return _outcome_unknown(sending, _refusal(sending, came, now), now)",
+           "return Settled(life, _refusal(sending, came, now))", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("a request that was sent is called unsent", FAILURES,
            "processed=sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
     Mutant("a create goes over a connection that has idled for long", CONNECTION,
@@ -110,7 +122,7 @@ MUTANTS = (
            "max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))", "math.ceil(wanted.cancel_after)",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
     Mutant("a prediction that is the caller's own is canceled by the server", "client/engine/calls.py",
-           "if life_terms.cancels and asked is not None else None", "if asked is not None else None",
+           "if life_terms.cancels and is_limited else None", "if is_limited else None",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
     # ---- G3: secrets
     Mutant("the token goes to any https host", URLS,
@@ -144,8 +156,17 @@ MUTANTS = (
            "s\\\\%]+)", "s\\\\]+)", f"{ATTACKS}::TestAnswers::test_a_percent_sign_in_a_host_is_not_decoded"),
     Mutant("an address may hide in another", URLS,
            "address.packed[0] >> 5 != 1 or ", "", "tests/protocol/test_urls.py"),
-    Mutant("a server's answer without sense is shown in tracebacks", DIALECT,
+    Mutant("a server's answer without sense is shown in tracebacks", REDACTION,
            "failure = error.with_traceback(None)", "failure = error", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
+    Mutant("a list leads to any server", "operations/base.py",
+           "return urls.origin(url) == urls.origin(base_url)", "return True",
+           f"{PAGES}::test_a_page_that_leads_elsewhere_is_none"),
+    Mutant("a webhook secret is shown", "records/account.py",
+           "return \"WebhookSigningSecret(key='whsec_***')\"", "return super().__repr__()",
+           "tests/operations/test_operations.py::test_a_webhook_secret_is_not_shown"),
+    Mutant("a known token stays in what is shown", REDACTION,
+           'return text.replace(secret, "***") if secret else text', "return text",
+           "tests/protocol/test_problems.py::test_an_echoed_token_is_struck_out_wherever_the_text_is_cut"),
     # ---- G4: deadlines
     Mutant("the last look takes its time", POLICY,
            "LAST_LOOK = 0.4", "LAST_LOOK = 4.0", f"{G4}::test_whatever_takes_how_long_the_deadline_holds", quick=True),
@@ -161,7 +182,7 @@ MUTANTS = (
     Mutant("a result that is there at the deadline is thrown away", LIFECYCLE,
            "if snapshot.is_terminal and not (tried and stopped):", "if False:", f"{G4}::test_a_result_that_is_there_at_the_deadline_is_returned"),
     Mutant("at the deadline nothing is canceled", LIFECYCLE,
-           "request = life.terms.dialect.cancel(life.snapshot) if life.terms.cancels else None", "request = None",
+           "cancel = _cancel_request(life)\n    until", "cancel = None\n    until",
            f"{G4}::test_whoever_created_the_prediction_cancels_it_and_says_so"),
     # ---- G6: only our errors
     Mutant("errors do not survive pickling", "exceptions.py",
@@ -172,22 +193,32 @@ MUTANTS = (
     Mutant("a prediction without a status is a KeyError", DIALECT,
            'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an answer that is no HTTP is not taken for an outcome", DRIVE,
-           "self._moment(sending.until))\n        except (TransportError, ProtocolError) as lost:",
-           "self._moment(sending.until))\n        except TransportError as lost:",
+           "self.deadline_for(sending.until))\n        except (TransportError, ProtocolError) as lost:",
+           "self.deadline_for(sending.until))\n        except TransportError as lost:",
            f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an id that is a path is asked for", DIALECT,
            "if not _ID.fullmatch(prediction_id):", "if False:", f"{G6}::test_an_argument_that_cannot_be_meant_is_refused_before_any_request", quick=True),
+    Mutant("a name that is a path is asked for", "operations/names.py",
+           "if not _OWNER_AND_NAME.fullmatch(text):", "if False:", f"{NAMES}::test_a_name_that_is_none_is_refused"),
+    Mutant("an id of a file that is a path is asked for", "operations/names.py",
+           "if not _ID.fullmatch(id):", "if False:", f"{NAMES}::test_an_id_that_is_none_is_refused"),
+    Mutant("a field of a wrong kind is handed out", "records/base.py",
+           "        if wrong is not None:", "        if False:", f"{RECORDS}::test_a_value_of_a_wrong_kind_is_named_and_not_shown"),
     # ---- G7: the decoder
     Mutant("a byte order mark spoils the first event", "protocol/sse.py",
            '_BOM = b"\\xef\\xbb\\xbf"', '_BOM = b"\\xff\\xff\\xff"', G7),
     Mutant("a CR alone ends no line", "protocol/sse.py",
            '_LINE_END = re.compile(rb"\\r\\n?|\\n")', '_LINE_END = re.compile(rb"\\r\\n|\\n")', G7),
+    Mutant("a CR at the end of a text ends no line", "protocol/sse.py",
+           '.replace("\\r", "\\n")', "", G7),
+    Mutant("an id is forgotten where it comes before the name", "protocol/sse.py",
+           '                elif name == "event":\n                    event = value', '                elif name == "event":\n                    event, own_id = value, None', G7),
     # ---- G10: memory
     Mutant("an answer of any length is held", DECODING,
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
     Mutant("gzip is unpacked all at once", DECODING,
            "_PIECE = 256 * 1024", "_PIECE = 256 * 1024 * 1024", f"{G10}::test_noise_on_a_stream_takes_no_memory"),
-    Mutant("a message is as long as the answer", "protocol/strict_json.py",
+    Mutant("a message is as long as the answer", REDACTION,
            'return text if len(text) <= length else text[: length - 1] + "…"', "return text",
            f"{G10}::test_the_message_of_an_error_is_short_whatever_came"),
     Mutant("an event may have any length", "protocol/sse.py",
@@ -196,14 +227,17 @@ MUTANTS = (
     # ---- G13: nothing left open
     Mutant("Ctrl-C leaves the prediction running", DRIVE,
            "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),
+    Mutant("Ctrl-C while a create is under way leaves its prediction running", DRIVE,
+           "came = None if create is None else create.heard(LEAVING)", "came = None",
+           f"{G13}::test_ctrl_c_while_a_create_is_under_way_cancels_what_it_creates"),
     Mutant("a second Ctrl-C sends a second cancel", LIFECYCLE,
            "return Settled(self.life, self.cause) if self.kind in _LATE else _leave(self.life, now)", "return _leave(self.life, now)",
            f"{G13}::test_a_second_ctrl_c_passes_at_once"),
     Mutant("leaving may take long", POLICY,
            "LEAVING = 2.0", "LEAVING = 20.0", f"{G13}::test_a_cancel_that_is_not_answered_is_waited_for_briefly"),
-    Mutant("a stream that is dropped leaves the prediction running", STREAMS,
+    Mutant("a stream that is dropped leaves the prediction running", LEAVING,
            "if not drive.has_to_cancel():", "if True:", f"{G13}::test_leaving_cancels_once_and_leaves_nothing_behind"),
-    Mutant("a script that ends leaves the prediction running", STREAMS,
+    Mutant("a script that ends leaves the prediction running", LEAVING,
            "if not threading.main_thread().is_alive():", "if False:",
            f"{G13}::test_a_script_that_ends_with_a_stream_open_cancels_and_says_nothing"),
     Mutant("a prediction that is not ours is canceled", LIFECYCLE,
@@ -275,4 +309,18 @@ MUTANTS = (
     Mutant("an adapter that repeats posts is used", ADAPTER,
            "    if not retries.allowed_methods or", "    if False and",
            f"{BLOCKING}::TestSessions::test_an_adapter_that_repeats_posts_is_refused"),
+    # ---- virtual time
+    Mutant("time passes while another thread has something to do", "clock.py",
+           "        clock._await(_AT_WORK)", "        pass", f"{CLOCK}::test_threads_that_sleep_wake_at_their_own_moments_and_none_is_late"),
+    Mutant("the sleep that ends first does not go on first", "clock.py",
+           "        if self._asleep[0] is not sleeper:\n            sleeper.woken.wait()\n        elif not self._awaited:", "        if not self._awaited:",
+           f"{CLOCK}::test_threads_that_sleep_wake_at_their_own_moments_and_none_is_late"),
+    Mutant("an event loop's time passes before what was woken has gone on", "transports/async_base.py",
+           "_TURNS = 10", "_TURNS = 0", "tests/transports/test_async_base.py"),
+    Mutant("a held create moves the time of everything else", "clock.py",
+           'if getattr(_thread, "not_waiting", False) and moment > clock.now():', "if False:",
+           f"{VIRTUAL}::test_held_creates_are_answered_each_in_its_time_and_sent_once"),
+    Mutant("a held create is created again when it is asked for again", "emulator/routes/creating.py",
+           "        later.again = partial(_held, incoming, prediction, preference, until)\n", "",
+           f"{VIRTUAL}::test_held_creates_are_answered_each_in_its_time_and_sent_once"),
 )  # fmt: skip

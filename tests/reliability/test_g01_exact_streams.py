@@ -60,7 +60,7 @@ def server() -> Iterator[HostedServer]:
 def client(server):
     client = virtual_client(server.url, timeout=PATIENCE)
     yield client
-    client._connections.given.close()
+    client._engine.connections.given.close()
 
 
 def outcome(client, job_server, job: Job) -> tuple[str, ReplicateHomeError | None]:
@@ -362,7 +362,7 @@ def test_a_token_is_delivered_before_the_next_is_sent(server, framing):
         steps.taken[number].set()
     assert (len(delays), job.opened) == (20, 1)
     assert statistics.median(delays) < 0.030
-    client._connections.given.close()
+    client._engine.connections.given.close()
 
 
 def test_a_body_that_comes_in_one_piece_or_byte_by_byte_gives_the_same(server, client):

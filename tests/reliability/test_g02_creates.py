@@ -68,7 +68,7 @@ class Faulty:
             try:
                 return failure_of(kind, client), server
             finally:
-                client._connections.given.close()
+                client._engine.connections.given.close()
 
 
 # ---- cut at every byte of the answer ---------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_a_large_request_that_the_server_stops_reading_is_never_sent_again():
             client = virtual_client(server.url, timeout=SHORT)
             with pytest.raises(CreateOutcomeUnknown):
                 KINDS[kind](client, prompt="x" * 8_000_000)
-            client._connections.given.close()
+            client._engine.connections.given.close()
         assert (server.creates, server.connections) == (0, 1)
 
 
@@ -193,8 +193,8 @@ def test_a_throttled_create_is_sent_again_and_counted_once_by_the_server():
             client = virtual_client(server.url)
             KINDS[kind](client)
             assert (len(server.created), server.creates) == (1, times + 1)
-            assert client._clock.now() >= 30 * times
-            client._connections.given.close()
+            assert client._engine.clock.now() >= 30 * times
+            client._engine.connections.given.close()
 
 
 def test_a_create_that_is_always_throttled_is_given_up():
@@ -204,7 +204,7 @@ def test_a_create_that_is_always_throttled_is_given_up():
             client = virtual_client(server.url)
             assert isinstance(failure_of(kind, client), RateLimited)
             assert server.creates == (1 if headers.get("Retry-After") == "3600" else 4)
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
 
 def test_a_create_is_sent_again_after_a_failure_to_connect():
@@ -214,8 +214,8 @@ def test_a_create_is_sent_again_after_a_failure_to_connect():
             client = virtual_client(f"http://127.0.0.1:{nobody.getsockname()[1]}")
             error = failure_of(kind, client)
             assert (error.phase, error.may_have_been_processed) == ("connect", False)
-            assert len(client._clock.sleeps) == 3
-            client._connections.given.close()
+            assert len(client._engine.clock.sleeps) == 3
+            client._engine.connections.given.close()
 
 
 # ---- connections from before -----------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def test_a_create_on_a_connection_that_the_server_has_closed_is_created_once():
             assert gone.wait(5)
             create_and_forget(kind, client)
             assert server.creates == 1
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
 
 class _Tell:
@@ -269,7 +269,7 @@ def test_a_create_in_a_forked_child_uses_no_connection_of_its_parent():
         client.predictions.create("owner/model", {})
         assert [received.connection for received in server.asked("POST")] == [0, 1, 0]
         assert len(server.created) == 3
-        client._connections.given.close()
+        client._engine.connections.given.close()
 
 
 # ---- drawn -----------------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_whatever_a_server_says_it_is_sent_one_create():
         with ScriptedServer([Receive(), Send(wire), ending], [Receive(), Send(WHOLE), Cut()]) as server:
             client = virtual_client(server.url, timeout=SHORT)
             failure_of(kind, client)
-            client._connections.given.close()
+            client._engine.connections.given.close()
         assert server.creates <= 1, server.requests
 
     create()
@@ -311,7 +311,7 @@ def test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server():
             client.run("owner/model", {}, **options, cancel_on_exit=False)
             client.predictions.create("owner/model", {}, **options)
             assert [one.headers.get("cancel-after") for one in server.asked("POST")] == [sent, sent, None, None]
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
 
 def test_the_error_says_how_to_look_the_prediction_up_and_travels():

@@ -225,8 +225,8 @@ def test_whoever_created_the_prediction_cancels_it_and_says_so():
             assert ("it was canceled" in str(error)) is cancels
             assert ("client.predictions.get('job0').wait() resumes it" in str(error)) is not cancels
             assert isinstance(error, TimeoutError)
-            assert 3 <= client._clock.now() <= 3.4
-            client._connections.given.close()
+            assert 3 <= client._engine.clock.now() <= 3.4
+            client._engine.connections.given.close()
 
 
 def test_a_result_that_is_there_at_the_deadline_is_returned():
@@ -236,11 +236,11 @@ def test_a_result_that_is_there_at_the_deadline_is_returned():
             client = virtual_client(server.url)
 
             def finish(received, client=client, job=job):
-                job.is_over = job.is_over or client._clock.now() >= 3
+                job.is_over = job.is_over or client._engine.clock.now() >= 3
 
             server.instead = finish
             assert client.run("owner/model", {}, timeout=3, cancel_on_exit=cancels).text == job.recording.text
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
 
 def test_a_timed_out_prediction_is_resumed_by_its_id():
@@ -250,15 +250,15 @@ def test_a_timed_out_prediction_is_resumed_by_its_id():
             client.run("owner/model", {}, timeout=1, cancel_on_exit=False)
         handle = client.predictions.get(caught.value.prediction.id).wait()
         assert (handle.status, handle.output) == ("succeeded", job.recording.final)
-        client._connections.given.close()
+        client._engine.connections.given.close()
 
 
 def test_no_timeout_is_no_limit():
     with HostedServer(Job(RECORDINGS[0], [Refuses(404)], polls_to_end=300)) as server:
         client = virtual_client(server.url)
         assert client.run("owner/model", {}, timeout=None).text == RECORDINGS[0].text
-        assert client._clock.now() > 600
-        client._connections.given.close()
+        assert client._engine.clock.now() > 600
+        client._engine.connections.given.close()
 
 
 # ---- on a virtual clock, where everything may take its time -----------------------------------------

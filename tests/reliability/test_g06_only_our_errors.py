@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from replicate_home import Client, FakeClock, ReplicateHomeError, Timeout
 from replicate_home.client.resources.predictions import Prediction
+from replicate_home.records.parsing import parse
 from replicate_home.records.prediction import Snapshot
 from replicate_home.testing.scripted_server import Cut, Receive, Reset, ScriptedServer, Send, answer
 from replicate_home.wire import Request, Response
@@ -33,7 +34,7 @@ HANDLE = {"id": "abc", "status": "processing", "urls": {"stream": "https://strea
 
 def handle(client: Client) -> Any:
     """A prediction that was created before."""
-    return Prediction(Snapshot.parse(dict(HANDLE)), client, "replicate")
+    return Prediction(parse(Snapshot, dict(HANDLE)), client._engine, "replicate")
 
 
 def use_all_of(result: Any) -> None:
@@ -59,7 +60,7 @@ CALLS: dict[str, Callable[[Client], Any]] = {
     "create": lambda client: repr(client.predictions.create("owner/model", {})),
     "get": lambda client: read_all_of(client.predictions.get("abc")),
     "cancel": lambda client: client.predictions.cancel("abc"),
-    "list": lambda client: [repr(found) for found in client.predictions.list()],
+    "list": lambda client: [repr(found) for found in client.predictions.list().all()],
     "reload": lambda client: handle(client).reload(),
     "wait": lambda client: handle(client).wait(timeout=20),
     "its result": lambda client: handle(client).result(timeout=20),
@@ -238,7 +239,7 @@ def test_whatever_bytes_come_only_our_errors_are_raised():
         with ScriptedServer([Receive(), Send(wire), Reset() if resets else Cut()], repeat=True) as server:
             client = virtual_client(server.url, timeout=Timeout(total=20, read=0.2, idle=0.2))
             raises_only_ours(call, client)
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
     check()
     assert ran >= (5_000 if NIGHTLY else 60)

@@ -106,7 +106,7 @@ def test_a_json_answer_beyond_the_cap_is_an_error_and_not_held():
                 with at_most(WHOLE_LIMIT + ALLOWANCE), pytest.raises(ReplicateHomeError) as caught:
                     call(client)
                 assert "longer than" in str(caught.value), what
-                client._connections.given.close()
+                client._engine.connections.given.close()
 
 
 def test_an_encoding_within_another_is_refused_unread():
@@ -118,7 +118,7 @@ def test_an_encoding_within_another_is_refused_unread():
             client = virtual_client(server.url)
             with at_most(ALLOWANCE), pytest.raises(ProtocolError):
                 client.predictions.get("abc")
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
 
 def test_the_message_of_an_error_is_short_whatever_came():
@@ -133,7 +133,7 @@ def test_the_message_of_an_error_is_short_whatever_came():
                 with pytest.raises((APIError, ProtocolError)) as caught:
                     client.predictions.get("abc")
                 assert len(str(caught.value)) < 4_500
-                client._connections.given.close()
+                client._engine.connections.given.close()
 
 
 # ---- streams ---------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_noise_on_a_stream_takes_no_memory():
             client = virtual_client(server.url)
             with at_most(ALLOWANCE):
                 assert "".join(client.stream("owner/model", {})) == RECORDINGS[0].text, what
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
 
 def test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on(monkeypatch):
@@ -175,7 +175,7 @@ def test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on(monkeypatch
             client = virtual_client(server.url)
             with at_most(2 * cap + ALLOWANCE):
                 assert "".join(client.stream("owner/model", {})) == RECORDINGS[0].text
-            client._connections.given.close()
+            client._engine.connections.given.close()
 
 
 def test_a_long_stream_holds_its_text_and_little_more():
@@ -187,7 +187,7 @@ def test_a_long_stream_holds_its_text_and_little_more():
         client = virtual_client(server.url)
         with at_most(24 * MIB):
             assert sum(len(token) for token in client.stream("owner/model", {})) == 500_000
-        client._connections.given.close()
+        client._engine.connections.given.close()
 
 
 # ---- files -----------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def test_a_file_is_read_and_saved_a_piece_at_a_time(file_server, tmp_path):
     for use in counted(uses, at_least=3):
         with at_most(ALLOWANCE):
             assert use() == file_server.size
-    client._connections.given.close()
+    client._engine.connections.given.close()
 
 
 def _size_of(opened: Any) -> int:
@@ -230,7 +230,7 @@ def test_the_beginning_of_a_file_is_read_and_no_more(file_server):
     client = virtual_client(file_server.url)
     with at_most(ALLOWANCE):
         assert client.run("owner/model", {}).file.read(10) == b"x" * 10
-    client._connections.given.close()
+    client._engine.connections.given.close()
 
 
 def test_an_upload_is_sent_a_piece_at_a_time(tmp_path):
@@ -245,4 +245,4 @@ def test_an_upload_is_sent_a_piece_at_a_time(tmp_path):
         with at_most(ALLOWANCE):
             assert client.run("owner/model", {"file": large}) == "ok"
         assert lengths[0] > 48 * MIB
-        client._connections.given.close()
+        client._engine.connections.given.close()

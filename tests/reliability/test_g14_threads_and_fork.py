@@ -103,7 +103,7 @@ def test_threads_that_begin_together_share_one_transport():
         def first(number: int) -> Any:
             start.wait(10)
             client.predictions.get(f"g{number}")
-            return client._connections.transport("network")
+            return client._engine.connections.transport("network")
 
         with ThreadPoolExecutor(THREADS) as pool:
             assert len(set(map(id, pool.map(first, range(THREADS))))) == 1

@@ -13,8 +13,9 @@ import requests
 
 from replicate_home.client.client import Client
 from replicate_home.clock import FakeClock
-from replicate_home.emulator.registry import LocalRun
-from replicate_home.exceptions import ModelError, NotFound, PredictionTimeout, UnexpectedRequest
+from replicate_home.emulator.registry import LocalRun, version_of
+from replicate_home.exceptions import ModelError, NotFound, PredictionTimeout, RateLimited, UnexpectedRequest
+from replicate_home.testing import Limits
 from replicate_home.testing.fake import FakeReplicate
 from replicate_home.wire import Request
 
@@ -238,8 +239,8 @@ def test_a_version_and_an_endpoint_it_was_not_told_fail_loudly(fake: FakeReplica
     fake.on("owner/llm").returns(1)
     version = "a" * 64
     assert f'fake.on("owner/name:{version}")' in refusal(fake, lambda: fake.client().run(f"owner/llm:{version}"))
-    request = Request("GET", "https://fake.invalid/v1/hardware")
-    assert "GET /hardware" in refusal(fake, lambda: fake.transport.send(request, None))
+    request = Request("GET", "https://fake.invalid/v1/software")
+    assert "GET /software" in refusal(fake, lambda: fake.transport.send(request, None))
 
 
 def test_an_unknown_prediction_is_an_ordinary_404(fake: FakeReplicate) -> None:
@@ -342,3 +343,82 @@ def test_what_is_told_twice_is_listed_once() -> None:
         fake.on("owner/llm").streams(piece)
     with pytest.raises(UnexpectedRequest, match=r"Defined is:\n  fake.on\('owner/llm'\)\nAdd"):
         fake.client().run("owner/other", prompt="Hi")
+
+
+# -- what else the emulator does
+
+
+def test_a_script_says_whether_its_model_is_official(fake: FakeReplicate) -> None:
+    fake.on("owner/official").returns(1).official()
+    fake.on("owner/community").returns(2).official(False)
+    fake.on("owner/either").returns(3)
+    client = fake.client()
+    assert client.run("owner/official").prediction.version == "hidden"
+    with pytest.raises(NotFound, match="say which version"):
+        client.run("owner/community")
+    assert client.run("owner/either") == 3
+
+
+def test_webhooks_are_kept_up_to_the_present_moment(fake: FakeReplicate) -> None:
+    fake.on("owner/llm").streams("a", "b").takes(10)
+    client = fake.client()
+    client.predictions.create("owner/llm", webhook="https://example.com/hook")
+    assert fake.webhooks == []
+    fake.clock.sleep(5)
+    assert [webhook.url for webhook in fake.webhooks] == ["https://example.com/hook"]
+    fake.clock.sleep(5)
+    told = [json.loads(webhook.body) for webhook in fake.webhooks]  # type: ignore[arg-type]
+    assert [(prediction["status"], prediction["output"]) for prediction in told] == [
+        ("processing", ["a"]),
+        ("processing", ["a", "b"]),
+        ("succeeded", ["a", "b"]),
+    ]
+
+
+def test_trainings_go_as_they_are_told_and_others_are_loud(fake: FakeReplicate) -> None:
+    fake.on("owner/llm").streams("a")
+    fake.on_training("owner/llm", steps=2).takes(600).returns(b"weights").logs("training")
+    version = version_of("owner/llm")
+    path = f"https://fake.invalid/v1/models/owner/llm/versions/{version}/trainings"
+
+    def train(steps: int) -> Any:
+        body = json.dumps({"destination": "owner/made", "input": {"steps": steps}}).encode()
+        return json.loads(fake.transport.send(Request("POST", path, {}, body), None)[0].body)
+
+    training = train(2)
+    fake.clock.sleep(600)
+    shown = json.loads(fake.transport.send(Request("GET", training["urls"]["get"]), None)[0].body)
+    assert (shown["status"], shown["logs"], shown["metrics"]["predict_time"]) == ("succeeded", "training\n", 600.0)
+    assert fake.client().run(shown["output"]["version"]) == ["a"]
+    assert "a training of 'owner/llm' with the input {'steps': 3}" in refusal(fake, lambda: train(3))
+
+
+def test_a_script_may_be_an_example(fake: FakeReplicate) -> None:
+    fake.on("owner/llm", prompt="Hi").streams("Hello").is_example()
+    fake.on("owner/llm").streams("other")
+    response, _ = fake.transport.send(Request("GET", "https://fake.invalid/v1/models/owner/llm/examples"), None)
+    assert [(each["input"], each["output"]) for each in json.loads(response.body)["results"]] == [
+        ({"prompt": "Hi"}, ["Hello"])
+    ]
+
+
+def test_limits_are_those_it_was_given() -> None:
+    with FakeReplicate(limits=Limits(creates=6, burst=1, retention=60)) as fake:
+        fake.on("owner/llm").returns("x")
+        client = fake.client(max_retries=0)
+        prediction = client.predictions.create("owner/llm").wait()
+        with pytest.raises(RateLimited):
+            client.predictions.create("owner/llm")
+        fake.clock.sleep(60)
+        assert prediction.reload().data_removed is True
+
+
+def test_what_was_deleted_is_an_ordinary_404(fake: FakeReplicate) -> None:
+    def send(method: str, path: str, body: Any = None) -> int:
+        content = json.dumps(body).encode() if body else None
+        return fake.transport.send(Request(method, "https://fake.invalid/v1" + path, {}, content), None)[0].status
+
+    new = {"owner": "owner", "name": "new", "visibility": "private", "hardware": "cpu"}
+    statuses = [send("POST", "/models", new), send("DELETE", "/models/owner/new"), send("GET", "/models/owner/new")]
+    assert statuses == [201, 204, 404]
+    assert fake.unexpected == []

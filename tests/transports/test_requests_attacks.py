@@ -80,9 +80,8 @@ class TestEarlyAnswers:
             assert server.connections == 2
 
     def test_a_server_that_goes_away_during_an_upload_may_have_processed_it(self, transport, tls):
-        with ScriptedServer([Take(10), Reset()], tls=tls) as server:
-            with pytest.raises(Disconnected) as caught:
-                ask(transport, server.url, "POST", body=self.BODY)
+        with ScriptedServer([Take(10), Reset()], tls=tls) as server, pytest.raises(Disconnected) as caught:
+            ask(transport, server.url, "POST", body=self.BODY)
         assert truth(caught.value) == (Disconnected, "send", True)
 
 

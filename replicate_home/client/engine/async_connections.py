@@ -34,9 +34,8 @@ class AsyncConnections:
     @classmethod
     def over(cls, transport: Any, clock: Clock | None, models: Models | None) -> AsyncConnections:
         """Connections over a transport of either kind, or over one that is made."""
-        if transport is None or not is_async(transport):
-            return cls(Connections(transport, clock, models))
-        return cls(Connections(transport, clock, models, blocking=_blocking(transport)))
+        blocking = _blocking(transport) if is_async(transport) else transport
+        return cls(Connections(transport, clock, models, blocking=blocking))
 
     def is_native(self, connections: str) -> bool:
         """Whether calls on this route need no threads."""

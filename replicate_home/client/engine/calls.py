@@ -1,51 +1,70 @@
-"""From what the caller asked for to the state that a life begins with; shared by both clients."""
+"""From what the caller asked for to the life that it begins; shared by both engines."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from random import random
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar
 
 import attrs
 
 from ...clock import Clock, SystemClock
 from ...dialects import Create
 from ...dialects.refs import ModelRef
+from ...drivers.calling import Beginning, Calling
+from ...exceptions import InvalidInput
 from ...lifecycle.life import Terms
-from ...lifecycle.machine import State, creating, following
+from ...lifecycle.machine import creating
 from ...records.prediction import Snapshot
+from ...records.schema import Schema
 from ...wire import Timeout
 from ..inputs import prompting
-from . import chores
-from .settings import DEFAULT, Route, Settings, TimeoutOption
+from .routing import Route
+from .settings import DEFAULT, Settings, TimeoutOption
 
-LONGEST_HOLD = 5.0
+P = ParamSpec("P")
+Options = TypeVar("Options")
+S = TypeVar("S")
+R = TypeVar("R")
+
+HOLD = 1.0
+"""How many seconds a server may hold the create of a ``run()`` that says nothing of ``wait``.
+
+A quick model is over by then; and the id is soon known, so that progress is shown and leaving can cancel.
+"""
+LONGEST_WAIT = 60
 _STRATEGIES = (None, "base64", "url")
 _EVENTS = ("start", "output", "logs", "completed")
 
+Report = Callable[[Snapshot], Any]
+Messages = list[dict[str, Any]]
+
 
 @attrs.frozen
-class Call:
-    """One ``run``, ``stream`` or ``create`` with its options, as the caller gave them."""
+class RunOptions:
+    """What ``run``, ``stream`` and ``predictions.create`` are told, checked."""
 
-    model: str
+    model: Any
     input: Mapping[str, Any] | None = None
-    prompt: str | None = None
-    messages: Any = None
-    timeout: TimeoutOption = DEFAULT
-    wait: bool | float | None = None
-    webhook: str | None = None
-    webhook_events_filter: list[str] | None = None
-    on_update: Callable[[Snapshot], Any] | None = None
-    progress: Any = False
-    cancel_on_exit: bool = True
-    use_file_output: bool = True
-    file_encoding_strategy: str | None = None
+    prompt: str | None = attrs.field(default=None, kw_only=True)
+    messages: Messages | None = attrs.field(default=None, kw_only=True)
+    timeout: TimeoutOption = attrs.field(default=DEFAULT, kw_only=True)
+    wait: bool | float | None = attrs.field(default=None, kw_only=True)
+    webhook: str | None = attrs.field(default=None, kw_only=True)
+    webhook_events_filter: list[str] | None = attrs.field(default=None, kw_only=True)
+    on_update: Report | None = attrs.field(default=None, kw_only=True)
+    progress: Any = attrs.field(default=False, kw_only=True)
+    cancel_on_exit: bool = attrs.field(default=True, kw_only=True)
+    use_file_output: bool = attrs.field(default=True, kw_only=True)
+    file_encoding_strategy: str | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if self.file_encoding_strategy not in _STRATEGIES:
-            raise ValueError(
+            raise InvalidInput(
                 f"file_encoding_strategy must be 'base64', 'url' or None; got {self.file_encoding_strategy!r}"
             )
         if self.on_update is not None and not callable(self.on_update):
@@ -56,16 +75,99 @@ class Call:
             _check_events(self.webhook_events_filter)
 
 
-def checked_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a function that a model is used as; TypeError for what is an input, or nothing at all."""
+def create_options(
+    model: str | None = None,
+    input: Mapping[str, Any] | None = None,
+    *,
+    version: str | None = None,
+    prompt: str | None = None,
+    messages: Messages | None = None,
+    timeout: TimeoutOption = DEFAULT,
+    wait: bool | float | None = None,
+    webhook: str | None = None,
+    webhook_events_filter: list[str] | None = None,
+    file_encoding_strategy: str | None = None,
+) -> RunOptions:
+    """What ``predictions.create`` is told: ``model`` is any form of reference, or ``version`` alone."""
+    if (model is None) == (version is None):
+        raise TypeError("give model or version=, one of them")
+    return RunOptions(
+        model or version, input, prompt=prompt, messages=messages, timeout=timeout, wait=wait, webhook=webhook,
+        webhook_events_filter=webhook_events_filter, file_encoding_strategy=file_encoding_strategy,
+    )  # fmt: skip
+
+
+class UseOptions(TypedDict, total=False):
+    """The options of ``run`` that ``use`` takes."""
+
+    timeout: TimeoutOption
+    wait: bool | float | None
+    webhook: str | None
+    webhook_events_filter: list[str] | None
+    on_update: Report | None
+    progress: Any
+    cancel_on_exit: bool
+    use_file_output: bool
+    file_encoding_strategy: str | None
+
+
+USE_OPTIONS = frozenset(UseOptions.__annotations__)
+
+
+def taking(
+    options: Callable[P, Options],
+) -> Callable[[Callable[[S, Options], R]], Callable[Concatenate[S, P], R]]:
+    """Give a method that takes ``options`` as one value their signature, for callers and type checkers alike."""
+
+    def decorate(method: Callable[[S, Options], R]) -> Callable[Concatenate[S, P], R]:
+        @functools.wraps(method)
+        def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            return method(self, _told(options, method.__name__, args, kwargs))
+
+        parameters = inspect.signature(options).parameters.values()
+        self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+        call.__signature__ = inspect.Signature([self, *parameters])  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def _told(options: Callable[..., Options], name: str, args: Any, kwargs: Any) -> Options:
+    """The options as a value; TypeError, in terms of the call, for those that there are not."""
+    try:
+        return options(*args, **kwargs)
+    except TypeError as error:
+        message = str(error)
+    unknown = [keyword for keyword in kwargs if keyword not in inspect.signature(options).parameters]
+    if unknown and name in ("run", "stream", "create"):
+        raise TypeError(
+            f"{name}() has no option {unknown[0]!r}: inputs of the model go into input={{{unknown[0]!r}: ...}}"
+        )
+    raise TypeError(message.replace(f"{getattr(options, '__name__', '')}.__init__()", f"{name}()"))
+
+
+def use_options(options: UseOptions) -> UseOptions:
+    """The options of a model that is used as a function; TypeError for what is an input, or nothing at all."""
     for name in options:
-        if name not in _OPTIONS:
-            raise TypeError(f"{name!r} is no option: inputs are given when the function is called")
-    Call("", **options)  # raises for values that are wrong
+        if name not in USE_OPTIONS:
+            raise TypeError(f"use() has no option {name!r}: inputs are given when the function is called")
+    RunOptions("", **options)  # raises for values that are wrong
     return options
 
 
-_OPTIONS = attrs.fields_dict(Call).keys() - {"model", "input", "prompt", "messages"}
+def use_inputs(name: str, input: Mapping[str, Any] | None, inputs: dict[str, Any]) -> dict[str, Any]:
+    """``prompt``, ``messages`` and input of one call of such a function; TypeError for options of ``use``."""
+    for option in inputs:
+        if option in USE_OPTIONS:
+            raise TypeError(
+                f"{option!r} is an option of run(): give it to use({name!r}, {option}=...); "
+                f"if the model has an input of that name, call the function with input={{{option!r}: ...}}"
+            )
+    messages = inputs.pop("messages", None)
+    twice = [given for given in inputs if input is not None and given in input]
+    if twice:
+        raise TypeError(f"{twice[0]} is given twice: as {twice[0]}= and in the input")
+    return {"input": {**(input or {}), **inputs}, "messages": messages}
 
 
 def _check_events(events: Any) -> None:
@@ -73,11 +175,11 @@ def _check_events(events: Any) -> None:
         raise TypeError(f"webhook_events_filter must be a list of {', '.join(_EVENTS)}; got {events!r:.100}")
     unknown = [event for event in events if event not in _EVENTS]
     if unknown:
-        raise ValueError(f"webhook_events_filter may name {', '.join(_EVENTS)}; got {unknown[0]!r:.100}")
+        raise InvalidInput(f"webhook_events_filter may name {', '.join(_EVENTS)}; got {unknown[0]!r:.100}")
 
 
 def terms(given: Settings, route: Route, clock: Clock, timeout: Timeout, **more: Any) -> Terms:
-    """What holds for a life that begins now."""
+    """What holds for a call that begins now."""
     now = clock.now()
     return Terms(
         dialect=route.dialect,
@@ -92,79 +194,56 @@ def terms(given: Settings, route: Route, clock: Clock, timeout: Timeout, **more:
 
 
 def begin(
-    given: Settings,
-    route: Route,
-    clock: Clock,
-    call: Call,
-    schema_of: Any,
-    *,
-    follows: bool = True,
-    delivers: bool = True,
-    longest_hold: float = LONGEST_HOLD,
-) -> chores.Chore[State]:
-    """Prepare the input, with requests where it needs them, and return the state that creates the prediction.
+    options: RunOptions,
+    life_terms: Terms,
+    schema_of: Callable[[ModelRef], Calling[Schema]],
+    hold: float,
+    is_limited: bool,
+) -> Generator[Beginning, Any, Beginning]:
+    """Prepare the input, with requests where it needs them, and return the beginning of the prediction's life.
 
-    ``longest_hold`` is how many seconds the server may hold a create that is followed where nobody said anything; 0 is
-    never, whatever was said, for where a thread would have to wait.
+    ``hold`` is how many seconds the server may hold the create where the caller says nothing; ``is_limited`` says
+    whether the time limit is the caller's own, and so the server's too.
     """
-    ref = ModelRef.parse(call.model, aliases=route.dialect.name == "home")
-    inputs = prompting.checked_input(call.input, call.prompt, call.messages)
-    messages = None if call.messages is None else prompting.checked_messages(call.messages)
-    timeout = given.budget(call.timeout)
-    hold = _hold(call.wait, timeout, longest_hold if follows and not delivers else 0.0)
-    if follows and not longest_hold:
-        hold = None
-    life_terms = terms(
-        given,
-        route,
-        clock,
-        timeout,
-        hold=float(hold or 0),
-        follows=follows,
-        delivers=delivers,
-        cancels=follows and call.cancel_on_exit,
-    )
-    if messages is not None:
-        schema = yield from schema_of(life_terms, ref, clock.now())
-        inputs = prompting.with_messages(inputs, messages, schema)
+    dialect = life_terms.dialect
+    ref = ModelRef.parse(options.model, aliases=dialect.aliases)
+    inputs = prompting.checked_input(options.input, options.prompt, options.messages)
+    wait = _wait(options.wait, life_terms.timeout, hold)
+    if options.messages is not None:
+        messages = prompting.checked_messages(options.messages)
+        schema = yield from schema_of(ref)
+        inputs = prompting.with_messages(inputs, messages, schema.input)
     if not prompting.is_json(inputs):
         from ..inputs.encoding import encoded  # only needed for files and the like
 
-        inputs = yield from encoded(life_terms, inputs, clock.now(), call.file_encoding_strategy)
-    asked = call.timeout if call.timeout is not DEFAULT else given.timeout
+        inputs = yield from encoded(life_terms, inputs, options.file_encoding_strategy)
     wanted = Create(
         ref,
         inputs,
-        wait=hold,
-        cancel_after=timeout.total if life_terms.cancels and asked is not None else None,
-        webhook=call.webhook,
-        webhook_events_filter=call.webhook_events_filter,
+        wait=wait,
+        cancel_after=life_terms.timeout.total if life_terms.cancels and is_limited else None,
+        webhook=options.webhook,
+        webhook_events_filter=options.webhook_events_filter,
     )
     try:
-        request = route.dialect.create(wanted)
+        request = dialect.create(wanted)
     except ValueError as error:
-        raise ValueError(f"the input is not JSON: {error}") from None
-    return creating(life_terms, request, clock.now())
+        message = f"the input is not JSON: {error}"
+    else:
+        return partial(creating, life_terms, request)
+    raise InvalidInput(message)
 
 
-def follow(
-    given: Settings, route: Route, clock: Clock, snapshot: Snapshot, timeout: TimeoutOption
-) -> chores.Chore[State]:
-    """Return the state that follows a prediction from what is known of it, delivering its output."""
-    yield from ()  # no request is needed for that
-    return following(terms(given, route, clock, given.budget(timeout)), snapshot, clock.now())
-
-
-def _hold(wait: Any, timeout: Timeout, longest: float) -> int | None:
+def _wait(wait: Any, timeout: Timeout, hold: float) -> int | None:
     """How many seconds the server may hold the create: as asked, or long enough for a quick model."""
     if wait is None:
-        return int(longest if timeout.total is None else min(longest, timeout.total / 4)) or None
+        return int(hold if timeout.total is None else min(hold, timeout.total / 4)) or None
     if wait is True or wait is False:
-        return 60 if wait else None
+        return LONGEST_WAIT if wait else None
     if not isinstance(wait, (int, float)):
         raise TypeError(f"wait must be a number of seconds or a boolean, got {type(wait).__name__}")
     if wait == 0:
         return None
-    if not 0 < wait <= 60:
-        raise ValueError(f"wait is how long the server may hold the request: 1 to 60 seconds, got {wait}")
+    if not 0 < wait <= LONGEST_WAIT:
+        raise InvalidInput(f"wait is how long the server may hold the request: 1 to 60 seconds, got {wait}")
     return math.ceil(wait)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...transports.base import Transport
-from .settings import LOCAL_URL
+from .routing import LOCAL_URL
 
 if TYPE_CHECKING:
     from ...emulator.transport import InProcessTransport
@@ -19,14 +19,14 @@ Models = Mapping[str, Callable[..., Any]]
 class Connections:
     """Shared by a client and those made from it with other options. Made when first used, by any thread.
 
-    ``given`` is the caller's transport, ``blocking`` the same for threads where that is another.
+    ``given`` is the caller's transport, of either kind; ``blocking`` is the same for threads, where there is one.
     """
 
     def __init__(
         self, given: Any, clock: Clock | None, models: Models | None, *, blocking: Transport | None = None
     ) -> None:
         self.given = given
-        self._blocking: Transport | None = blocking or given
+        self._blocking: Transport | None = blocking
         self.models = models
         self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
         self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and closing takes it
@@ -39,6 +39,11 @@ class Connections:
         if self.given is None:
             return None
         return getattr(self.given, "backend", None) or "replicate", getattr(self.given, "base_url", None)
+
+    @property
+    def is_async_only(self) -> bool:
+        """Whether the given transport is for event loops, and names none for threads."""
+        return self.given is not None and self._blocking is None
 
     def transport(self, connections: str) -> Transport:
         """The transport for a route."""

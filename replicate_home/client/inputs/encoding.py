@@ -6,16 +6,14 @@ For an input that is JSON already nothing of this is needed, nor imported.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from ...dialects import Replicate
-from ...dialects.base import without_frames
-from ...exceptions import ProtocolError
+from ...drivers.calling import Calling, response_to
+from ...exceptions import InvalidInput, ProtocolError
 from ...lifecycle.life import Terms
+from ...protocol.redaction import without_frames
 from ...protocol.strict_json import parse_json
 from ...wire import Response
-from ..engine.chores import Chore, exchange
-from ..outputs.file_output import FileOutput
 from .files import MultipartUpload, Source, source_of
 from .prompting import DEEPEST
 
@@ -23,15 +21,27 @@ DATA_URI_MOST = 256 * 1024
 _LARGEST_UPLOAD = 100 * 2**20
 
 
+@runtime_checkable
+class ServedFile(Protocol):
+    """A file of an earlier output: it has a URL, at a server that knows it."""
+
+    url: str
+    base_url: str | None
+
+    def read(self) -> bytes:
+        """All of it."""
+        ...
+
+
 def encoded(
-    terms: Terms, value: Any, now: float, strategy: str | None, path: str = "input", levels: int = DEEPEST
-) -> Chore[Any]:
+    terms: Terms, value: Any, strategy: str | None, path: str = "input", levels: int = DEEPEST
+) -> Calling[Any]:
     """An input as JSON: files in it as data URIs or as URLs of uploads.
 
-    Raises TypeError, with the place, for what JSON cannot hold, and ValueError for what is nested without end.
+    Raises TypeError, with the place, for what JSON cannot hold, and InvalidInput for what is nested without end.
     """
     if not levels:
-        raise ValueError(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
+        raise InvalidInput(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, Mapping):
@@ -39,18 +49,18 @@ def encoded(
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"{path} has the name {key!r}: names in JSON are strings")
-            made[key] = yield from encoded(terms, item, now, strategy, f"{path}[{key!r}]", levels - 1)
+            made[key] = yield from encoded(terms, item, strategy, f"{path}[{key!r}]", levels - 1)
         return made
-    if isinstance(value, FileOutput):
-        return (yield from _sent_on(terms, value, now, strategy))
+    if isinstance(value, ServedFile):
+        return (yield from _sent_on(terms, value, strategy))
     source = source_of(value)
     if source is not None:
-        return (yield from _sent(terms, source, now, strategy))
+        return (yield from _sent(terms, source, strategy))
     plain_value = _plain_value(value, path)
     if isinstance(plain_value, list):
         made_list = []
         for place, item in enumerate(plain_value):
-            made_list.append((yield from encoded(terms, item, now, strategy, f"{path}[{place}]", levels - 1)))
+            made_list.append((yield from encoded(terms, item, strategy, f"{path}[{place}]", levels - 1)))
         return made_list
     return plain_value
 
@@ -66,18 +76,18 @@ def _plain_value(value: Any, path: str) -> Any:
     raise TypeError(f"{path} is {type(value).__name__}, which is neither JSON nor a file")
 
 
-def _sent(terms: Terms, source: Source, now: float, strategy: str | None) -> Chore[str]:
+def _sent(terms: Terms, source: Source, strategy: str | None) -> Calling[str]:
     """A file's content: inline where it is small or the server takes no uploads, else uploaded once."""
     inline = strategy == "base64" or (strategy is None and source.length <= DATA_URI_MOST)
-    if inline or not isinstance(terms.dialect, Replicate):
+    if inline or not terms.dialect.uploads:
         return source.data_uri()
     if source.length > _LARGEST_UPLOAD:
         limit = f"the API takes files up to {_LARGEST_UPLOAD}: pass a URL"
-        raise ValueError(f"{source.name!r} has {source.length} bytes; {limit}")
+        raise InvalidInput(f"{source.name!r} has {source.length} bytes; {limit}")
     upload = MultipartUpload(source)
     headers = {"Content-Type": upload.content_type}
-    request = terms.dialect.request("POST", "/files", headers=headers, body=upload)
-    response = yield from exchange(terms, request, now, repeatable=True)
+    request = terms.dialect.call("POST", "/files", headers=headers, body=upload)
+    response = yield from response_to(terms, request, repeatable=True)
     return without_frames(lambda: _uploaded_to(response))
 
 
@@ -89,10 +99,10 @@ def _uploaded_to(response: Response) -> str:
     return url
 
 
-def _sent_on(terms: Terms, file: FileOutput, now: float, strategy: str | None) -> Chore[str]:
+def _sent_on(terms: Terms, file: ServedFile, strategy: str | None) -> Calling[str]:
     """A file from another prediction: by URL to the server that it came from, with its content to any other."""
     if file.base_url in (None, terms.dialect.base_url) or file.url.startswith("data:"):
         return file.url
     source = source_of(file.read())
     assert source is not None
-    return (yield from _sent(terms, source, now, strategy))
+    return (yield from _sent(terms, source, strategy))

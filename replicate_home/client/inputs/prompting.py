@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...exceptions import InvalidInput
+
 Messages = Sequence[Mapping[str, Any]]
 
 
 def checked_input(value: Any, prompt: str | None, messages: Messages | None) -> dict[str, Any]:
-    """The input without its messages; raises TypeError for two sources of one thing, ValueError for empty ones."""
+    """The input without its messages; raises TypeError for two sources of one thing, InvalidInput for wrong values."""
     if value is not None and not isinstance(value, Mapping):
         raise TypeError(f"input must be a mapping such as {{'prompt': '...'}}, got {type(value).__name__}")
     inputs = dict(value or {})
@@ -25,8 +27,6 @@ def checked_input(value: Any, prompt: str | None, messages: Messages | None) -> 
         if not isinstance(prompt, str):
             raise TypeError(f"prompt must be a string, got {type(prompt).__name__}")
         inputs["prompt"] = prompt
-    if isinstance(inputs.get("prompt"), str) and not inputs["prompt"].strip():
-        raise ValueError("prompt is empty: say what the model is to answer")
     return inputs
 
 
@@ -36,7 +36,7 @@ DEEPEST = 200
 def is_json(value: Any, levels: int = DEEPEST) -> bool:
     """Whether a value is JSON as it stands: nothing in it is a file, or has to be made JSON of.
 
-    Raises ValueError for one that is nested deeper than any server reads, or contains itself.
+    Raises InvalidInput for one that is nested deeper than any server reads, or contains itself.
     """
     kind = type(value)
     if kind in (str, int, float, bool) or value is None:
@@ -44,24 +44,24 @@ def is_json(value: Any, levels: int = DEEPEST) -> bool:
     if kind is not dict and kind is not list:
         return False
     if not levels:
-        raise ValueError(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
+        raise InvalidInput(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
     if kind is dict and not set(map(type, value)) <= {str}:
         return False
     return all(is_json(item, levels - 1) for item in (value.values() if kind is dict else value))
 
 
 def checked_messages(messages: Messages) -> list[dict[str, str]]:
-    """Role and text of each message; raises ValueError for an empty list or a part that is no text."""
+    """Role and text of each message; raises InvalidInput for an empty list or a part that is no text."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
         raise TypeError("messages must be a list such as [{'role': 'user', 'content': 'Hi'}]")
     if not messages:
-        raise ValueError("messages is empty: it needs at least one message")
+        raise InvalidInput("messages is empty: it needs at least one message")
     return [{"role": _role(message), "content": _text(message)} for message in messages]
 
 
 def _role(message: Any) -> str:
     if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or "content" not in message:
-        raise ValueError(f"a message is {{'role': ..., 'content': ...}}, got {str(message)[:100]!r}")
+        raise InvalidInput(f"a message is {{'role': ..., 'content': ...}}, got {str(message)[:100]!r}")
     return str(message["role"])
 
 
@@ -70,7 +70,7 @@ def _text(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, (list, tuple)):
-        raise ValueError(f"a message's content is a string or a list of text parts, got {type(content).__name__}")
+        raise InvalidInput(f"a message's content is a string or a list of text parts, got {type(content).__name__}")
     return "".join(_part(part) for part in content)
 
 
@@ -80,7 +80,7 @@ def _part(part: Any) -> str:
     if isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-    raise ValueError(f"only text can stand in messages, got a part of type {kind!r}: pass files as inputs of the model")
+    raise InvalidInput(f"messages hold text only, got a part of type {kind!r}: pass files as inputs of the model")
 
 
 def one_prompt(messages: list[dict[str, str]]) -> str:
@@ -91,7 +91,7 @@ def one_prompt(messages: list[dict[str, str]]) -> str:
         said = [f"{m['role'].capitalize()}: {m['content']}" for m in messages if m["content"].strip()]
         text = "\n".join([*said, "Assistant:"]) if said else ""
     if not text.strip():
-        raise ValueError("messages is empty: no message has any text")
+        raise InvalidInput("messages is empty: no message has any text")
     return text
 
 

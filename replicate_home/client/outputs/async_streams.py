@@ -6,91 +6,104 @@ It is an object and no generator, so that whoever drops it decides how it ends: 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
-import threading
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 from ...drivers.adrive import AsyncDrive
-from ...exceptions import ReplicateHomeError, StreamInterrupted
+from ...drivers.leaving import adropped
+from ...exceptions import StreamInterrupted
 from ...lifecycle.life import News, Output
-from ...lifecycle.machine import Settled, State
+from ...lifecycle.machine import Settled
 from ...records.events import Event, OutputEvent
-from ...transports.async_base import run_in_new_loop
-from ..engine.core import Dressing, Errand
+from ...records.prediction import Snapshot
+from ..engine.async_engine import AsyncEngine
+from ..engine.routing import Route
+from .format import Format
 from .results import Result
-from .streams import StreamFacts
+from .streams import Delivery
 
-if TYPE_CHECKING:
-    from ..async_client import AsyncClient
+Begin = Callable[[], Awaitable[AsyncDrive]]
+"""Makes the requests that prepare the input, and returns the life of the prediction."""
 
 
-class AsyncStream(StreamFacts):
+class AsyncStream(AsyncIterator[str]):
     """The output of a prediction, as it grows; the same as :class:`Stream`, for ``async for``.
 
     Nothing is sent before it is iterated, drained or awaited in any other way. ``break`` leaves it open as long as
     it is referenced: ``async with`` or :meth:`aclose` ends it where you stand.
 
-    Closed, dropped or cancelled before its end it cancels the prediction, unless ``cancel_on_exit=False``: within two
-    seconds, and without waiting for it where the task is cancelled once more.
+    Closed, dropped or canceled before its end it cancels the prediction, unless ``cancel_on_exit=False``: within two
+    seconds, and without waiting for it where the task is canceled once more.
     """
 
-    __slots__ = ("__weakref__", "_begin", "_closed", "_finalizer", "_moving")
-    _client: AsyncClient
-    _drive: AsyncDrive | None
+    __slots__ = (
+        "__weakref__", "_batch", "_begin", "_closed", "_delivery", "_ended", "_engine", "_finalizer", "_life",
+        "_moving", "_route",
+    )  # fmt: skip
 
-    def __init__(self, client: AsyncClient, begin: Callable[[], Errand[State]], dressing: Dressing) -> None:
-        super().__init__(client, None, dressing)
-        self._begin: Callable[[], Errand[State]] | None = begin
+    def __init__(self, engine: AsyncEngine, route: Route, format: Format, begin: Begin) -> None:
+        self._engine = engine
+        self._route = route
+        self._delivery = Delivery(format)
+        self._life: AsyncDrive | None = None
+        self._batch: Iterator[Any] = iter(())
+        self._ended = False
+        self._begin: Begin | None = begin
         self._moving = False
         self._closed = False
         self._finalizer: weakref.finalize[..., AsyncStream] | None = None
 
+    @property
+    def prediction(self) -> Snapshot | None:
+        """The latest snapshot; None until the prediction was created."""
+        return self._delivery.prediction
+
     def __aiter__(self) -> AsyncStream:
+        if self._ended:
+            raise self._delivery.ended()
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> str:
         while True:
             for item in self._batch:
-                return item
-            news = await self._next_news()
-            if isinstance(news, Output):
-                self._batch = iter(self._dressing.shape(news.items))
+                return item  # type: ignore[no-any-return]  # text, or what the class says
+            await self._next_news()
 
     def events(self) -> AsyncEvents:
         """The typed events: status, output, logs and, after success, done."""
-        return AsyncEvents(self)
+        return AsyncEvents(aiter(self), self._next_event)
 
     async def text(self) -> str:
         """All text of the stream, after waiting for its end; ValueError where the output is no text."""
-        return (await self.result()).text or self._said()  # what was said may be removed by now
+        return (await self.result()).text or self._delivery.text()  # the server may have removed what was delivered
 
     async def result(self) -> Result:
         """The whole output as ``run()`` returns it, after waiting for the end."""
+        self._batch = iter(())
         try:
             while True:
-                await self._next_news()
+                await self._next_news(keeps=False)
         except StopAsyncIteration:
-            return self._outcome()
+            return self._delivery.result()
 
     async def cancel(self) -> None:
-        """Have the prediction canceled, from any task; whoever iterates gets :class:`ModelCanceled`.
+        """Have the prediction canceled, from any task; iterating it then raises :class:`ModelCanceled`.
 
         Where there is no prediction yet, the stream is closed.
         """
         prediction = self.prediction
-        if self._drive is None or prediction is None:
+        if self._life is None or prediction is None:
             await self.aclose()
-        elif not isinstance(self._drive.state, Settled):
-            await self._client._do(self._cancelling(prediction))
+        elif not isinstance(self._life.state, Settled):
+            await self._engine.cancel(prediction.id, self._route)
 
     async def aclose(self) -> None:
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
-        self._closed = True
-        if self._drive is not None:
-            await self._drive.leave()
+        self._closed = self._ended = True
+        if self._life is not None:
+            await self._life.leave()
             self._detach()  # not before: where the event loop ends meanwhile, the finalizer sees to it
 
     close = aclose
@@ -102,108 +115,83 @@ class AsyncStream(StreamFacts):
         if kind is not GeneratorExit:  # then the event loop is gone, and the finalizer sees to it
             await self.aclose()
 
-    async def _next_news(self) -> News:
-        """The next news; StopAsyncIteration at the end of a success, the life's error at the end of anything else."""
+    def __repr__(self) -> str:
+        return f"AsyncStream(prediction={self.prediction!r})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a stream cannot be pickled or copied: it has one consumer; pass on .result()")
+
+    async def _next_event(self) -> Event:
+        while True:
+            for item in self._batch:  # the stream's own, so that iterating it afterwards misses nothing
+                return OutputEvent(item)
+            news = await self._next_news()
+            if not isinstance(news, Output):
+                return news
+
+    async def _next_news(self, *, keeps: bool = True) -> News:
+        """The next news, its items kept for iteration; raises at the end, and for a second task."""
         if self._moving:  # two tasks that move a life on would send its requests twice
-            raise ReplicateHomeError("this stream is being iterated: it has one consumer", prediction=self.prediction)
+            raise self._delivery.busy()
         self._moving = True
         try:
-            drive = self._drive or await self._started()
-            closed_before = drive.left
+            life = self._life or await self._started()
+            left_before = life.left
             while True:
-                for news in drive.news:
-                    report = self._report()
+                for news in life.news:
+                    if keeps and isinstance(news, Output):
+                        self._batch = iter(self._delivery.format.items(news.items))
+                    report = self._delivery.report()
                     if inspect.isawaitable(report):
                         await report
                     return news
-                if drive.is_over:
+                if life.is_over:
                     break
-                await drive.step()
+                await life.step()
         except GeneratorExit:
             raise
         except BaseException:
-            if self._drive is not None:  # else it has not begun, and may be tried again
+            if self._life is not None:  # else it has not begun, and may be tried again
                 await self.aclose()
             raise
         finally:
             self._moving = False
+        raise self._end(life, left_before)
+
+    def _end(self, life: AsyncDrive, left_before: bool) -> BaseException:
+        """StopAsyncIteration at the end of a success, the life's error at the end of anything else."""
+        self._ended = True
         self._detach()
-        if isinstance(drive.state, Settled) and drive.state.error is not None:
-            raise drive.state.error
-        if drive.left and not closed_before:
-            raise StreamInterrupted(
-                "the stream was closed by another task", partial_text=self._said(), prediction=self.prediction
-            )
-        raise StopAsyncIteration
+        if isinstance(life.state, Settled) and life.state.error is not None:
+            return life.state.error
+        if life.left and not left_before:
+            return self._delivery.interrupted("the stream was closed by another task")
+        return StopAsyncIteration()
 
     async def _started(self) -> AsyncDrive:
-        """The drive, after the requests that prepare the input."""
+        """The life, after the requests that prepare the input."""
         if self._closed:
             raise StopAsyncIteration
         assert self._begin is not None
-        drive = self._client._drive(await self._client._do(self._begin()), self._dressing.route)
+        life = await self._begin()
         if self._closed:
             raise StreamInterrupted("the stream was closed by another task before it began")
-        self._drive, self._begin = drive, None
-        self._finalizer = weakref.finalize(self, _dropped, drive, asyncio.get_running_loop())
-        return drive
+        self._life = self._delivery.life = life
+        self._begin = None
+        self._finalizer = weakref.finalize(self, adropped, life, asyncio.get_running_loop())
+        return life
 
     def _detach(self) -> None:
         if self._finalizer is not None:
             self._finalizer.detach()
 
 
-class AsyncEvents:
+class AsyncEvents(AsyncIterator[Event]):
     """The typed events of a stream, for ``async for``."""
 
-    def __init__(self, stream: AsyncStream) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> AsyncEvents:
-        return self
+    def __init__(self, stream: AsyncStream, next_event: Callable[[], Awaitable[Event]]) -> None:
+        self._stream = stream  # which must not be dropped while its events are read
+        self._next_event = next_event
 
     async def __anext__(self) -> Event:
-        stream = self._stream
-        while True:
-            for item in stream._batch:  # the stream's own, so that whoever iterates it next misses nothing
-                return OutputEvent(item)
-            news = await stream._next_news()
-            if not isinstance(news, Output):
-                return news
-            stream._batch = iter(stream._dressing.shape(news.items))
-
-
-def _dropped(drive: AsyncDrive, loop: asyncio.AbstractEventLoop) -> None:
-    """A stream was thrown away: the collector must not wait, so its event loop does, or else a thread."""
-    if loop.is_running():
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_leave_soon, drive)
-            return
-    drive.close_body()
-    if drive.has_to_cancel():
-        _leave_in_thread(drive)
-
-
-def _leave_soon(drive: AsyncDrive) -> None:
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            task.exception()
-        elif drive.has_to_cancel():
-            _leave_in_thread(drive)  # the loop is ending, with the cancel unsent
-
-    drive.start_leaving().add_done_callback(ended)
-
-
-async def _left(drive: AsyncDrive) -> None:
-    await drive.start_leaving()
-
-
-def _leave_in_thread(drive: AsyncDrive) -> None:
-    def leave() -> None:
-        with contextlib.suppress(Exception):  # there is nobody to tell
-            run_in_new_loop(_left(drive))
-
-    try:
-        threading.Thread(target=leave, name="replicate-home-leaving").start()
-    except RuntimeError:  # the interpreter is ending and starts no more threads
-        leave()
+        return await self._next_event()

@@ -3,60 +3,43 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
-import errno
 import io
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeVar
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
 
 from ...exceptions import Disconnected, ProtocolError, ReplicateHomeError
-from ...protocol import urls
-
-T = TypeVar("T")
+from ...protocol import data_uris, urls
+from .download import AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
 
 _URL = re.compile(r"https?://\S+")
 _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
-_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+(=[^,;\s]*)?)*,\S*", re.ASCII)
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
 _EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-PIECE = 64 * 1024
 _ATTEMPTS = 3
 
-Opener = Callable[[str], "Download"]
-"""Asks for a URL and returns the answer with its open body."""
+LARGEST_READ = 1024 * 2**20
+"""How many bytes ``read()`` holds in memory at most, unless it is told otherwise."""
 
 
-class Download:
-    """A file that is arriving: its media type, and its pieces.
+class Limited(io.BytesIO):
+    """Holds no more than so many bytes."""
 
-    ``read`` waits for the next piece, ``b""`` at the end; ``close`` gives up, also from another thread.
-    """
+    def __init__(self, limit: int | None) -> None:
+        super().__init__()
+        self._limit = limit
 
-    def __init__(self, content_type: str, read: Callable[[], bytes], close: Callable[[], None]) -> None:
-        self.content_type = content_type
-        self.read = read
-        self.close = close
-
-    @classmethod
-    def of(cls, content: bytes, content_type: str) -> Download:
-        """A file that is here already."""
-        return cls(content_type, partial(io.BytesIO(content).read, PIECE), lambda: None)
-
-    def pieces(self) -> Iterator[bytes]:
-        """The content as it arrives; the connection is given back at the end, closed before it."""
-        try:
-            while piece := self.read():
-                yield piece
-        finally:
-            self.close()
+    def write(self, piece: Any) -> int:
+        """Take in a piece; :class:`~replicate_home.ProtocolError` where it is one too many."""
+        if self._limit is not None and self.tell() + len(piece) > self._limit:
+            raise ProtocolError(f"the file has more than {self._limit} bytes: save() it, or read(limit=...) more")
+        return super().write(piece)
 
 
 class FileOutput:
@@ -66,11 +49,12 @@ class FileOutput:
     afterwards reading raises :class:`~replicate_home.FileExpired`. Other errors are those of any request.
     """
 
-    def __init__(self, url: str, opener: Opener | None = None, base_url: str | None = None) -> None:
+    def __init__(self, url: str, source: FileSource | None = None, base_url: str | None = None) -> None:
         self.url = url
         self.base_url = base_url
         """The API that the file came from, where that is known."""
-        self._opener = opener
+        self.source = source
+        """What it is read over; None for one that came without its client."""
         self._content_type: str | None = None
 
     @property
@@ -84,7 +68,7 @@ class FileOutput:
     def content_type(self) -> str | None:
         """The media type: from the ``data:`` URI, the server once it was read, or else the name."""
         if self.url.startswith("data:"):
-            return self.url[5:].partition(",")[0].partition(";")[0] or "text/plain"
+            return data_uris.media_type(self.url)
         if self._content_type is None:
             import mimetypes
 
@@ -93,15 +77,18 @@ class FileOutput:
 
     def __iter__(self) -> Iterator[bytes]:
         """The content in pieces, as they arrive."""
-        return self._asked_for().pieces()
+        return self._opened().pieces()
 
-    def read(self, size: int = -1) -> bytes:
-        """The whole content, or its first ``size`` bytes; each call fetches it anew."""
-        content = io.BytesIO()
+    def read(self, size: int = -1, *, limit: int | None = LARGEST_READ) -> bytes:
+        """The whole content, or its first ``size`` bytes; each call fetches it anew.
+
+        A file of more than ``limit`` bytes (1 GiB, None for any) is a :class:`~replicate_home.ProtocolError`.
+        """
+        content = Limited(limit)
         if size is None or size < 0:
             self._write_to(content)
             return content.getvalue()
-        with contextlib.closing(self._asked_for()) as download:
+        with contextlib.closing(self._opened()) as download:
             while content.tell() < size and (piece := download.read()):
                 content.write(piece)
         return content.getvalue()[:size]
@@ -124,55 +111,89 @@ class FileOutput:
 
         The file is complete or not there at all: it is written beside its place and then moved into it.
         """
-        target = Path(path)
-        if target.is_dir():
-            target = target / self.name
-        # Not by tempfile, whose files nobody else may read: a model's output is an ordinary file.
-        temporary = target.parent / f".{os.urandom(8).hex()}.part"
-        if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(target))
+        part = Part(self._target(path))
         try:
-            with temporary.open("xb") as file:
-                self._write_to(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
+            self._write_to(part.file)
+            return part.finish()
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            part.discard()
             raise
-        return target
 
-    async def aread(self, size: int = -1) -> bytes:
+    async def aread(self, size: int = -1, *, limit: int | None = LARGEST_READ) -> bytes:
         """As :meth:`read`, without blocking the event loop."""
-        return await _in_thread(self.read, size)
+        content = Limited(limit)
+        if size is None or size < 0:
+            await self._awrite_to(content)
+            return content.getvalue()
+        with contextlib.closing(await self._aopened()) as download:
+            while content.tell() < size and (piece := await download.read()):
+                content.write(piece)
+        return content.getvalue()[:size]
 
     async def asave(self, path: str | os.PathLike[str]) -> Path:
         """As :meth:`save`, without blocking the event loop."""
-        return await _in_thread(self.save, path)
+        part = Part(self._target(path))
+        try:
+            await self._awrite_to(part.file)
+            return await in_thread(part.finish)
+        except BaseException:
+            part.discard()
+            raise
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The content in pieces, without blocking the event loop."""
-        download = await _in_thread(self._asked_for)
-        try:
-            while piece := await _in_thread(download.read):
+        with contextlib.closing(await self._aopened()) as download:
+            while piece := await download.read():
                 yield piece
-        finally:
-            download.close()
 
-    def _asked_for(self) -> Download:
+    def _target(self, path: str | os.PathLike[str]) -> Path:
+        target = Path(path)
+        return target / self.name if target.is_dir() else target
+
+    def _opened(self) -> Download:
         """The file, whose content begins to arrive."""
         if self.url.startswith("data:"):
-            return Download.of(_decoded(self.url), self.content_type or "")
-        download = (self._opener or _public)(self.url)
+            return self._inline()
+        download = self._source().open(self.url)
         self._content_type = download.content_type or None
         return download
+
+    async def _aopened(self) -> AsyncDownload:
+        if self.url.startswith("data:"):
+            return DownloadInThread(self._inline())
+        download = await self._source().aopen(self.url)
+        self._content_type = download.content_type or None
+        return download
+
+    def _inline(self) -> Download:
+        return Download.of(data_uris.content(self.url), self.content_type or "")
+
+    def _source(self) -> FileSource:
+        if self.source is None and _is_public(self.url):
+            return PublicFiles()
+        if self.source is None:
+            shown = self.url.partition("?")[0]
+            raise ReplicateHomeError(f"{shown!r} came without its client: read it with the client that ran the model")
+        return self.source
 
     def _write_to(self, file: IO[bytes]) -> None:
         """All of the content, into an empty file; where the connection breaks, again from the beginning."""
         for attempt in range(1, _ATTEMPTS + 1):
-            download = self._asked_for()
             try:
-                for piece in download.pieces():
+                for piece in self._opened().pieces():
+                    file.write(piece)
+            except Disconnected:
+                if attempt == _ATTEMPTS:
+                    raise
+                file.seek(0)
+                file.truncate()
+            else:
+                return
+
+    async def _awrite_to(self, file: IO[bytes]) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async for piece in self:
                     file.write(piece)
             except Disconnected:
                 if attempt == _ATTEMPTS:
@@ -228,31 +249,31 @@ def is_file(value: Any, base_url: str) -> bool:
     if not isinstance(value, str):
         return False
     if value.startswith("data:"):
-        return _DATA_URI.fullmatch(value) is not None
+        return data_uris.is_data_uri(value)
     if not value.startswith("http") or not _URL.fullmatch(value):
         return False
     found = urls.origin(value)
     return found is not None and (_DELIVERY.fullmatch(found[1]) is not None or found == urls.origin(base_url))
 
 
-def with_files(value: Any, base_url: str, opener: Opener) -> Any:
+def with_files(value: Any, base_url: str, source: FileSource) -> Any:
     """The output with its file URLs as :class:`FileOutput`, at any depth."""
     if isinstance(value, str):
-        return FileOutput(value, opener, base_url) if is_file(value, base_url) else value
+        return FileOutput(value, source, base_url) if is_file(value, base_url) else value
     if isinstance(value, list):
-        return [with_files(item, base_url, opener) for item in value]
+        return [with_files(item, base_url, source) for item in value]
     if isinstance(value, dict):
-        return {key: with_files(item, base_url, opener) for key, item in value.items()}
+        return {key: with_files(item, base_url, source) for key, item in value.items()}
     return value
 
 
-def pieces_with_files(items: list[Any], base_url: str, opener: Opener) -> list[Any]:
-    """The same for pieces of output as they arrive."""
-    return [with_files(item, base_url, opener) for item in items] if _may_be_files(items) else items
+def items_with_files(items: list[Any], base_url: str, source: FileSource) -> list[Any]:
+    """The same for items of output as they arrive."""
+    return [with_files(item, base_url, source) for item in items] if _may_be_files(items) else items
 
 
 def _may_be_files(items: list[Any]) -> bool:
-    """Whether to look at each piece; one look at all of them tells that tokens are none, at little cost."""
+    """Whether to look at each item; one look at all of them tells that tokens are none, at little cost."""
     try:
         text = "\n".join(items)
     except TypeError:  # they are not all text
@@ -278,41 +299,9 @@ def safe_name(name: str) -> str:
     return f"{'_' if _RESERVED.fullmatch(stem) else ''}{stem}{dot}{extension}"
 
 
-def _public(url: str) -> Download:
-    """A file that came without its client, by a pickle: fetched without a token, where it needs none."""
-    if not _is_public(url):
-        shown = url.partition("?")[0]
-        raise ReplicateHomeError(f"{shown!r} came without its client: read it where the client is that ran the model")
-    from ..client import Client  # which needs this module
-
-    client = Client(backend="home")
-    try:
-        download = client._download(url, client._route(None))
-    except BaseException:
-        client.close()
-        raise
-
-    def close() -> None:
-        download.close()
-        client.close()
-
-    return Download(download.content_type, download.read, close)
-
-
 def _is_public(url: str) -> bool:
     found = urls.origin(url)
     return found is not None and found[0] == "https" and _DELIVERY.fullmatch(found[1]) is not None
-
-
-def _decoded(url: str) -> bytes:
-    head, _, text = url.partition(",")
-    if not head.lower().endswith(";base64"):
-        return unquote_to_bytes(text)
-    try:
-        return base64.b64decode(unquote_to_bytes(text), validate=True)
-    except (binascii.Error, ValueError):
-        pass
-    raise ProtocolError(f"the data: URI {url[:60]!r} is not valid base64")
 
 
 def _extension(content_type: str) -> str:
@@ -320,8 +309,3 @@ def _extension(content_type: str) -> str:
 
     return mimetypes.guess_extension(content_type) or ".bin"
 
-
-async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    import asyncio  # only event loops need it
-
-    return await asyncio.to_thread(function, *arguments)

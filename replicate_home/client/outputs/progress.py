@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ...exceptions import MissingExtra
 from ...records.prediction import Snapshot
+from ..engine.calls import Report
 
-Report = Callable[[Snapshot], Any]
 
-
-def reporting(on_update: Report | None, progress: Any) -> Report | None:
-    """The callback for new snapshots: the caller's, a progress bar (``progress`` True or a tqdm class), or both."""
-    if not progress:
-        return on_update
+def reporting(on_update: Report | None, progress: Any) -> Report:
+    """A callback for new snapshots that shows a bar (``progress`` is True or a tqdm class), and tells the caller's."""
     bar = _Bar(_tqdm() if progress is True else progress)
 
     def report(snapshot: Snapshot) -> Any:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ...records.prediction import Snapshot
-from .file_output import FileOutput, Opener, files_in, with_files
+from .download import FileSource
+from .file_output import FileOutput, files_in, with_files
 
 
 class Result:
     """The output of a finished prediction.
 
-    It is the output: a ``list``, ``str``, ``dict``, ``int``, ``float`` or :class:`FileOutput` in every respect;
-    a null or boolean output is a plain ``Result``, equal to it and as true as it.
+    It is the output: a real ``list``, ``str``, ``dict``, ``int``, ``float`` or :class:`FileOutput`. A null or boolean
+    output is a plain ``Result``, equal to it and as true as it.
     """
 
     output: Any
@@ -22,6 +25,34 @@ class Result:
 
     prediction: Snapshot
     """The prediction as it ended."""
+
+    if TYPE_CHECKING:
+        # What an output of some kind has, so that documented code passes type checkers. No __hash__: with it they
+        # would take `isinstance(result, list)` for impossible.
+        def save(self, path: str | PathLike[str]) -> Path: ...
+        def read(self, size: int = -1, *, limit: int | None = None) -> bytes: ...
+        def open(self) -> IO[bytes]: ...
+        async def aread(self, size: int = -1, *, limit: int | None = None) -> bytes: ...
+        async def asave(self, path: str | PathLike[str]) -> Path: ...
+        url: str
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def content_type(self) -> str | None: ...
+        def __iter__(self) -> Iterator[Any]: ...
+        def __len__(self) -> int: ...
+        def __getitem__(self, key: Any) -> Any: ...
+        def __contains__(self, item: Any) -> bool: ...
+        def __eq__(self, other: object) -> bool: ...
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _OF_SOME_KIND:
+                raise AttributeError(
+                    f"the output is {_kind_of(self.output)}, which has no {name!r}: see .file, .files and .text"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def text(self) -> str:
@@ -50,12 +81,20 @@ class Result:
 
         Several files have their place in the output before their name: ``0-out.png``, ``1-out.png``.
         """
+        return [file.save(path) for file, path in self._places(directory)]
+
+    async def asave_all(self, directory: str | Path) -> list[Path]:
+        """As :meth:`save_all`, without blocking the event loop."""
+        return [await file.asave(path) for file, path in self._places(directory)]
+
+    def _places(self, directory: str | Path) -> list[tuple[FileOutput, Path]]:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         found = self.files
+        if len(found) == 1:
+            return [(found[0], folder / found[0].name)]
         width = len(str(len(found) - 1))
-        names = [file.name if len(found) == 1 else f"{place:0{width}}-{file.name}" for place, file in enumerate(found)]
-        return [file.save(folder / name) for file, name in zip(found, names, strict=True)]
+        return [(file, folder / f"{place:0{width}}-{file.name}") for place, file in enumerate(found)]
 
     @property
     def logs(self) -> str:
@@ -83,6 +122,9 @@ class Result:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.output, self.prediction)
+
+
+_OF_SOME_KIND = frozenset(name for kind in (FileOutput, list, str, dict) for name in dir(kind) if name[0] != "_")
 
 
 class _Plain(Result):
@@ -138,7 +180,7 @@ class _File(Result, FileOutput):
     """A file."""
 
     def __init__(self, file: FileOutput) -> None:
-        super().__init__(file.url, file._opener, file.base_url)
+        super().__init__(file.url, file.source, file.base_url)
 
     __str__ = FileOutput.__str__
     __repr__ = FileOutput.__repr__
@@ -151,10 +193,10 @@ for _, _class in _CLASSES:
     _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
 
 
-def result_of(snapshot: Snapshot, base_url: str, opener: Opener, *, use_file_output: bool) -> Result:
-    """The result of a prediction that succeeded."""
+def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None) -> Result:
+    """The result of a prediction that succeeded; without a ``source`` files stay URLs."""
     output = snapshot.output
-    return _rebuild(with_files(output, base_url, opener) if use_file_output else output, snapshot)
+    return _rebuild(output if source is None else with_files(output, base_url, source), snapshot)
 
 
 def _rebuild(output: Any, prediction: Snapshot) -> Result:

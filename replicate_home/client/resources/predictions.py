@@ -1,51 +1,63 @@
-"""The handle on a prediction, and pages of them: what ``client.predictions`` returns.
-
-What needs no waiting stands in a base class each, shared with the handles for event loops.
-"""
+"""``client.predictions`` and the handle on a prediction, for both clients."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from ...exceptions import ProtocolError, ReplicateHomeError
+from ...exceptions import ReplicateHomeError
+from ...operations.predictions import list_predictions
+from ...records.parsing import parse
 from ...records.prediction import PredictionFields, Snapshot
+from ..engine.calls import RunOptions, create_options, taking
+from ..engine.engine import Engine
+from ..engine.routing import Route
 from ..engine.settings import DEFAULT, TimeoutOption
+from ..outputs.download import AsyncFiles, Files
+from ..outputs.format import Format
 from ..outputs.results import Result
+from ..outputs.streams import Stream
+from .pages import AsyncListing, Page, apage, page
 
 if TYPE_CHECKING:
-    from ..client import Client
-    from ..engine.core import Errand
-    from ..outputs.streams import Stream
+    from ..engine.async_engine import AsyncEngine
+    from ..outputs.async_streams import AsyncStream
+
+E = TypeVar("E", "Engine", "AsyncEngine")
 
 
-class PredictionFacts(PredictionFields):
-    """A prediction that somebody holds: the latest snapshot of it, and whose it is."""
+class BasePrediction(PredictionFields, Generic[E]):
+    """A handle on a prediction: the latest snapshot of it, and the engine that can ask for the next."""
 
-    __slots__ = ("_client", "_dialect_name")
+    __slots__ = ("_backend", "_engine")
 
-    def __init__(self, snapshot: Snapshot, client: Any = None, backend: str | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, engine: E | None = None, backend: str | None = None) -> None:
         self._data = snapshot.to_dict()
-        self._client = client
-        self._dialect_name = backend
+        self._engine: E | None = engine
+        self._backend = backend
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """A prediction from the API's JSON, as :meth:`to_dict` gave it; it belongs to no client."""
-        return cls(Snapshot.parse(dict(data)))
+        return cls(parse(Snapshot, dict(data)))
 
     @property
     def snapshot(self) -> Snapshot:
         """The latest snapshot, which does not change any more."""
         return Snapshot(self._data)
 
+    def _owner(self) -> tuple[E, Route]:
+        """The engine, and the way to the server that has the prediction."""
+        if self._engine is None:
+            raise ReplicateHomeError(
+                f"prediction {self.id} belongs to no client: use client.predictions.get({self.id!r})"
+            )
+        return self._engine, self._engine.route(backend=self._backend)
+
     def _update(self, snapshot: Snapshot) -> Self:
         self._data = snapshot.to_dict()
         return self
-
-    def _orphaned(self) -> ReplicateHomeError:
-        return ReplicateHomeError(f"prediction {self.id} belongs to no client: use client.predictions.get({self.id!r})")
 
     @contextlib.contextmanager
     def _updated_by_errors(self) -> Iterator[None]:
@@ -58,13 +70,13 @@ class PredictionFacts(PredictionFields):
             raise
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PredictionFacts) and other._data == self._data
+        return isinstance(other, BasePrediction) and other._data == self._data
 
     def __hash__(self) -> int:
         return hash(self.id)
 
     def __copy__(self) -> Self:
-        return type(self)(self.snapshot, self._client, self._dialect_name)
+        return type(self)(self.snapshot, self._engine, self._backend)
 
     def __deepcopy__(self, memo: Any) -> Self:
         return self.__copy__()  # a snapshot does not change
@@ -73,152 +85,168 @@ class PredictionFacts(PredictionFields):
         return type(self).from_dict, (self.to_dict(),)
 
 
-class Prediction(PredictionFacts):
+class Prediction(BasePrediction["Engine"]):
     """A prediction that you hold: the latest snapshot of it, and what can be done with it.
 
-    It is yours: only :meth:`cancel` cancels it. ``output`` is the API's JSON as sent; :meth:`result` dresses it.
+    It is yours: only :meth:`cancel` cancels it. ``output`` is the API's JSON as sent; :meth:`result` has its files as
+    :class:`FileOutput`.
     """
 
     __slots__ = ()
-    _client: Client | None
 
-    def reload(self) -> Prediction:
+    def reload(self) -> Self:
         """Ask the server how it is now."""
-        return self._ask(self._owner()._getting(self.id, self._dialect_name))
+        engine, route = self._owner()
+        with self._updated_by_errors():
+            return self._update(engine.get(self.id, route))
 
-    def wait(self, timeout: TimeoutOption = DEFAULT) -> Prediction:
-        """Wait until it is terminal, whatever its status then.
+    def wait(self, timeout: TimeoutOption = DEFAULT) -> Self:
+        """Wait until it has ended, whatever its status then.
 
         Raises :class:`PredictionTimeout` after ``timeout`` seconds (600 where not given); it is not canceled.
         """
-        return self._ask(self._owner()._waiting(self.snapshot, self._dialect_name, timeout))
+        engine, route = self._owner()
+        with self._updated_by_errors():
+            return self._update(engine.wait(self.snapshot, route, timeout))
 
-    def cancel(self) -> Prediction:
+    def cancel(self) -> Self:
         """Have it canceled; harmless where it has ended."""
-        return self._ask(self._owner()._cancelling(self.id, self._dialect_name))
+        engine, route = self._owner()
+        with self._updated_by_errors():
+            return self._update(engine.cancel(self.id, route))
 
     def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
         self.wait(timeout)
-        return self._owner()._result(self.snapshot, self._dialect_name)
+        engine, route = self._owner()
+        format = Format(route.dialect.base_url, Files(engine, route))
+        return format.result(engine.ended(self.snapshot, route))
 
     def stream(self, timeout: TimeoutOption = DEFAULT) -> Stream:
         """Its output from the beginning, as it grows."""
-        return self._owner()._follow(self.snapshot, self._dialect_name, timeout)
+        engine, route = self._owner()
+        format = Format(route.dialect.base_url, Files(engine, route))
+        return Stream(engine, route, format, engine.follow(self.snapshot, route, timeout))
 
     def output_iterator(self, timeout: TimeoutOption = DEFAULT) -> Iterator[Any]:
-        """The pieces of its output, those that are there already included."""
+        """The items of its output, those that are there already included."""
         with self.stream(timeout) as stream:
             yield from stream
 
-    def _owner(self) -> Client:
-        if self._client is None:
-            raise self._orphaned()
-        return self._client
 
-    def _ask(self, errand: Errand[Snapshot]) -> Prediction:
+class AsyncPrediction(BasePrediction["AsyncEngine"]):
+    """A prediction that you hold; the same as :class:`Prediction`, awaited."""
+
+    __slots__ = ()
+
+    async def reload(self) -> Self:
+        """Ask the server how it is now."""
+        engine, route = self._owner()
         with self._updated_by_errors():
-            return self._update(self._owner()._do(errand))
+            return self._update(await engine.get(self.id, route))
+
+    async def wait(self, timeout: TimeoutOption = DEFAULT) -> Self:
+        """Wait until it has ended, whatever its status then.
+
+        Raises :class:`PredictionTimeout` after ``timeout`` seconds (600 where not given); it is not canceled.
+        """
+        engine, route = self._owner()
+        with self._updated_by_errors():
+            return self._update(await engine.wait(self.snapshot, route, timeout))
+
+    async def cancel(self) -> Self:
+        """Have it canceled; harmless where it has ended."""
+        engine, route = self._owner()
+        with self._updated_by_errors():
+            return self._update(await engine.cancel(self.id, route))
+
+    async def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
+        """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
+        await self.wait(timeout)
+        engine, route = self._owner()
+        format = Format(route.dialect.base_url, AsyncFiles(engine, route))
+        return format.result(engine.ended(self.snapshot, route))
+
+    def stream(self, timeout: TimeoutOption = DEFAULT) -> AsyncStream:
+        """Its output from the beginning, as it grows."""
+        from ..outputs.async_streams import AsyncStream
+
+        engine, route = self._owner()
+        format = Format(route.dialect.base_url, AsyncFiles(engine, route))
+        return AsyncStream(engine, route, format, lambda: engine.follow(self.snapshot, route, timeout))
+
+    def output_iterator(self, timeout: TimeoutOption = DEFAULT) -> AsyncStream:
+        """The items of its output, those that are there already included."""
+        return self.stream(timeout)
 
 
 class Predictions:
     """``client.predictions``: create, get, list and cancel."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
-    def create(
-        self,
-        model: str | None = None,
-        input: Mapping[str, Any] | None = None,
-        *,
-        version: str | None = None,
-        prompt: str | None = None,
-        messages: Any = None,
-        wait: bool | int | None = None,
-        webhook: str | None = None,
-        webhook_events_filter: list[str] | None = None,
-        timeout: TimeoutOption = DEFAULT,
-        file_encoding_strategy: str | None = None,
-    ) -> Prediction:
+    @taking(create_options)
+    def create(self, options: RunOptions) -> Prediction:
         """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
         ``model`` is any form of reference, or ``version`` alone. The prediction is yours: nothing cancels it
         but you.
         """
-        if (model is None) == (version is None):
-            raise TypeError("give model or version=, one of them")
-        return self._client._create(
-            model or version,
-            input,
-            prompt=prompt,
-            messages=messages,
-            wait=wait,
-            webhook=webhook,
-            webhook_events_filter=webhook_events_filter,
-            timeout=timeout,
-            file_encoding_strategy=file_encoding_strategy,
-        )
+        route = self._engine.route(options.model)
+        return Prediction(self._engine.create(options, route), self._engine, route.dialect.name)
 
     def get(self, id: str) -> Prediction:
         """The prediction with this id."""
-        client = self._client
-        name = client._backend_of(id)
-        return Prediction(client._do(client._getting(id, name)), client, name)
+        backend = self._engine.backend_of(id)
+        return Prediction(self._engine.get(id, self._engine.route(backend=backend)), self._engine, backend)
 
     def cancel(self, id: str) -> Prediction:
         """Cancel the prediction with this id; harmless where it has ended."""
-        client = self._client
-        name = client._backend_of(id)
-        return Prediction(client._do(client._cancelling(id, name)), client, name)
+        backend = self._engine.backend_of(id)
+        return Prediction(self._engine.cancel(id, self._engine.route(backend=backend)), self._engine, backend)
 
-    def list(self, *, created_after: str | None = None, created_before: str | None = None) -> Page:
-        """Your predictions, newest first; iterating goes on through all pages.
+    def list(self, *, created_after: str | None = None, created_before: str | None = None) -> Page[Prediction]:
+        """Your predictions, newest first; the page's ``.all()`` goes on through all pages.
 
         ``created_after`` and ``created_before`` are ISO 8601 times.
         """
-        client = self._client
-        errand = client._paging("/predictions", created_after=created_after, created_before=created_before)
-        return Page(client, client._do(errand))
+        operation = list_predictions(created_after=created_after, created_before=created_before)
+        return page(self._engine, operation, lambda snapshot: Prediction(snapshot, self._engine))
 
 
-class PageFacts:
-    """One page of a list: its ``results``, and the URLs of the pages beside it."""
+class AsyncPredictions:
+    """``client.predictions``: create, get, list and cancel, awaited."""
 
-    def __init__(self, client: Any, data: Mapping[str, Any], handle: type[PredictionFacts]) -> None:
-        self._client = client
-        self.results: list[Any] = [handle(Snapshot.parse(item), client, "replicate") for item in data["results"]]
-        self.next: str | None = data.get("next")
-        self.previous: str | None = data.get("previous")
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
 
-    def _following(self, seen: set[str]) -> str | None:
-        """The URL of the page after this one; ProtocolError where it was ``seen``."""
-        if self.next in seen:
-            raise ProtocolError(f"the list leads in a circle: {str(self.next)[:200]!r} came before")
-        if self.next is not None:
-            seen.add(self.next)
-        return self.next
+    @taking(create_options)
+    async def create(self, options: RunOptions) -> AsyncPrediction:
+        """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.results)} predictions{', more' if self.next else ''})"
+        ``model`` is any form of reference, or ``version`` alone. The prediction is yours: nothing cancels it
+        but you.
+        """
+        route = self._engine.route(options.model)
+        return AsyncPrediction(await self._engine.create(options, route), self._engine, route.dialect.name)
 
+    async def get(self, id: str) -> AsyncPrediction:
+        """The prediction with this id."""
+        backend = self._engine.backend_of(id)
+        return AsyncPrediction(await self._engine.get(id, self._engine.route(backend=backend)), self._engine, backend)
 
-class Page(PageFacts):
-    """One page of a list. Iterating yields its items and those of all pages after it."""
+    async def cancel(self, id: str) -> AsyncPrediction:
+        """Cancel the prediction with this id; harmless where it has ended."""
+        engine, backend = self._engine, self._engine.backend_of(id)
+        return AsyncPrediction(await engine.cancel(id, engine.route(backend=backend)), engine, backend)
 
-    results: list[Prediction]
+    def list(
+        self, *, created_after: str | None = None, created_before: str | None = None
+    ) -> AsyncListing[AsyncPrediction]:
+        """Your predictions, newest first: await it for the first page, or iterate its ``.all()``.
 
-    def __init__(self, client: Client, data: Mapping[str, Any]) -> None:
-        super().__init__(client, data, Prediction)
-
-    def pages(self) -> Iterator[Page]:
-        """This page and those after it, each fetched when it is reached."""
-        page, seen = self, set[str]()
-        yield page
-        while (following := page._following(seen)) is not None:
-            page = Page(self._client, self._client._do(self._client._paging(following)))
-            yield page
-
-    def __iter__(self) -> Iterator[Prediction]:
-        for page in self.pages():
-            yield from page.results
+        ``created_after`` and ``created_before`` are ISO 8601 times.
+        """
+        operation = list_predictions(created_after=created_after, created_before=created_before)
+        return AsyncListing(lambda: apage(self._engine, operation, lambda one: AsyncPrediction(one, self._engine)))

@@ -14,7 +14,8 @@ import attrs
 from aiohttp.connector import Connection
 from urllib3.util.wait import wait_for_read
 
-from ..prepared import CREATE_REUSE_SECONDS, IDEMPOTENT, REUSE_SECONDS
+from ...wire import IDEMPOTENT
+from ..prepared import CREATE_REUSE_SECONDS, REUSE_SECONDS
 
 
 class WatchedTLS(ssl.SSLObject):

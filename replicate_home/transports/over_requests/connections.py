@@ -20,8 +20,9 @@ from urllib3.util import Retry
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.wait import wait_for_read, wait_for_socket
 
+from ...wire import IDEMPOTENT
 from ..errors import Malformed
-from ..prepared import CREATE_REUSE_SECONDS, IDEMPOTENT, REUSE_SECONDS
+from ..prepared import CREATE_REUSE_SECONDS, REUSE_SECONDS
 from .answers import Answer
 from .exchange import Exchange
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
 import traceback
-import warnings
 from typing import Any
 
 import pytest
@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import Retry
 
-from replicate_home import AuthenticationError, Client, ModelNotFound, PredictionTimeout, Timeout
-from replicate_home.client.engine.settings import DEFAULT, Settings, checked_retries, checked_timeout, choose, settings
+from replicate_home import AuthenticationError, Client, InvalidInput, Timeout
+from replicate_home.client.engine.routing import choose
+from replicate_home.client.engine.settings import DEFAULT, Settings, checked_retries, checked_timeout, settings
 from replicate_home.dialects import catalogue
 from replicate_home.testing.fake import FakeReplicate
-from tests.servers.home_server import HomeServer, Step, job
 
 TOKEN = "r8_0123456789abcdefghijklmnopqrstuvwxyz"
 HOSTED = "https://api.replicate.com/v1"
@@ -44,7 +44,7 @@ def route(
     ref: str | None = "owner/name", declared: tuple[str, str | None] | None = None, **options: Any
 ) -> tuple[str, str, str | None, str]:
     """Backend, base URL, token and connections for a call with these options."""
-    chosen = choose(made(**options), declared, ref, aliases=True)
+    chosen = choose(made(**options), declared, ref)
     token = getattr(chosen.dialect, "token", None)
     return chosen.dialect.name, chosen.dialect.base_url, token and token.reveal(), chosen.connections
 
@@ -160,42 +160,30 @@ def test_rule_6_the_environment_is_read_at_each_call(monkeypatch: pytest.MonkeyP
     assert [each.token.reveal() for each in (first, second)] == ["r8_first", "r8_second"]
 
 
-@pytest.mark.parametrize(
-    "ref", [*catalogue.models, *catalogue.model_aliases, f"{GEMMA}:{catalogue.model_versions[GEMMA]}"]
-)
-def test_rule_7_without_a_token_the_homepage_answers_for_its_models(ref: str) -> None:
-    with pytest.warns(UserWarning, match="no API token: asking Replicate's keyless homepage endpoint"):
-        assert route(ref) == ("home", HOMEPAGE, None, "network")
+@pytest.mark.parametrize("ref", [*catalogue.models, "gemma-2b", f"{GEMMA}:{catalogue.model_versions[GEMMA]}"])
+def test_rule_7_without_a_token_nothing_is_asked_and_the_error_names_the_homepage_that_has_the_model(ref: str) -> None:
+    with pytest.raises(AuthenticationError, match=f"backend='home' runs '{re.escape(ref)}' on Replicate's homepage"):
+        route(ref)
 
 
-def test_rule_7_warns_once_for_a_client_and_those_made_from_it() -> None:
-    for client in (Client(), Client()):
-        with pytest.warns(UserWarning, match="no API token") as told:
-            routes = [each._route(GEMMA) for each in (client, client, client.with_options(timeout=3))]
-        assert [chosen.dialect.name for chosen in routes] == ["home"] * 3
-        assert len(told) == 1
-
-
-def test_rule_7_choosing_home_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert route(GEMMA, backend="home")[0] == "home"
-        monkeypatch.setenv("REPLICATE_HOME_BACKEND", "home")
-        assert route(GEMMA)[0] == "home"
+def test_rule_7_the_homepage_is_asked_where_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert route(GEMMA, backend="home")[0] == "home"
+    monkeypatch.setenv("REPLICATE_HOME_BACKEND", "home")
+    assert route(GEMMA)[0] == "home"
 
 
 @pytest.mark.parametrize("ref", ["owner/name", "meta/meta-llama-3-70b-instruct", "f" * 64, None])
 def test_rule_7_other_models_need_a_token_and_the_error_names_the_ways_out(ref: str | None) -> None:
     with pytest.raises(AuthenticationError) as raised:
         route(ref)
-    for way in ("REPLICATE_API_TOKEN", "api_token=", GEMMA, "local/"):
+    for way in ("REPLICATE_API_TOKEN", "api_token=", "backend='home'", "local/"):
         assert way in str(raised.value)
     assert raised.value.status == 401
 
 
 @pytest.mark.parametrize("ref", ["nonsense", "", "a/b/c", "owner/name:", "ownr name"])
 def test_rule_7_what_is_no_reference_is_said_to_be_none(ref: str) -> None:
-    with pytest.raises(ModelNotFound):
+    with pytest.raises(InvalidInput, match="is not a model"):
         route(ref)
 
 
@@ -226,11 +214,11 @@ def test_an_unpickled_client_has_left_its_token_behind_and_never_falls_back_to_t
 ) -> None:
     pickled = pickle.dumps(Client(TOKEN))
     assert TOKEN.encode() not in pickled
-    with pickle.loads(pickled) as client, pytest.raises(AuthenticationError, match=r"^no API token"):
+    with pickle.loads(pickled) as client, pytest.raises(AuthenticationError, match="pickling a client leaves"):
         client.run(GEMMA, prompt="Hi")
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_of_the_other_process")
     with pickle.loads(pickled) as client:
-        assert client._route(GEMMA).dialect.token.reveal() == "r8_of_the_other_process"
+        assert client._engine.route(GEMMA).dialect.token.reveal() == "r8_of_the_other_process"
 
 
 def test_a_token_from_the_environment_is_missed_after_unpickling_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,10 +232,7 @@ def test_a_token_from_the_environment_is_missed_after_unpickling_too(monkeypatch
 def test_a_client_without_a_token_stays_what_it_was() -> None:
     with pickle.loads(pickle.dumps(Client(backend="local", timeout=7, headers={"X-Team": "a"}))) as client:
         assert client.run("local/plasma", prompt="red", input={"width": 16, "height": 16}).read()[:4] == b"\x89PNG"
-        assert (client._settings.timeout, client._settings.headers) == (Timeout(total=7), {"X-Team": "a"})
-    pickled = pickle.dumps(Client())
-    with pickle.loads(pickled) as client, pytest.warns(UserWarning, match="no API token"):
-        assert client._route(GEMMA).dialect.name == "home"
+        assert (client._engine.settings.timeout, client._engine.settings.headers) == (Timeout(total=7), {"X-Team": "a"})
 
 
 # ---- options ----
@@ -305,7 +290,8 @@ def test_a_token_that_cannot_be_one_is_refused_without_being_shown(token: str, m
 def test_the_token_is_in_no_repr_copy_or_traceback() -> None:
     client = Client(TOKEN, headers={"X-Secret": "hidden"})
     assert repr(client) == "Client(api_token=r8_***yz)"
-    shown = [client._settings, client._route("owner/name"), vars(client), copy.copy(client._settings)]
+    given = client._engine.settings
+    shown = [given, client._engine.route("owner/name"), vars(client), copy.copy(given)]
     assert not any(TOKEN in repr(each) or "hidden" in repr(each) for each in shown)
     with FakeReplicate() as fake, pytest.raises(TypeError) as raised:
         fake.client(api_token=TOKEN).run("owner/name", {"x": object()})
@@ -337,10 +323,10 @@ def test_a_retry_of_urllib3_stands_for_its_total(given: Any, expected: int) -> N
 def test_other_options_on_the_same_connections() -> None:
     client = Client(TOKEN, timeout=7, headers={"X-Team": "a", "X-Other": "b"})
     changed = client.with_options(timeout=None, max_retries=0, headers={"X-Team": "c"}, api_token="r8_other")
-    assert changed._settings == made(
+    assert changed._engine.settings == made(
         api_token="r8_other", timeout=None, max_retries=0, headers={"X-Team": "c", "X-Other": "b"}
     )
-    assert client._settings == made(api_token=TOKEN, timeout=7, headers={"X-Team": "a", "X-Other": "b"})
+    assert client._engine.settings == made(api_token=TOKEN, timeout=7, headers={"X-Team": "a", "X-Other": "b"})
     with pytest.raises(AuthenticationError):
         client.with_options(api_token="")
 
@@ -363,17 +349,5 @@ def test_a_copy_of_a_client_keeps_its_token_and_shares_its_connections() -> None
     client = Client(TOKEN, timeout=7)
     for other in (copy.copy(client), copy.deepcopy(client)):
         assert other is not client
-        assert (other._settings, other._connections) == (client._settings, client._connections)
-
-
-def test_a_client_that_went_keyless_looks_for_its_predictions_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What its own error message says resumes a prediction, does."""
-    with HomeServer() as server, Client() as client:
-        monkeypatch.setattr("replicate_home.client.engine.settings.HOME_URL", server.url)
-        server.add(None, job(Step("succeeded", ["late"], poll=6)))
-        with pytest.warns(UserWarning, match="keyless"), pytest.raises(PredictionTimeout) as caught:
-            client.run("gemma-2b", prompt="Hi", timeout=0.2)
-        assert caught.value.prediction is not None
-        assert client.predictions.get(caught.value.prediction.id).wait().output == ["late"]
-        with pytest.raises(AuthenticationError):
-            client.predictions.list()
+        assert other._engine.settings == client._engine.settings
+        assert other._engine.connections is client._engine.connections

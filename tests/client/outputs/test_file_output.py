@@ -29,7 +29,8 @@ from replicate_home import (
     RequestTimeout,
     Response,
 )
-from replicate_home.client.outputs.file_output import PIECE, Download, files_in, is_file, safe_name, with_files
+from replicate_home.client.outputs.download import PIECE, AsyncDownload, Download, DownloadInThread, in_thread
+from replicate_home.client.outputs.file_output import files_in, is_file, safe_name, with_files
 from replicate_home.emulator.transport import WholeBody
 
 API = "https://api.replicate.com/v1"
@@ -45,7 +46,7 @@ class Server:
         self.opened = 0
         self.closed = 0
 
-    def __call__(self, url: str) -> Download:
+    def open(self, url: str) -> Download:
         answer = self.answers[min(self.opened, len(self.answers) - 1)]
         self.opened += 1
         pieces = iter(answer)
@@ -60,6 +61,17 @@ class Server:
             self.closed += 1
 
         return Download(self.content_type, read, close)
+
+
+    async def aopen(self, url: str) -> AsyncDownload:
+        return DownloadInThread(await in_thread(self.open, url))
+
+
+class Over(Server):
+    """Answers with what a function makes."""
+
+    def __init__(self, opened: Callable[[str], Download]) -> None:
+        self.open = opened
 
 
 def file_of(*answers: list[bytes | Exception], **options: Any) -> tuple[FileOutput, Server]:
@@ -170,7 +182,7 @@ def test_a_file_that_belongs_to_no_client_says_so_without_its_signature() -> Non
     assert file.url == f"{own}?signature=secret"
     with pytest.raises(ReplicateHomeError) as raised:
         file.read()
-    assert str(raised.value) == f"{own!r} came without its client: read it where the client is that ran the model"
+    assert str(raised.value) == f"{own!r} came without its client: read it with the client that ran the model"
 
 
 def test_a_public_file_that_belongs_to_no_client_is_fetched_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +275,7 @@ def test_a_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
 
         return Download("image/png", read, lambda: None)
 
-    FileOutput(URL, watching).save(target)
+    FileOutput(URL, Over(watching)).save(target)
     assert (seen, target.read_bytes()) == ([b"before"] * 3, b"Hello")
 
 
@@ -271,7 +283,7 @@ def test_a_failed_save_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     target.write_bytes(b"before")
     with pytest.raises(KeyboardInterrupt):
-        FileOutput(URL, interrupted).save(target)
+        FileOutput(URL, Over(interrupted)).save(target)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"out.png": b"before"}
 
 
@@ -515,7 +527,7 @@ def test_a_notebook_shows_a_link_to_a_picture_that_has_expired() -> None:
     def gone(url: str) -> NoReturn:
         raise FileExpired("gone")
 
-    shown = FileOutput(URL, gone)._repr_mimebundle_()
+    shown = FileOutput(URL, Over(gone))._repr_mimebundle_()
     assert shown == {"text/html": f'<a href="{URL}">out.png</a>', "text/plain": f"FileOutput({URL!r})"}
 
 
@@ -541,7 +553,7 @@ def test_reading_does_not_block_the_event_loop() -> None:
         return Download.of(b"Hello", "text/plain")
 
     async def main() -> bytes:
-        reading = asyncio.create_task(FileOutput(URL, waiting).aread())
+        reading = asyncio.create_task(FileOutput(URL, Over(waiting)).aread())
         await asyncio.sleep(0)
         proceed.set()
         return await reading
@@ -562,7 +574,7 @@ def test_a_cancelled_task_ends_as_cancelled_and_closes_the_connection() -> None:
 
     async def main() -> None:
         async def consume() -> None:
-            async for _ in FileOutput(URL, endless):
+            async for _ in FileOutput(URL, Over(endless)):
                 pass
 
         task = asyncio.create_task(consume())

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from replicate_home import MissingExtra, Snapshot
+from replicate_home.client.engine.calls import RunOptions
+from replicate_home.client.outputs.format import Format
 from replicate_home.client.outputs.progress import reporting
 
 STEP = " 30%|###       | 3/10 [00:01<00:02,  3.00it/s]\n"
@@ -36,10 +38,8 @@ class Bar:
         self.is_closed = True
 
 
-def test_nobody_who_asked_for_nothing_gets_a_bar() -> None:
-    seen: list[Snapshot] = []
-    assert reporting(None, False) is None
-    assert reporting(seen.append, False) == seen.append
+def test_what_asks_for_no_bar_gets_none():
+    assert Format.of(RunOptions("owner/llm"), "https://api.replicate.com/v1", None).report is None
 
 
 def test_a_bar_of_the_callers_own_class_shows_the_steps_and_is_closed_at_the_end() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicate_home import FileOutput, Result, Snapshot
-from replicate_home.client.outputs.file_output import Download
+from replicate_home.client.outputs.download import Download, DownloadInThread, in_thread
 from replicate_home.client.outputs.results import result_of
 
 API = "https://api.replicate.com/v1"
@@ -43,6 +44,16 @@ VALUES = [
 ]
 
 
+class Over:
+    """A source of files that a function makes."""
+
+    def __init__(self, opened: Callable[[str], Download]) -> None:
+        self.open = opened
+
+    async def aopen(self, url: str) -> DownloadInThread:
+        return DownloadInThread(await in_thread(self.open, url))
+
+
 def content_of(url: str) -> Download:
     return Download.of(url.encode(), "image/png")
 
@@ -56,7 +67,7 @@ def snapshot(output: Any, **more: Any) -> Snapshot:
 
 
 def result(output: Any, *, use_file_output: bool = True, **more: Any) -> Any:
-    return result_of(snapshot(output, **more), API, content_of, use_file_output=use_file_output)
+    return result_of(snapshot(output, **more), API, Over(content_of) if use_file_output else None)
 
 
 # ---- it is the output ----
@@ -207,7 +218,7 @@ def test_files_can_be_left_as_urls() -> None:
 
 
 def test_nothing_is_opened_before_it_is_read() -> None:
-    found = result_of(snapshot([PNG]), API, never, use_file_output=True)
+    found = result_of(snapshot([PNG]), API, Over(never))
     assert (str(found), found.file.name, len(found.files)) == (PNG, "out.png", 1)
 
 

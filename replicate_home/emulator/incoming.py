@@ -1,11 +1,11 @@
-"""What a request says, read strictly: its body, its preferences, its dates. What cannot be meant is a Problem."""
+"""What a request says, read strictly: its body, its preferences, its dates. Whatever is malformed is a Problem."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,21 +13,24 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import attrs
 
 from ..wire import Request
+from .fields import Fields
 from .files import LARGEST_FILE
-from .problems import Problem, invalid
-from .timeline import Line
+from .problems import Problem, bad_request, invalid
+from .timeline import Peer
 
+DEFAULT_EVENTS = frozenset({"output", "completed"})
+EVENTS = frozenset({"start", "output", "logs", "completed"})
 LARGEST_JSON = 64 * 2**20
 LARGEST_FORM = LARGEST_FILE + 2**20
 LONGEST_HOLD = 60.0
 _DURATION = re.compile(r"(?=.)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?", re.ASCII)
 _EVENT_ID = re.compile(r"\d{1,20}:(\d{1,20})", re.ASCII)
 _PREFER = re.compile(r"wait(?:=([1-9]|[1-5][0-9]|60))?", re.ASCII)
-_WEBHOOK_EVENTS = frozenset({"start", "output", "logs", "completed"})
+_WEBHOOK_FIELDS = ("webhook", "webhook_events_filter", "webhook_completed")
 
 
 @attrs.frozen
-class Exchange:
+class IncomingRequest:
     """A request as the routes see it: ``path`` is without ``/v1``; ``origin`` is what URLs in the answer begin with."""
 
     request: Request
@@ -36,14 +39,17 @@ class Exchange:
     path: str
     query: Mapping[str, str]
     deadline: float
-    line: Line
+    peer: Peer
 
     @classmethod
-    def of(cls, request: Request, deadline: float | None, line: Line | None) -> Exchange:
+    def of(cls, request: Request, deadline: float | None, peer: Peer | None) -> IncomingRequest:
         """Take a request apart."""
         try:
             parts = urlsplit(request.url)
-            query = {name: values[-1] for name, values in parse_qs(parts.query, max_num_fields=100).items()}
+            query = {
+                name: values[-1]
+                for name, values in parse_qs(parts.query, keep_blank_values=True, max_num_fields=100).items()
+            }
         except ValueError:
             parts, query = urlsplit("http://unreadable.invalid/"), {}
         path = unquote(parts.path)
@@ -54,7 +60,7 @@ class Exchange:
             path.removeprefix("/v1") if path.startswith("/v1/") else path,
             query,
             math.inf if deadline is None else deadline,
-            line or Line(),
+            peer or Peer(),
         )
 
     @property
@@ -78,15 +84,15 @@ def whole_body(request: Request, limit: int) -> bytes:
     return bytes(whole)
 
 
-def json_object(exchange: Exchange) -> dict[str, Any]:
+def json_object(incoming: IncomingRequest) -> dict[str, Any]:
     """The body as a JSON object."""
-    body = whole_body(exchange.request, LARGEST_JSON)
+    body = whole_body(incoming.request, LARGEST_JSON)
     try:
         value = json.loads(body, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise Problem(400, "Bad request", f"the body is not JSON: {str(error)[:200]}") from None
+        raise bad_request(f"the body is not JSON: {str(error)[:200]}") from None
     if not isinstance(value, dict):
-        raise Problem(400, "Bad request", "the body is not a JSON object")
+        raise bad_request("the body is not a JSON object")
     return value
 
 
@@ -97,32 +103,65 @@ def _finite(text: str) -> float:
     return number
 
 
-def webhook_fields(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The webhook fields, to be shown with the prediction."""
-    fields = {name: body[name] for name in ("webhook", "webhook_events_filter") if body.get(name) is not None}
-    webhook, events = fields.get("webhook", ""), fields.get("webhook_events_filter", [])
-    if not isinstance(webhook, str) or (webhook and not webhook.startswith(("http://", "https://"))):
-        raise invalid("'webhook' is a URL")
-    if not isinstance(events, list) or not all(isinstance(name, str) and name in _WEBHOOK_EVENTS for name in events):
-        raise invalid(f"'webhook_events_filter' is a list of {sorted(_WEBHOOK_EVENTS)}")
-    return fields
+@attrs.frozen
+class RunOptions:
+    """What a create says of the run that is wanted; ``lifetime`` are the seconds until it is to be canceled."""
+
+    input: dict[str, Any]
+    origin: str
+    lifetime: float | None = None
+    webhook: str | None = None
+    webhook_events: frozenset[str] = DEFAULT_EVENTS
+    webhook_fields: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, incoming: IncomingRequest, body: Mapping[str, Any]) -> RunOptions:
+        """Read them from a create's headers and ``body``."""
+        fields = Fields(body)
+        webhook, events = fields.address("webhook"), _events(body.get("webhook_events_filter", sorted(DEFAULT_EVENTS)))
+        legacy = fields.address("webhook_completed")  # from before there was a filter
+        if webhook is None and legacy is not None:
+            webhook, events = legacy, frozenset({"completed"})
+        fields.boolean("stream", True)  # from before every model streamed that can; it changes nothing
+        return cls(
+            fields.mapping("input"),
+            incoming.origin,
+            cancel_after(incoming),
+            webhook,
+            events,
+            {name: body[name] for name in _WEBHOOK_FIELDS if body.get(name) is not None},
+        )
 
 
-def hold_seconds(exchange: Exchange) -> float | None:
-    """How long ``Prefer: wait`` asks a create to be held; None where it does not."""
-    for preference in exchange.headers.get("prefer", "").split(","):
+def _events(given: Any) -> frozenset[str]:
+    if not isinstance(given, list) or not all(isinstance(event, str) and event in EVENTS for event in given):
+        raise invalid(f"'webhook_events_filter' is a list of {', '.join(sorted(EVENTS))}")
+    return frozenset(given)
+
+
+@attrs.frozen
+class Hold:
+    """For how many seconds a create is to be held, and the preference that says so."""
+
+    seconds: float
+    preference: str
+
+
+def hold_of(incoming: IncomingRequest) -> Hold | None:
+    """What ``Prefer: wait`` asks for; None where it does not."""
+    for preference in incoming.headers.get("prefer", "").split(","):
         preference = preference.strip()
         if preference.partition("=")[0].strip() == "wait":
             found = _PREFER.fullmatch(preference)
             if found is None:
                 raise invalid(f"'Prefer: wait=n' takes 1 to 60 whole seconds, not {preference[:40]!r}")
-            return float(found[1] or LONGEST_HOLD)
+            return Hold(float(found[1] or LONGEST_HOLD), preference)
     return None
 
 
-def cancel_after(exchange: Exchange) -> float | None:
+def cancel_after(incoming: IncomingRequest) -> float | None:
     """The seconds in a ``Cancel-After`` header."""
-    text = exchange.headers.get("cancel-after")
+    text = incoming.headers.get("cancel-after")
     if text is None:
         return None
     found = _DURATION.fullmatch(text.strip())
@@ -135,6 +174,14 @@ def cancel_after(exchange: Exchange) -> float | None:
     return float(total)
 
 
+def query_choice(incoming: IncomingRequest, name: str, choices: Collection[str]) -> str | None:
+    """A query parameter that is one of ``choices``; None where it is absent."""
+    value = incoming.query.get(name)
+    if value is not None and value not in choices:
+        raise bad_request(f"{name!r} is one of {', '.join(choices)}, not {value[:40]!r}")
+    return value
+
+
 def date(text: str | None) -> float | None:
     """Seconds since the epoch for an ISO 8601 date; UTC where it names no zone."""
     if text is None:
@@ -143,10 +190,10 @@ def date(text: str | None) -> float | None:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise Problem(400, "Bad request", f"{text[:40]!r} is not an ISO 8601 date") from None
+        raise bad_request(f"{text[:40]!r} is not an ISO 8601 date") from None
 
 
-def last_event_number(exchange: Exchange) -> int:
+def last_event_number(incoming: IncomingRequest) -> int:
     """The number of the last event that the reader has, from ``Last-Event-ID``; -1 for none."""
-    found = _EVENT_ID.fullmatch(exchange.headers.get("last-event-id", ""))
+    found = _EVENT_ID.fullmatch(incoming.headers.get("last-event-id", ""))
     return int(found[1]) if found else -1

@@ -1,27 +1,25 @@
-"""A function's signature as a Cog-style schema, and the check of an input against it.
+"""The types that a model's inputs may have.
 
-A :class:`Kind` is one type as both see it: its JSON schema, the check of a JSON value when a prediction is created,
-and the value the function is given when it runs. Nothing here runs a model or opens a file itself.
+A :class:`Kind` is one type as the API and the function see it: its JSON schema, the check of a JSON value when a
+prediction is created, and the value the function is given when it runs. Nothing here opens a file itself.
 """
 
 from __future__ import annotations
 
 import enum
-import inspect
 import io
 import math
 import pathlib
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 import attrs
 
-from .problems import InvalidField
+from ..problems import InvalidField
 
 FILE = {"type": "string", "format": "uri"}
-_MISSING = inspect.Parameter.empty
 _LIMITS = frozenset({"minimum", "maximum", "minLength", "maxLength"})
 _WORDS = frozenset({"description", "title"})
 
@@ -298,166 +296,3 @@ def is_file_type(annotation: Any) -> bool:
         return True
     is_class = isinstance(annotation, type)
     return is_class and annotation.__module__.partition(".")[0] == "PIL" and annotation.__name__ == "Image"
-
-
-@attrs.frozen
-class Field:
-    """One input of a model."""
-
-    name: str
-    kind: Kind
-    default: Any = _MISSING
-    positional: bool = False
-
-    def schema(self, order: int) -> dict[str, Any]:
-        """The property of the Input schema."""
-        schema = {"title": self.name.replace("_", " ").title(), **self.kind.schema(), "x-order": order}
-        default = self.default.value if isinstance(self.default, enum.Enum) else self.default
-        if default is not None and isinstance(default, (str, int, float, list, dict)):
-            schema["default"] = default
-        return schema
-
-    @property
-    def required(self) -> bool:
-        """Whether there is no default."""
-        return self.default is _MISSING
-
-
-@attrs.frozen
-class Signature:
-    """What a function takes and gives: its fields, where it wants its run, and its output."""
-
-    fields: tuple[Field, ...]
-    run_parameter: inspect.Parameter | None
-    takes_any: bool
-    output: Mapping[str, Any]
-    streams: str
-
-    def check(self, given: Mapping[str, Any]) -> None:
-        """Raise :class:`~.problems.Problem` naming every field that is missing or wrong; unknown fields are fine."""
-        with InvalidField.collected() as wrong:
-            for field in self.fields:
-                with wrong.of(field.name):
-                    if field.name in given:
-                        field.kind.check(given[field.name])
-                    elif field.required:
-                        raise InvalidField("is required", "required")
-
-    def bind(self, given: Mapping[str, Any], run: Any, opener: Opener) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments to call the function with."""
-        arguments: list[Any] = []
-        keywords: dict[str, Any] = {}
-        if self.takes_any:
-            named = {field.name for field in self.fields}
-            keywords.update({name: value for name, value in given.items() if name not in named})
-        for field in self.fields:
-            if field.name in given:
-                value = field.kind.give(given[field.name], opener)
-            elif field.positional and not field.required:
-                value = field.default
-            else:
-                continue
-            if field.positional:
-                arguments.append(value)
-            else:
-                keywords[field.name] = value
-        self._add_run(arguments, keywords, run)
-        return arguments, keywords
-
-    def _add_run(self, arguments: list[Any], keywords: dict[str, Any], run: Any) -> None:
-        if self.run_parameter is None:
-            return
-        if self.run_parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-            arguments.insert(0, run)
-        else:
-            keywords[self.run_parameter.name] = run
-
-    def openapi(self) -> dict[str, Any]:
-        """The document a version is served with, as Cog writes it."""
-        properties = {field.name: field.schema(order) for order, field in enumerate(self.fields)}
-        inputs: dict[str, Any] = {"title": "Input", "type": "object", "properties": properties}
-        if required := [field.name for field in self.fields if field.required]:
-            inputs["required"] = required
-        post = {"operationId": "predict_predictions_post", "summary": "Predict"}
-        return {
-            "openapi": "3.0.2",
-            "info": {"title": "Cog", "version": "0.1.0"},
-            "paths": {"/predictions": {"post": post}},
-            "components": {"schemas": {"Input": inputs, "Output": {"title": "Output", **self.output}}},
-        }
-
-
-def read_signature(function: Callable[..., Any], run_type: type) -> Signature:
-    """What ``function`` takes and gives, by its annotations; ``run_type`` marks the parameter that is no input."""
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"a local model is a plain function or generator; {_called(function)} is async")
-    fields: list[Field] = []
-    run_parameter = None
-    takes_any = False
-    hints = _Hints(function, run_type)
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            takes_any = True
-        elif hints.of(parameter.name) is run_type:
-            run_parameter = parameter
-        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
-            positional = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
-            kind = kind_of(hints.of(parameter.name))
-            if parameter.default is None and not isinstance(kind, Nullable) and type(kind) is not Kind:
-                kind = Nullable(kind)
-            fields.append(Field(parameter.name, kind, parameter.default, positional))
-    output, streams = _output(hints.of("return"), inspect.isgeneratorfunction(hints.function))
-    return Signature(tuple(fields), run_parameter, takes_any, output, streams)
-
-
-def _called(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", function))
-
-
-class _Hints:
-    """A function's annotations, resolved one by one, so that one that cannot be does not spoil the others."""
-
-    def __init__(self, function: Callable[..., Any], run_type: type) -> None:
-        function = inspect.unwrap(function)
-        while hasattr(function, "func") and callable(function.func):  # functools.partial
-            function = inspect.unwrap(function.func)
-        if not hasattr(function, "__code__") and not inspect.isroutine(function):
-            function = type(function).__call__
-        self.function = function
-        self._run_type = run_type
-
-    def of(self, name: str) -> Any:
-        annotation = getattr(self.function, "__annotations__", {}).get(name, Any)
-        if not isinstance(annotation, str):
-            return annotation
-        holder = types.SimpleNamespace(__annotations__={name: annotation})
-        space = {**vars(typing), **getattr(self.function, "__globals__", {})}
-        names = {self._run_type.__name__: self._run_type}
-        try:
-            return typing.get_type_hints(holder, space, names, include_extras=True)[name]
-        except Exception:  # whatever evaluating somebody's annotation raises: names under TYPE_CHECKING, mostly
-            return self._run_type if annotation.rpartition(".")[2] == self._run_type.__name__ else Any
-
-
-def _output(annotation: Any, is_generator: bool) -> tuple[dict[str, Any], str]:
-    """The Output schema, and what may be streamed: ``text``, ``files``, ``no``, or ``maybe`` until it is seen."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    iterates = origin if isinstance(origin, type) else annotation
-    if iterates in _ITERATORS:
-        item = kind_of(arguments[0]) if arguments else Kind()
-        schema = {"type": "array", "items": item.schema(), "x-cog-array-type": "iterator"}
-        if item.is_text:
-            return {**schema, "x-cog-array-display": "concatenate"}, "text"
-        if item.is_file:
-            return schema, "files"
-        return schema, "maybe" if type(item) is Kind else "no"
-    if is_generator:
-        return {"type": "array", "items": {}, "x-cog-array-type": "iterator"}, "maybe"
-    return (_output_kind(annotation).schema() if annotation is not type(None) else {}), "no"
-
-
-def _output_kind(annotation: Any) -> Kind:
-    return Kind() if annotation is Any else kind_of(annotation)
-
-
-_ITERATORS = (Iterator, Iterable, types.GeneratorType, typing.get_origin(typing.Generator[int, None, None]))

@@ -1,0 +1,220 @@
+"""What a blocking client owns and everything else uses: it has calls done, and returns records.
+
+Resources, handles, streams, files and the command line are given an engine; none of them knows a client.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from ...clock import Clock
+from ...dialects.base import checked_id, snapshot_of_answer
+from ...dialects.refs import ModelRef
+from ...drivers import calling
+from ...drivers.calling import Beginning, Calling
+from ...drivers.drive import Drive
+from ...exceptions import PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...lifecycle.life import Terms
+from ...lifecycle.machine import Settled, State, downloading, following
+from ...protocol import urls
+from ...records.prediction import Snapshot
+from ...records.schema import Schema
+from .calls import HOLD, RunOptions, begin, terms
+from .connections import Connections
+from .routing import Route, choose, named
+from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
+
+if TYPE_CHECKING:
+    from ...operations.base import Operation
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class BaseEngine:
+    """A client's settings and connections, and what its calls consist of. Nothing here waits."""
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        self.settings = settings
+        self.connections = connections
+        self._schemas: dict[tuple[str, str], Schema] = {}
+
+    def __str__(self) -> str:
+        """What was said when the client was made, as arguments; the token is redacted."""
+        given, transport = self.settings, self.connections.given
+        told = {"backend": given.backend, "base_url": given.base_url, "api_token": given.token}
+        shown = [f"{name}={value!r}" for name, value in told.items() if value is not None]
+        return ", ".join(shown if transport is None else [*shown, f"transport={type(transport).__name__}"])
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that all its calls go by."""
+        return self.connections.clock
+
+    def route(self, ref: Any = None, backend: str | None = None) -> Route:
+        """Where a call goes that is about the model ``ref``, or about what lives at ``backend``."""
+        if backend is not None:
+            return named(self.settings, self.connections.declared, backend)
+        return choose(self.settings, self.connections.declared, ref)
+
+    def backend_of(self, prediction_id: str) -> str | None:
+        """The backend where a prediction is known to live; None for the one that calls go to anyway."""
+        made_here = self.connections.given is None and self.connections.knows_locally(prediction_id)
+        return "local" if made_here else None
+
+    def terms(
+        self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any
+    ) -> Terms:
+        """What holds for a call that begins now; ``seconds`` is its limit where nobody gave one."""
+        return terms(self.settings, route, self.clock, self.settings.budget(timeout, seconds), **more)
+
+    def plain_terms(self, route: Route) -> Terms:
+        """What holds for a call that follows no prediction."""
+        return self.terms(route, seconds=PLAIN_SECONDS)
+
+    # ---- what calls consist of; both engines have these done ----
+
+    def beginning(self, options: RunOptions, route: Route, *, delivers: bool, hold: float) -> Calling[Beginning]:
+        """A prediction that is followed to its end."""
+        life_terms = self.terms(route, options.timeout, delivers=delivers, cancels=options.cancel_on_exit)
+        is_limited = options.timeout is not DEFAULT or self.settings.timeout is not None
+        hold = 0.0 if delivers else hold
+        return begin(options, life_terms, partial(self.asking_schema, life_terms), hold, is_limited)
+
+    def creating(self, options: RunOptions, route: Route) -> Calling[Snapshot]:
+        """A prediction that is created, and not followed."""
+        life_terms = self.terms(route, options.timeout, follows=False)
+        begins = yield from begin(options, life_terms, partial(self.asking_schema, life_terms), 0.0, False)
+        return calling.snapshot_of((yield begins))
+
+    def getting(self, prediction_id: str, route: Route) -> Calling[Snapshot]:
+        """A prediction by its id."""
+        known = Snapshot({"id": checked_id(prediction_id)})
+        response = yield from calling.response_to(self.plain_terms(route), route.dialect.poll(known))
+        return snapshot_of_answer(route.dialect, response, known)
+
+    def canceling(self, prediction_id: str, route: Route) -> Calling[Snapshot]:
+        """A prediction that is asked to stop; harmless where it has ended already."""
+        known = Snapshot({"id": checked_id(prediction_id)})
+        request = route.dialect.cancel(known)
+        if request is None:
+            raise PermissionDenied(f"the {route.dialect.name} endpoint cannot cancel a prediction", status=403)
+        response = yield from calling.response_to(self.plain_terms(route), request, repeatable=True)
+        return snapshot_of_answer(route.dialect, response, known)
+
+    def operating(self, operation: Operation[R], route: Route) -> Calling[R]:
+        """One operation of the API."""
+        request = operation.request(route.dialect)
+        response = yield from calling.response_to(
+            self.plain_terms(route), request, repeatable=operation.repeatable
+        )
+        return operation.read(response, route.dialect.base_url)
+
+    def asking_schema(self, life_terms: Terms, ref: ModelRef, *, strict: bool = False) -> Calling[Schema]:
+        """What a model takes and gives, asked once; ``strict`` raises where it cannot be had."""
+        dialect = life_terms.dialect
+        key = (dialect.base_url, str(ref))
+        if key not in self._schemas:
+            request = dialect.schema(ref)
+            try:
+                if request is None:
+                    raise PermissionDenied(f"the {dialect.name} endpoint has no schema of {ref}", status=403)
+                response = yield from calling.response_to(life_terms, request)
+                self._schemas[key] = Schema.of(dialect.openapi(response))
+            except ReplicateHomeError:
+                if strict:
+                    raise
+                self._schemas[key] = Schema()
+        return self._schemas[key]
+
+    def downloading(self, url: str, route: Route) -> State:
+        """The life of a download."""
+        if not urls.is_safe(route.dialect.base_url, url):
+            raise UnsafeURL(f"{url.partition('?')[0][:200]!r} is not fetched: only https to a public host is")
+        return downloading(self.terms(route), route.dialect.file(url), self.clock.now())
+
+    def ended(self, snapshot: Snapshot, route: Route) -> Snapshot:
+        """A prediction that has ended, if it succeeded; raises what it ended with."""
+        over = following(self.plain_terms(route), snapshot, self.clock.now())
+        assert isinstance(over, Settled)
+        return calling.snapshot_of(over)
+
+
+class Engine(BaseEngine):
+    """Has calls done in the thread that asks."""
+
+    def perform(self, steps: Calling[T], route: Route) -> T:
+        """Have a call's requests made, one after the other."""
+        return calling.call(steps, partial(self.drive, route=route), self.clock)
+
+    def drive(self, state: State, route: Route) -> Drive:
+        """A life that begins with ``state``."""
+        return Drive(state, self.connections.transport(route.connections), self.clock)
+
+    def begin(self, options: RunOptions, route: Route, *, delivers: bool) -> Drive:
+        """The life of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
+        begins = self.perform(self.beginning(options, route, delivers=delivers, hold=HOLD), route)
+        return self.drive(begins(self.clock.now()), route)
+
+    def follow(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Drive:
+        """A life that goes on from what is known of a prediction, handing out all of its output."""
+        return self.drive(following(self.terms(route, timeout), snapshot, self.clock.now()), route)
+
+    def create(self, options: RunOptions, route: Route) -> Snapshot:
+        """Create a prediction, and leave it running."""
+        return self.perform(self.creating(options, route), route)
+
+    def get(self, prediction_id: str, route: Route) -> Snapshot:
+        """A prediction as it is now."""
+        return self.perform(self.getting(prediction_id, route), route)
+
+    def cancel(self, prediction_id: str, route: Route) -> Snapshot:
+        """Have a prediction stopped."""
+        return self.perform(self.canceling(prediction_id, route), route)
+
+    def wait(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Snapshot:
+        """A prediction as it ends, failed or not."""
+        return self.perform(calling.ended(self.terms(route, timeout, delivers=False), snapshot), route)
+
+    def operate(self, operation: Operation[R], backend: str | None = None) -> R:
+        """Have one operation of the API done."""
+        route = self.route(backend=backend)
+        return self.perform(self.operating(operation, route), route)
+
+    def schema(self, ref: str) -> Schema:
+        """What a model takes and gives."""
+        route = self.route(ref)
+        parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
+        return self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)
+
+    def download(self, url: str, route: Route) -> Drive:
+        """A settled life whose body is an open download; raises what kept it from opening."""
+        drive = self.drive(self.downloading(url, route), route)
+        error = drive.settle().error
+        if error is not None:
+            raise error
+        return drive
+
+    def with_settings(self, **changes: Any) -> Engine:
+        """An engine with other settings over the same connections."""
+        return Engine(attrs.evolve(self.settings, **changes), self.connections)
+
+    def close(self) -> None:
+        """Close the connections; a transport that was given stays open."""
+        self.connections.close()
+
+
+def checked_transport(transport: Any) -> None:
+    """TypeError for what is no blocking transport."""
+    if transport is None:
+        return
+    if not callable(getattr(transport, "send", None)):
+        raise TypeError(f"a transport has send(request, deadline); {type(transport).__name__} has none")
+    from ...transports.async_base import is_async  # brings asyncio, which costs 12 ms to import
+
+    if is_async(transport):
+        raise TypeError(f"{type(transport).__name__} is a transport for event loops: give it to AsyncClient")
+

@@ -1,0 +1,216 @@
+"""Files that are arriving: where they come from, and how they are read by threads and by event loops."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
+
+import attrs
+
+if TYPE_CHECKING:
+    from ...drivers.adrive import AsyncDrive
+    from ...drivers.drive import Drive
+    from ..engine.async_engine import AsyncEngine
+    from ..engine.engine import Engine
+    from ..engine.routing import Route
+
+T = TypeVar("T")
+PIECE = 64 * 1024
+
+
+@attrs.frozen
+class Download:
+    """A file that is arriving, for a thread that waits: ``read`` returns the next piece, ``b""`` at the end."""
+
+    content_type: str
+    read: Callable[[], bytes]
+    close: Callable[[], None]
+    """Gives up the rest; may be called from another thread."""
+
+    @classmethod
+    def of(cls, content: bytes, content_type: str) -> Download:
+        """A file that is here already."""
+        return cls(content_type, partial(io.BytesIO(content).read, PIECE), lambda: None)
+
+    @classmethod
+    def over(cls, drive: Drive) -> Download:
+        """A file that comes as the open body of a life."""
+        return cls(_content_type(drive), lambda: drive.read(_until(drive)), drive.close_body)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The content as it arrives; the connection is given back at the end, closed before it."""
+        try:
+            while piece := self.read():
+                yield piece
+        finally:
+            self.close()
+
+
+class AsyncDownload(Protocol):
+    """A file that is arriving, for a task that awaits it."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type."""
+        ...
+
+    async def read(self) -> bytes:
+        """The next piece; ``b""`` at the end."""
+        ...
+
+    def close(self) -> None:
+        """Give up the rest."""
+        ...
+
+
+class DownloadInLoop:
+    """A file that comes as the open body of a life in an event loop."""
+
+    def __init__(self, drive: AsyncDrive) -> None:
+        self._drive = drive
+        self.content_type = _content_type(drive)
+
+    async def read(self) -> bytes:
+        """The next piece; ``b""`` at the end."""
+        return await self._drive.read(_until(self._drive))
+
+    def close(self) -> None:
+        """Give up the rest."""
+        self._drive.close_body()
+
+
+class DownloadInThread:
+    """A file that a thread reads for an event loop."""
+
+    def __init__(self, download: Download) -> None:
+        self._download = download
+        self.content_type = download.content_type
+
+    async def read(self) -> bytes:
+        """The next piece; ``b""`` at the end."""
+        return await in_thread(self._download.read)
+
+    def close(self) -> None:
+        """Give up the rest."""
+        self._download.close()
+
+
+class FileSource(Protocol):
+    """Where files come from."""
+
+    def open(self, url: str) -> Download:
+        """Ask for a file."""
+        ...
+
+    async def aopen(self, url: str) -> AsyncDownload:
+        """The same in an event loop."""
+        ...
+
+
+@attrs.frozen
+class Files:
+    """Files that come over a blocking client's connections; event loops are served by threads."""
+
+    engine: Engine
+    route: Route
+
+    def open(self, url: str) -> Download:
+        """Ask for a file."""
+        return Download.over(self.engine.download(url, self.route))
+
+    async def aopen(self, url: str) -> AsyncDownload:
+        """Ask for a file in a thread."""
+        return DownloadInThread(await in_thread(self.open, url))
+
+
+@attrs.frozen
+class AsyncFiles:
+    """Files that come over an async client's connections."""
+
+    engine: AsyncEngine
+    route: Route
+
+    def open(self, url: str) -> Download:
+        """Ask for a file and wait for it, over the connections that the client has for threads."""
+        return Files(self.engine.blocking(), self.route).open(url)
+
+    async def aopen(self, url: str) -> AsyncDownload:
+        """Ask for a file."""
+        return DownloadInLoop(await self.engine.download(url, self.route))
+
+
+class PublicFiles:
+    """Output files that need no token, such as those of an unpickled result, over connections of their own."""
+
+    def open(self, url: str) -> Download:
+        """Ask for a file."""
+        from ..engine.connections import Connections
+        from ..engine.engine import Engine
+        from ..engine.settings import Settings
+
+        engine = Engine(Settings(backend="home"), Connections(None, None, None))
+        try:
+            download = Files(engine, engine.route()).open(url)
+        except BaseException:
+            engine.close()
+            raise
+
+        def close() -> None:
+            download.close()
+            engine.close()
+
+        return Download(download.content_type, download.read, close)
+
+    async def aopen(self, url: str) -> AsyncDownload:
+        """Ask for a file in a thread."""
+        return DownloadInThread(await in_thread(self.open, url))
+
+
+class Part:
+    """A file that is written beside its place and then moved into it: it is complete or not there at all."""
+
+    def __init__(self, target: Path) -> None:
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(target))
+        self._target = target
+        # Not by tempfile, whose files nobody else may read: a model's output is an ordinary file.
+        self._path = target.parent / f".{os.urandom(8).hex()}.part"
+        self.file: IO[bytes] = self._path.open("xb")
+
+    def finish(self) -> Path:
+        """Move it into its place."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        os.replace(self._path, self._target)
+        return self._target
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.file.close()
+        self._path.unlink(missing_ok=True)
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function returns that blocks."""
+    import asyncio  # only event loops need it
+
+    return await asyncio.to_thread(function, *arguments)
+
+
+def _content_type(drive: Drive | AsyncDrive) -> str:
+    answer = getattr(drive.state, "answer", None)
+    return "" if answer is None else answer.content_type
+
+
+def _until(drive: Drive | AsyncDrive) -> float | None:
+    """Until when the next piece must have come."""
+    terms = drive.state.life.terms
+    idle = terms.timeout.idle
+    limits = (terms.deadline, None if idle is None else drive.clock.now() + idle)
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -1,0 +1,19 @@
+"""``client.collections``."""
+
+from __future__ import annotations
+
+from ..records.model import Collection
+from ..records.page import PageFields
+from .base import Cursor, Operation, page_at
+from .names import slug
+from .readers import One, Page
+
+
+def list_collections(cursor: Cursor = ...) -> Operation[PageFields[Collection]]:
+    """The collections, without their models."""
+    return Operation("collections.list", "GET", page_at(cursor, "/collections"), Page(Collection))
+
+
+def get_collection(collection_slug: str) -> Operation[Collection]:
+    """A collection with its models. ``collection_slug`` is its name in the URL, such as ``text-to-image``."""
+    return Operation("collections.get", "GET", f"/collections/{slug(collection_slug)}", One(Collection))

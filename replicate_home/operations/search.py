@@ -1,0 +1,16 @@
+"""``client.search``."""
+
+from __future__ import annotations
+
+from ..records.search import SearchResults
+from .base import Operation, given
+from .readers import One
+
+
+def search(query: str, *, limit: int | None = None) -> Operation[SearchResults]:
+    """Public models, collections and documentation that fit a few words.
+
+    ``limit`` is how many models there are at most: 1 to 50, by default 20.
+    """
+    parameters = {"query": query, **given(limit=None if limit is None else str(limit))}
+    return Operation("search", "GET", "/search", One(SearchResults), query=parameters)

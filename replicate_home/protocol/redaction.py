@@ -1,0 +1,51 @@
+"""What may be shown of what a server sent: without tokens, on one line, and not too long.
+
+A server may repeat the token, in an error or in nonsense; so nothing of its words goes into a message, and no frame
+that holds them into a traceback, but by way of here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from ..exceptions import ProtocolError
+
+if TYPE_CHECKING:
+    from ..wire import Secret
+
+T = TypeVar("T")
+_TOKEN = re.compile(r"(?i:\bbearer\s+)\S+|\br8_\w+|\bwhsec_[\w+/=]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def excerpt(data: bytes | str, length: int = 200) -> str:
+    """The beginning of a text on one line, fit to be printed: without what looks like a token."""
+    data = data[: 4 * length]
+    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    text = _TOKEN.sub("***", _CONTROL.sub(" ", text).strip())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def redact(text: str, token: Secret | None) -> str:
+    """The text without this token. Comes before any cut, or a part of the token may stay."""
+    secret = token.reveal() if token is not None else ""
+    return text.replace(secret, "***") if secret else text
+
+
+def without_query(url: str) -> str:
+    """The URL without its query, which may hold a signature."""
+    return url.partition("?")[0]
+
+
+def without_frames(read: Callable[[], T]) -> T:
+    """What ``read`` returns; its error without the frames whose locals hold what the server sent.
+
+    A traceback may be printed with its locals, and a server may repeat the token.
+    """
+    try:
+        return read()
+    except ProtocolError as error:
+        failure = error.with_traceback(None)
+    raise failure

@@ -1,0 +1,17 @@
+"""Trainings: runs whose result is a new version of a model."""
+
+from __future__ import annotations
+
+from .base import field
+from .prediction import PredictionFields
+
+
+class TrainingFields(PredictionFields, noun="a training"):
+    """The fields of a training. They are those of a prediction, for its life is the same.
+
+    ``output`` of one that succeeded has the new ``version`` and the ``weights``.
+    """
+
+    __slots__ = ()
+
+    destination = field(str, "``owner/name`` of the model that the new version is for.", checked=False)
