@@ -6,8 +6,8 @@ and ``any``, which needs only an address that it can ask.
 
 What no transport may do: send a request twice; say falsely that nothing was processed; let the token or an exception of
 another library out; send anything after its deadline, or wait for silence beyond it; take a cut for an end. What it may
-leave out is named by the cases that are ``optional``. An error of another kind or phase than the contract's, or one that
-is more cautious than it need be, counts as left out, too.
+leave out is named by the cases that are ``optional``. An error of another kind or phase than the contract's, or one
+that is more cautious than it need be, counts as left out, too.
 """
 
 from __future__ import annotations
