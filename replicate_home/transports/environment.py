@@ -7,13 +7,14 @@ environment is asked for what is on this machine.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
+from urllib3.util import create_urllib3_context, parse_url
 
 from ..exceptions import ProxyFailed
 from ..protocol.urls import is_loopback
@@ -90,3 +91,20 @@ def _check_files(verify: bool | str, cert: Any) -> None:
     for path in (*paths, verify):
         if isinstance(path, str) and not os.path.exists(path):
             raise CertificatesUnusable(f"{path!r} does not exist")
+
+
+def tls_context(verify: bool | str, cert: Any = None) -> ssl.SSLContext:
+    """What TLS is set up with; raises :class:`CertificatesUnusable`."""
+    context = create_urllib3_context()
+    try:
+        if verify is False:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            place = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
+            context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})
+        if cert:
+            context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+    except OSError as error:  # which ssl.SSLError is too
+        raise CertificatesUnusable(f"{verify if isinstance(verify, str) else 'the default bundle'}: {error}") from None
+    return context

@@ -21,18 +21,6 @@ from .failures import failure_over_aiohttp
 class AiohttpBody:
     """The body of an answer that is still arriving: what :class:`~replicate_home.AsyncBody` promises."""
 
-    __slots__ = (
-        "__weakref__",
-        "_came",
-        "_closed",
-        "_decoder",
-        "_exchange",
-        "_loop",
-        "_reached",
-        "_request",
-        "_response",
-    )
-
     def __init__(self, response: aiohttp.ClientResponse, request: Request, exchange: Exchange) -> None:
         self._response = response
         self._request = request

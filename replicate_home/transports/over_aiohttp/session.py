@@ -6,7 +6,6 @@ Exceptions of aiohttp, and the frames they passed through, hold headers: what is
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import time
 import weakref
@@ -15,14 +14,13 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 import aiohttp
 import attrs
 from multidict import CIMultiDict
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from yarl import URL
 
 from ...exceptions import ConnectFailed, ProxyFailed
 from ...wire import Request, Response, Upload
 from ..decoding import check_framing
-from ..environment import Environment, environment_of
-from ..errors import CertificatesUnusable, ProxyUnusable, made
+from ..environment import Environment, environment_of, tls_context
+from ..errors import ProxyUnusable, made
 from ..prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of, upload_pieces
 from .body import AiohttpBody
 from .connector import Reached, WatchedTLS, WatchfulConnector
@@ -159,7 +157,8 @@ class LoopSession:
     def _context(self, verify: bool | str) -> ssl.SSLContext:
         context = self._contexts.get(verify)
         if context is None:
-            context = self._contexts[verify] = _tls_context(verify)
+            context = self._contexts[verify] = tls_context(verify)
+            context.sslobject_class = WatchedTLS
         return context
 
     async def _opened(self) -> aiohttp.ClientSession:
@@ -188,36 +187,37 @@ def _data(body: bytes | Upload | None, exchange: Exchange) -> bytes | AsyncItera
     if body is None or (isinstance(body, bytes) and len(body) <= _PIECE):
         return body
     exchange.in_pieces = True
-    return _sent(_cut(body) if isinstance(body, bytes) else _read(upload_pieces(body)), exchange)
+    return _sent(body, exchange)
 
 
-async def _sent(pieces: AsyncIterator[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
+async def _sent(body: bytes | Upload, exchange: Exchange) -> AsyncIterator[bytes]:
+    """The pieces of a body, taken one ahead.
+
+    For aiohttp closes a connection on which the answer came before it was told that this was the last piece.
+    """
+    pieces = _cut(body) if isinstance(body, bytes) else upload_pieces(body)
     try:
-        async for piece in pieces:
+        piece = await _next(pieces, body)
+        while piece is not None:
+            following = await _next(pieces, body)
             yield piece
+            piece = following
     except Exception as error:
         exchange.failure = error
         raise
     exchange.phase = "wait" if exchange.phase == "send" else exchange.phase
 
 
-async def _cut(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), _PIECE):
-        for _ in range(2):  # what has arrived is heard, since an early answer is lost where writing fails first
-            await asyncio.sleep(0)
-        yield body[start : start + _PIECE]
+async def _next(pieces: Iterator[bytes], body: bytes | Upload) -> bytes | None:
+    if not isinstance(body, bytes):
+        return await asyncio.to_thread(next, pieces, None)  # its source may stall
+    for _ in range(2):  # what has arrived is heard, since an early answer is lost where writing fails first
+        await asyncio.sleep(0)
+    return next(pieces, None)
 
 
-async def _read(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Pieces that are read in a thread, for their source may stall, and one ahead.
-
-    For aiohttp closes a connection on which the answer came before it was told that this was the last piece.
-    """
-    piece = await asyncio.to_thread(next, pieces, None)
-    while piece is not None:
-        following = await asyncio.to_thread(next, pieces, None)
-        yield piece
-        piece = following
+def _cut(body: bytes) -> Iterator[bytes]:
+    return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:
@@ -229,20 +229,6 @@ def _plain(headers: Mapping[str, str]) -> dict[str, str]:
             value = value.encode("utf-8", "surrogateescape").decode("latin-1")
         plain[name] = f"{plain[name]}, {value}" if name in plain else value
     return plain
-
-
-def _tls_context(verify: bool | str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.sslobject_class = WatchedTLS
-    place = DEFAULT_CA_BUNDLE_PATH if isinstance(verify, bool) else verify
-    message = ""
-    try:
-        context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})
-    except OSError as error:
-        message = f"{place}: {error}"
-    if message:
-        raise CertificatesUnusable(message)
-    return context
 
 
 def adopted(session: aiohttp.ClientSession) -> aiohttp.ClientSession:

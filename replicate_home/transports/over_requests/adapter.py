@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed
-from urllib3.util import Retry, create_urllib3_context
+from requests.utils import prepend_scheme_if_needed
+from urllib3.util import Retry
 
-from ..errors import CertificatesUnusable
+from ..environment import tls_context
 from ..prepared import ORIGINS, Place
 from .connections import KEEPALIVE, adopt
 from .exchange import Exchange
@@ -62,7 +60,7 @@ class DeadlineAdapter(HTTPAdapter):
         if host["scheme"] == "https":
             context = self._contexts.get((verify, cert))
             if context is None:
-                context = self._contexts[verify, cert] = _tls_context(verify, cert)
+                context = self._contexts[verify, cert] = tls_context(verify, cert)
             options = {"cert_reqs": options["cert_reqs"], "ssl_context": context}
         return host, options
 
@@ -128,19 +126,3 @@ def refuse_repeats(adapter: Any) -> None:
             f"the session's {type(adapter).__name__} repeats POST requests (allowed_methods of its max_retries), which "
             "could create and bill a prediction twice; leave POST out of it"
         )
-
-
-def _tls_context(verify: bool | str, cert: Any) -> Any:
-    context = create_urllib3_context()
-    try:
-        if verify is False:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        else:
-            place = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
-            context.load_verify_locations(**{"capath" if os.path.isdir(place) else "cafile": place})
-        if cert:
-            context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
-    except OSError as error:  # which ssl.SSLError is too
-        raise CertificatesUnusable(f"{verify if isinstance(verify, str) else 'the default bundle'}: {error}") from None
-    return context
