@@ -51,6 +51,8 @@ BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/a
 SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
 DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py", "transports/prepared.py"
 ENVIRONMENT = "transports/environment.py"
+LOOPS = "transports/over_aiohttp"
+ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
 
 MUTANTS = (
     # ---- G1: exact streams
@@ -323,4 +325,37 @@ MUTANTS = (
     Mutant("a held create is created again when it is asked for again", "emulator/routes/creating.py",
            "        later.again = partial(_held, incoming, prediction, preference, until)\n", "",
            f"{VIRTUAL}::test_held_creates_are_answered_each_in_its_time_and_sent_once"),
+    # ---- event loops
+    Mutant("aiohttp sends a request again behind our back", f"{LOOPS}/exchange.py",
+           "        if self.sent:\n", "        if False:\n", f"{ATTACKS}::TestSentOnce", quick=True),
+    Mutant("what came while the loop was busy is taken for the next answer", f"{LOOPS}/connector.py",
+           'return not wait_for_read(self.transport.get_extra_info("socket"), timeout=0)', "return True",
+           f"{ATTACKS}::TestWhatNobodyAskedFor"),
+    Mutant("what came while the loop was idle is taken for the next answer", f"{LOOPS}/connector.py",
+           "if self.protocol.should_close or ", "if ", f"{ATTACKS}::TestWhatNobodyAskedFor"),
+    Mutant("a body that TLS did not end is whole", f"{LOOPS}/connector.py",
+           "if isinstance(self.tls, WatchedTLS) and not self.tls.said_goodbye:", "if False:", f"{ATTACKS}::TestTLS"),
+    Mutant("a body that a reset ended is whole", f"{LOOPS}/connector.py",
+           "return self.lost.done() and self.lost.exception() is not None", "return False", f"{ATTACKS}::TestTLS"),
+    Mutant("a frozen server keeps a connection open", f"{LOOPS}/connector.py",
+           "            reached.transport.abort()\n", "            pass\n", f"{LOOP_TESTS}::TestTLS"),
+    Mutant("a deadline that has passed sends", f"{LOOPS}/session.py",
+           "if left is not None and left <= 0:", "if False:", f"{LOOP_TESTS}::TestConnections"),
+    Mutant("a stream's flood outlasts the deadline", f"{LOOPS}/body.py",
+           "if left <= 0:", "if False:", f"{ATTACKS}::TestFloods"),
+    Mutant("a task that is canceled shows the headers", f"{LOOPS}/failures.py",
+           "return error.with_traceback(None)", "return error", f"{LOOP_TESTS}::TestCancelling"),
+    Mutant("a request that left is said not to have been processed", f"{LOOPS}/exchange.py",
+           "            exchange.sent = True\n", "            pass\n", "tests/transports/test_aiohttp_contract.py"),
+    Mutant("what a caller's session adds leaves with our requests", f"{LOOPS}/exchange.py",
+           "leaving.pop(name, None)", "pass", "tests/transports/test_aiohttp_session.py::TestWhatDoesNotCount"),
+    Mutant("a caller's session tells us everything twice", f"{LOOPS}/session.py",
+           "if TRACING not in session.trace_configs:", "if True:", "tests/transports/test_aiohttp_session.py::TestTracing"),
+    Mutant("a thousand connections are opened at once", f"{LOOPS}/exchange.py",
+           "            await self.turn.acquire()\n", "            return\n", f"{LOOP_TESTS}::TestConnections"),
+    Mutant("bodies outlive their loop aloud", f"{LOOPS}/session.py",
+           "for body in list(bodies):", "for body in ():", f"{LOOP_TESTS}::TestConnections"),
+    Mutant("a loop of ours stays open under nest_asyncio", "transports/async_base.py",
+           "    with asyncio.Runner() as runner:\n        return runner.run(work)\n", "    return asyncio.run(work)\n",
+           "tests/transports/test_aiohttp_nested.py"),
 )  # fmt: skip

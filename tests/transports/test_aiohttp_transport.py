@@ -78,6 +78,18 @@ class TestTLS:
             asyncio.run(main(server.url))
             gc.collect()  # a transport that is still open warns
 
+    def test_a_request_that_a_frozen_server_does_not_answer_leaves_nothing_open(self, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
+
+        async def main(url):
+            transport = AiohttpTransport()
+            with pytest.raises(RequestTimeout):
+                await transport.send(Request("GET", url), transport.clock.now() + SOON)
+
+        with ScriptedServer([Receive(), Freeze()], tls=speaks_tls()) as server:
+            asyncio.run(main(server.url))
+            gc.collect()  # a transport that is still open warns
+
     def test_a_bundle_that_does_not_exist_is_named(self, transport, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/bundle.pem")
         error = failure_of(transport, "https://127.0.0.1:1/", TLSFailed)
@@ -214,6 +226,13 @@ class TestConnections:
             assert server.connections == 1
             ask(transport, server.url, method="POST", body=b"{}")
             assert server.connections == 2
+
+    def test_after_its_deadline_a_request_is_not_sent_over_an_idle_connection_either(self, transport):
+        with ScriptedServer([ok()], repeat=True) as server:
+            ask(transport, server.url)
+            error = failure_of(transport, server.url, RequestTimeout, method="POST", seconds=-1)
+            assert truth(error) == (RequestTimeout, "resolve", False)
+            assert len(server.requests) == 1
 
     def test_a_body_of_many_megabytes_is_sent_whole(self, transport):
         with ScriptedServer([ok()]) as server:
