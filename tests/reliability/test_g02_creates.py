@@ -6,6 +6,7 @@ a cut, a reset or a timeout at any byte of the exchange, after 5xx, after a redi
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pickle
@@ -290,7 +291,8 @@ def test_whatever_a_server_says_it_is_sent_one_create():
         ran += 1
         with ScriptedServer([Receive(), Send(wire), ending], [Receive(), Send(WHOLE), Cut()]) as server:
             client = virtual_client(server.url, timeout=SHORT)
-            failure_of(kind, client)
+            with contextlib.suppress(ReplicateHomeError):  # what is drawn may make sense
+                KINDS[kind](client)
             client._engine.connections.given.close()
         assert server.creates <= 1, server.requests
 
