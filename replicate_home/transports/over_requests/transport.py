@@ -55,7 +55,7 @@ class RequestsTransport:
 
     def _start(self) -> None:
         """Begin anew, in this process: connections and locks of one that forked stay its own."""
-        from .session_sender import SessionSender
+        from .sender import SessionSender
 
         self._process = os.getpid()
         self._sender = SessionSender(self._session)
