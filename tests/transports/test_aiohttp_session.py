@@ -14,6 +14,7 @@ from replicate_home import AiohttpTransport, AsyncClient
 from replicate_home.exceptions import ConnectFailed, Disconnected
 from replicate_home.testing.scripted_server import Cut, Receive, ScriptedServer, Send, Serve, answer
 from replicate_home.transports.over_aiohttp.exchange import TRACING
+from replicate_home.version import USER_AGENT
 from replicate_home.wire import Request, Secret
 from tests.servers.fault_server import AUTHORITY, speaks_tls
 from tests.transports.asking import TOKEN, ok, truth
@@ -108,7 +109,7 @@ class TestWhatDoesNotCount:
         with ScriptedServer([ok()]) as server:
             run_with(use, headers={"X-Theirs": "1", "X-Ours": "2", "User-Agent": "theirs"})
             headers = server.requests[0].headers
-        assert [headers.get(name) for name in ("x-theirs", "x-ours", "user-agent")] == [None, "1", "replicate_home"]
+        assert [headers.get(name) for name in ("x-theirs", "x-ours", "user-agent")] == [None, "1", USER_AGENT]
 
     def test_its_raise_for_status_timeout_and_base_url(self):
         async def use(session):

@@ -33,6 +33,7 @@ from replicate_home.testing.scripted_server import (
     Cut,
     Drip,
     Receive,
+    Reset,
     ScriptedServer,
     Send,
     Serve,
@@ -315,8 +316,9 @@ class TestSessions:
             with pytest.raises(ValueError, match="repeats POST requests"):
                 ask(later, "https://127.0.0.1:1/")
 
-    def test_other_retries_of_an_adapter_are_not_done(self):
-        with requests.Session() as session, ScriptedServer([Receive(), Cut()], repeat=True) as server:
+    @pytest.mark.parametrize("end", [Cut(), Reset()], ids=["cut", "reset"])
+    def test_other_retries_of_an_adapter_are_not_done(self, end):
+        with requests.Session() as session, ScriptedServer([Receive(), end], repeat=True) as server:
             session.mount("http://", HTTPAdapter(max_retries=3))
             failure_of(RequestsTransport(session), server.url, Disconnected)
             assert server.connections == 1
@@ -500,6 +502,15 @@ class TestItself:
         assert len(str(error)) < 400
         assert str(error).isprintable()
         assert "key=1" not in str(error)
+
+    def test_a_token_that_cannot_be_sent_is_not_shown(self, transport):
+        with ScriptedServer([ok()]) as server:
+            request = Request("GET", server.url, token=Secret(TOKEN + "\r\nX-Evil: 1"))
+            with pytest.raises(TransportError) as caught:
+                transport.send(request, None)
+            assert server.connections == 0
+        assert truth(caught.value) == (TransportError, "send", False)
+        assert TOKEN not in str(caught.value)
 
     def test_an_error_has_its_request_without_the_source_of_an_upload(self, transport):
         class Source:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from urllib3.util import Timeout
 
 from ..errors import Progress
-
-if TYPE_CHECKING:
-    from .answers import Answer
 
 A_WEEK = 7 * 24 * 3600.0
 """The limit where there is none, in seconds, for connections that are not ours."""
@@ -43,7 +40,7 @@ class Exchange(Progress):
     watches: bool = False
     connection: Any = attrs.field(default=None, repr=False)
     response: Any = attrs.field(default=None, repr=False)
-    answer: Answer | None = attrs.field(default=None, repr=False)
+    answer: Any = attrs.field(default=None, repr=False)
     socket: Any = attrs.field(default=None, repr=False)
     arrived: int = 0
     """How many bytes the last receive gave."""
