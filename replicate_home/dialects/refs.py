@@ -1,4 +1,4 @@
-"""How what runs is named: ``owner/name``, ``owner/name:version``, a version id, ``deployments/owner/name``, an alias."""
+"""How what runs is named: ``owner/name``, ``owner/name:version``, a version id, a deployment or an alias."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ class Replicate(OrdinaryStatuses):
             headers["Prefer"] = f"wait={min(LONGEST_WAIT, wanted.wait)}"
         if wanted.cancel_after is not None:
             headers["Cancel-After"] = f"{max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))}s"
-        return self.call("POST", path, json=body, headers=headers, hold=float(wanted.wait or 0))
+        hold = float(wanted.wait or 0)
+        return self.call("POST", path, json=body, headers=headers, hold=hold, about=str(wanted.ref))
 
     def poll(self, known: Snapshot) -> Request:
         """GET /predictions/{id}; built from the id, never taken from the answer."""
