@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         RateLimited,
         ReplicateHomeError,
         RequestTimeout,
+        ServerBusy,
         ServerError,
         StreamInterrupted,
         TLSFailed,
@@ -89,8 +90,8 @@ _HOMES = {
     "exceptions": """APIError AuthenticationError BatchLocked ConnectFailed CreateOutcomeUnknown CreateTimedOut
         Disconnected FileExpired InvalidInput MissingExtra ModelCanceled ModelError ModelNotFound NotFound
         OutputDiverged PaymentRequired PermissionDenied PredictionTimeout ProtocolError ProxyFailed RateLimited
-        ReplicateHomeError RequestTimeout ServerError StreamInterrupted TLSFailed TransportError UnexpectedRequest
-        UnsafeURL WebhookVerificationError""",
+        ReplicateHomeError RequestTimeout ServerBusy ServerError StreamInterrupted TLSFailed TransportError
+        UnexpectedRequest UnsafeURL WebhookVerificationError""",
     "records.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
     "records.prediction": "Progress Snapshot Status",
     "records.schema": "Schema",
@@ -158,6 +159,7 @@ __all__ = [
     "Result",
     "Schema",
     "Secret",
+    "ServerBusy",
     "ServerError",
     "Snapshot",
     "Status",

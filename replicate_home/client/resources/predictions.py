@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from ...dialects.base import checked_id
 from ...exceptions import ReplicateHomeError
 from ...operations.predictions import list_predictions
 from ...records.parsing import parse
@@ -113,7 +114,7 @@ class Prediction(BasePrediction["Engine"]):
         """Have it canceled; harmless where it has ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
-            return self._update(engine.cancel(self.id, route))
+            return self._update(engine.cancel(self.snapshot, route))
 
     def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
@@ -158,7 +159,7 @@ class AsyncPrediction(BasePrediction["AsyncEngine"]):
         """Have it canceled; harmless where it has ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
-            return self._update(await engine.cancel(self.id, route))
+            return self._update(await engine.cancel(self.snapshot, route))
 
     async def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
@@ -204,7 +205,7 @@ class Predictions:
     def cancel(self, id: str) -> Prediction:
         """Cancel the prediction with this id; harmless where it has ended."""
         backend = self._engine.backend_of(id)
-        return Prediction(self._engine.cancel(id, self._engine.route(backend=backend)), self._engine, backend)
+        return Prediction(self._engine.cancel(_by_id(id), self._engine.route(backend=backend)), self._engine, backend)
 
     def list(self, *, created_after: str | None = None, created_before: str | None = None) -> Page[Prediction]:
         """Your predictions, newest first; the page's ``.all()`` goes on through all pages.
@@ -239,7 +240,7 @@ class AsyncPredictions:
     async def cancel(self, id: str) -> AsyncPrediction:
         """Cancel the prediction with this id; harmless where it has ended."""
         engine, backend = self._engine, self._engine.backend_of(id)
-        return AsyncPrediction(await engine.cancel(id, engine.route(backend=backend)), engine, backend)
+        return AsyncPrediction(await engine.cancel(_by_id(id), engine.route(backend=backend)), engine, backend)
 
     def list(
         self, *, created_after: str | None = None, created_before: str | None = None
@@ -250,3 +251,8 @@ class AsyncPredictions:
         """
         operation = list_predictions(created_after=created_after, created_before=created_before)
         return AsyncListing(lambda: apage(self._engine, operation, lambda one: AsyncPrediction(one, self._engine)))
+
+
+def _by_id(id: str) -> Snapshot:
+    """A prediction of which only the id is known."""
+    return Snapshot({"id": checked_id(id)})
