@@ -50,7 +50,8 @@ def api_error(
 ) -> APIError:
     """The error for an answer that refuses ``request``; ``missing`` is the one for 404 and 410."""
     document = _document(response.body)
-    title, detail = (_words(document.get(name), request) for name in ("title", "detail"))
+    title = _words(document.get("title"), request)
+    detail = _words(_fields(document.get("detail")), request)
     if detail is None:
         detail = _words(document.get("error"), request) or _words(_text(response.body), request, 200)
     kind = _BY_STATUS.get(response.status, ServerError if response.status >= 500 else APIError)
@@ -89,6 +90,15 @@ def _document(body: bytes) -> dict[str, Any]:
     except ProtocolError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _fields(detail: Any) -> Any:
+    """A list of fields that are wrong, as FastAPI writes it, as text such as ``input.size: 9 is too small``."""
+    said = detail if isinstance(detail, list) else [None]
+    if not all(isinstance(one, dict) and isinstance(one.get("loc"), list) and "msg" in one for one in said):
+        return detail
+    places = [".".join(str(part) for part in one["loc"] if part not in ("body", "__root__")) for one in said]
+    return "; ".join(f"{place}: {one['msg']}" if place else str(one["msg"]) for place, one in zip(places, said))
 
 
 def _words(value: Any, request: Request | None, length: int = 2048) -> str | None:

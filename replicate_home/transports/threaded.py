@@ -1,18 +1,20 @@
 """A blocking transport under an event loop: threads serve it, each for one exchange at a time and not for a prediction.
 
-Open streams hold a thread while they are read, and so have a pool of their own; whoever finds it full is told that
-the stream cannot be opened, and polls. In virtual time nothing blocks, and no thread is used.
+Open streams hold a thread while they are read, and so have a pool of their own. Where it is full, a GET is told that
+the stream cannot be opened, and polls; a POST, whose answer is the stream, waits for a place. In virtual time nothing
+blocks, and no thread is used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..clock import SYSTEM_CLOCK, Clock, FakeClock
-from ..exceptions import ConnectFailed
+from ..exceptions import ConnectFailed, RequestTimeout
 from ..threads import ThreadPool
 from ..wire import Body, Request, Response
 from .base import Transport
@@ -66,7 +68,7 @@ class ThreadedTransport:
     """A blocking transport for event loops.
 
     Its threads serve at most 64 exchanges at a time and 32 streams; a stream beyond these is
-    :class:`~replicate_home.ConnectFailed`. A task that is cancelled leaves at once, its thread after the exchange.
+    :class:`~replicate_home.ConnectFailed`, or waits where it is the answer to a POST. A task that is cancelled leaves at once, its thread after the exchange.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -75,6 +77,7 @@ class ThreadedTransport:
         self._exchanges = ThreadPool(EXCHANGES, "replicate-home-exchange")
         self._streams = ThreadPool(STREAMS, "replicate-home-stream")
         self._open = 0
+        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
         self._lock = threading.Lock()
 
     @property
@@ -88,7 +91,7 @@ class ThreadedTransport:
             response, body = await self.run(self._exchanges, self.transport.send, request, deadline, discard=_close)
             assert body is None
             return response, None
-        self._take_place(request)
+        await self._take_place(request, deadline)
         try:
             response, body = await self.run(self._streams, self.transport.send, request, deadline, discard=_close)
         except BaseException:
@@ -122,19 +125,57 @@ class ThreadedTransport:
         await asyncio.sleep(0)
         return function(*args)
 
-    def _take_place(self, request: Request) -> None:
+    async def _take_place(self, request: Request, deadline: float | None) -> None:
+        """Take one of the streams' places; where there is none a POST waits, for it has no other way to its answer."""
+        loop = asyncio.get_running_loop()
+        place: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            full = self._open >= STREAMS
-            self._open += not full
-        if full:
+            if self._open < STREAMS:
+                self._open += 1
+                return
+            if request.method == "POST":
+                self._waiting.append((loop, place))
+        if request.method != "POST":
             raise ConnectFailed(f"{STREAMS} streams are open, which is as many as have a thread", request=request)
+        try:
+            await asyncio.wait_for(place, None if deadline is None else max(0.0, deadline - self.clock.now()))
+        except TimeoutError:
+            self._stop_waiting(loop, place)
+            raise RequestTimeout(f"{STREAMS} streams were open all the time", request=request, phase="connect") from None
+        except BaseException:
+            self._stop_waiting(loop, place)
+            raise
+
+    def _stop_waiting(self, loop: asyncio.AbstractEventLoop, place: asyncio.Future[None]) -> None:
+        """Wait no more; a place that was given meanwhile is passed on."""
+        with self._lock:
+            waits = (loop, place) in self._waiting
+            if waits:
+                self._waiting.remove((loop, place))
+        if not waits:
+            self._give_back()
 
     def _give_back(self) -> None:
-        with self._lock:
-            self._open -= 1
+        """Free a place, or hand it to the one that has waited longest."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._open -= 1
+                    return
+                loop, place = self._waiting.popleft()
+            try:
+                loop.call_soon_threadsafe(_grant, place)
+            except RuntimeError:  # its loop has ended meanwhile
+                continue
+            return
 
     def __repr__(self) -> str:
         return f"ThreadedTransport({self.transport!r})"
+
+
+def _grant(place: asyncio.Future[None]) -> None:
+    if not place.done():
+        place.set_result(None)
 
 
 class ThreadedBody:
