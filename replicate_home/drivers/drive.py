@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
-from ..clock import Clock, FakeClock
+from ..clock import Clock, FakeClock, at_rest, at_work
 from ..exceptions import ProtocolError, TransportError
 from ..lifecycle.machine import Came, Lost, Pausing, Reading, Sending, Settled, State
 from ..lifecycle.policy import LEAVING
@@ -46,6 +46,7 @@ class Drive(Driving[Transport, Body]):
         before = self.state
         if isinstance(before, Settled):
             return before
+        at_work(self.clock)
         try:
             state = self._become(before, self._advance(before))
         except BaseException as error:
@@ -53,6 +54,9 @@ class Drive(Driving[Transport, Body]):
             self.leave()
             self.explain(error, creates)
             raise
+        finally:
+            if isinstance(self.state, Settled):
+                at_rest(self.clock)
         self.news = iter(() if self.left else state.news)
         return state
 

@@ -11,11 +11,12 @@ import hmac
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import attrs
 
-from ..clock import SYSTEM_CLOCK, Clock
+from ..clock import SYSTEM_CLOCK, Clock, NotYet
 from ..exceptions import ReplicateHomeError
 from ..wire import Body, Request, Response
 from .incoming import IncomingRequest
@@ -29,6 +30,8 @@ from .timeline import Peer
 from .webhook_senders import Send, default_sender
 
 BASE_URL = "https://local.invalid/v1"
+
+Ask = Callable[[], Response | tuple[Response, Body | None]]
 
 
 class HandledRequest(NamedTuple):
@@ -88,14 +91,9 @@ class Emulator:
         Raises ``RequestTimeout`` at ``deadline`` (a time on the clock) and ``Disconnected`` when ``peer`` is closed.
         """
         incoming = IncomingRequest.of(request, deadline, peer)
-        status = None
-        try:
-            response, body = self._answer(incoming)
-            status = response.status
-            return response, body
-        finally:
-            self.service.webhooks.send_due()
-            self.requests.append(HandledRequest(request.method, incoming.path, status))
+        headers: dict[str, str] = {}
+        self.service.webhooks.send_due()  # which tell of what was, before this request changes anything
+        return self._handle(incoming, headers, partial(self._route, incoming, headers))
 
     def close(self) -> None:
         """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""
@@ -109,12 +107,28 @@ class Emulator:
 
     def unknown_route(self, incoming: IncomingRequest) -> Response:
         """The answer where there is nothing at this path."""
-        raise not_found(f"there is nothing at {incoming.path}: this is a local server, with fewer endpoints")
+        raise not_found(f"there is nothing at {incoming.path} on this server")
 
-    def _answer(self, incoming: IncomingRequest) -> tuple[Response, Body | None]:
-        headers: dict[str, str] = {}
+    def _handle(self, incoming: IncomingRequest, headers: dict[str, str], ask: Ask) -> tuple[Response, Body | None]:
         try:
-            response, body = self._route(incoming, headers)
+            response, body = self._answer(incoming, headers, ask)
+        except NotYet as later:
+            later.again = partial(self._handle, incoming, headers, later.again or ask)
+            raise
+        except BaseException:
+            self._handled(incoming, None)
+            raise
+        self._handled(incoming, response.status)
+        return response, body
+
+    def _handled(self, incoming: IncomingRequest, status: int | None) -> None:
+        self.service.webhooks.send_due()
+        self.requests.append(HandledRequest(incoming.request.method, incoming.path, status))
+
+    def _answer(self, incoming: IncomingRequest, headers: dict[str, str], ask: Ask) -> tuple[Response, Body | None]:
+        try:
+            answer = ask()
+            response, body = answer if isinstance(answer, tuple) else (answer, None)
             return attrs.evolve(response, headers={**headers, **response.headers}), body
         except Problem as problem:
             return problem.response(headers), None

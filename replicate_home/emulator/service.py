@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from ..clock import Clock, FakeClock
+from ..clock import Clock, FakeClock, waiting
 from ..threads import ThreadPool
 from .catalog import Catalog, CatalogModel, Version
 from .files import InputFiles, OutputFiles, StoredFile
@@ -57,7 +57,6 @@ class Service:
         self.run_counts: Counter[str] = Counter()
         self._threads = ThreadPool(RUNNING_AT_ONCE, "prediction", idle=0.0)
         self._examples: dict[str, list[StoredRun]] = {}
-        self._examples_made = threading.RLock()
         self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: every look steps them
 
     def date(self) -> float:
@@ -97,7 +96,6 @@ class Service:
         stored = self._begin(
             attrs.evolve(plan, call=_training(plan, f"{destination}:{id}")),
             options,
-            limit=None,
             model=model.name,
             version=version.id,
             resource="trainings",
@@ -108,7 +106,7 @@ class Service:
     def examples(self, model: CatalogModel) -> list[StoredRun]:
         """The example predictions of a model, run when they are first asked for, in a time of their own."""
         wanted = list(model.served.examples) if model.served else []
-        with self._examples_made:
+        with self._virtual:  # the lock that their runs take: a model may ask for models
             made = self._examples.setdefault(model.name, [])
             for given in wanted[len(made) :]:
                 made.append(self._example(model, given))
@@ -126,7 +124,8 @@ class Service:
             version="hidden" if model.official else version.id,
             resource="examples",
         )
-        stored.run.wait(math.inf, math.inf, Peer())
+        with waiting():  # on a clock of its own
+            stored.run.wait(math.inf, math.inf, Peer())
         return stored
 
     def file_behind(self, uri: str, origin: str) -> StoredFile | None:

@@ -12,17 +12,18 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from operator import attrgetter
-from threading import Condition
+from threading import Condition, get_ident
 from typing import Any
 
 import attrs
 
-from ..clock import Clock, FakeClock
+from ..clock import Clock, FakeClock, wait_until, waiting
 from ..exceptions import Disconnected
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
 LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere where nothing really waits
 LARGEST_OUTPUT = 64 * 2**20
+LONGEST_STEP = 0.05  # real seconds that are waited for a model which another thread runs
 
 
 class Stopped(BaseException):
@@ -165,15 +166,7 @@ class Run:
 
     def wait(self, count: float, until: float, peer: Peer) -> bool:
         """Wait until at least ``count`` changes can be seen, or the end; False if ``until`` came first."""
-        with self._changed:
-            while True:
-                now = self._clock.now()
-                number = self._seen_by(now)
-                if number >= count or self._is_over(number):
-                    return True
-                if now >= until:
-                    return False
-                self._let_pass(now, until, peer)
+        raise NotImplementedError
 
     def look(self, peer: Peer) -> None:
         """Let a peer that waits by a clock of its own see something new; real time passes by itself."""
@@ -286,9 +279,14 @@ class Run:
     def _catch_up(self, now: float) -> None:
         """Make every change up to ``now`` known."""
 
-    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
-        """Wait for the next change, not beyond ``until``."""
-        raise NotImplementedError
+    def _has_come(self, count: float, until: float) -> bool | None:
+        """What :meth:`wait` returns, if it need not wait any more."""
+        with self._changed:
+            now = self._clock.now()
+            number = self._seen_by(now)
+            if number >= count or self._is_over(number):
+                return True
+            return False if now >= until else None
 
 
 def _size_of(value: Any) -> int:
@@ -324,28 +322,41 @@ class RealRun(Run):
             if self.ended:
                 raise Stopped
 
+    def wait(self, count: float, until: float, peer: Peer) -> bool:
+        """Wait, as above; every change ends a wait."""
+        with self._changed:
+            while (came := self._has_come(count, until)) is None:
+                peer.wait(self._changed, min(until, self.deadline) - self._clock.now())
+        return came
+
     def _moment(self) -> float:
         return self._clock.now()
 
-    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
-        peer.wait(self._changed, min(until, self.deadline) - now)
-
 
 class VirtualRun(Run):
-    """A run on a :class:`FakeClock`, stepped by every look; ``changed`` is one lock for the whole emulator."""
+    """A run on a :class:`FakeClock`, stepped by every look; ``changed`` is one lock for the whole emulator.
+
+    It is not held while the model runs, which may wait for another thread that asks this server for something.
+    """
 
     _clock: FakeClock
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._own = self.starts
-        self._stepping = False
+        self._stepping: int | None = None  # the thread that runs the model
 
     def sleep(self, seconds: float) -> None:
         """Move the run's own time on."""
         self._own += max(0.0, seconds)
         if self.ended or self._own >= min(self.deadline, self.starts + LONGEST_VIRTUAL_RUN):
             raise Stopped
+
+    def wait(self, count: float, until: float, peer: Peer) -> bool:
+        """Wait, as above, until the moment of the next change."""
+        while (came := self._has_come(count, until)) is None:
+            wait_until(self._clock, self._next_change(until, peer))
+        return came
 
     def look(self, peer: Peer) -> None:
         """Virtual time passes until there is something new."""
@@ -359,30 +370,44 @@ class VirtualRun(Run):
             self._let_go()
 
     def _let_go(self) -> None:
-        if self.ended and not self._stepping:
+        if self.ended and self._stepping is None:
             self._steps.close()
 
     def _moment(self) -> float:
         return self._own
 
     def _step(self) -> None:
-        self._stepping = True
+        self._stepping = get_ident()
+        self._changed.release()
         try:
-            next(self._steps, None)
+            with waiting():
+                next(self._steps, None)
         finally:
-            self._stepping = False
+            self._changed.acquire()
+            self._stepping = None
+            self._changed.notify_all()
             self._let_go()
 
     def _catch_up(self, now: float) -> None:
-        while not self.ended and not self._stepping and self._own <= min(now, self.deadline):
+        while not self.ended and self._stepping is None and self._own <= min(now, self.deadline):
             self._step()
 
-    def _let_pass(self, now: float, until: float, peer: Peer) -> None:
-        peer.check()
-        if self._stepping:
+    def _next_change(self, until: float, peer: Peer) -> float:
+        """When there is something new to see, but ``until`` at the latest."""
+        with self._changed:
+            peer.check()
+            if self._stepping is not None:
+                return self._after_step(until)
+            now = self._clock.now()
+            while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:
+                self._step()
+            following = bisect_right(self._changes, now, key=attrgetter("at"))
+            moment = self._changes[following].at if following < len(self._changes) else self.starts
+            return min(moment, until, self.deadline)
+
+    def _after_step(self, until: float) -> float:
+        """Wait for the thread that runs the model, but not for long: the model may wait for this one."""
+        if self._stepping == get_ident():
             raise Disconnected("a model waits for its own prediction", phase="wait", may_have_been_processed=True)
-        while not self.ended and self._changes[-1:] and self._changes[-1].at <= now:
-            self._step()
-        following = bisect_right(self._changes, now, key=attrgetter("at"))
-        moment = self._changes[following].at if following < len(self._changes) else self.starts
-        self._clock.advance_to(min(moment, until, self.deadline))
+        has_stepped = self._changed.wait(LONGEST_STEP)
+        return self._clock.now() if has_stepped else min(until, self.deadline)

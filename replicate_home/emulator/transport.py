@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from ..clock import Clock
+from collections.abc import Callable
+from functools import partial
+
+from ..clock import Clock, NotYet
 from ..exceptions import Disconnected, RequestTimeout
 from ..wire import Body, Request, Response
 from .emulator import Emulator
 from .timeline import Peer
 
+Ask = Callable[[], tuple[Response, Body | None]]
 _SLICE = 65_536
 
 
@@ -50,24 +54,36 @@ class InProcessTransport:
         """Answer ``request`` here and now; an event stream or a download comes with its body."""
         if deadline is not None and self.clock.now() >= deadline:
             raise RequestTimeout("no time left to send", request=request, phase="connect")
-        response, body = self.emulator.handle(request, deadline, Peer())
+        return self._answer(request, deadline, partial(self.emulator.handle, request, deadline, Peer()))
+
+    def close(self) -> None:
+        """Nothing is pooled."""
+
+    def _answer(self, request: Request, deadline: float | None, ask: Ask) -> tuple[Response, Body | None]:
+        try:
+            response, body = ask()
+        except NotYet as later:
+            later.again = partial(self._answer, request, deadline, later.again or ask)
+            raise
         if not request.streams or response.status not in (200, 206):
-            return (response, None) if body is None else (_drained(response, body, deadline), None)
+            return (response, None) if body is None else (_drained(response, body, deadline, []), None)
         if body is None:
             content = response.body
             body = WholeBody(content)
             response = Response(response.status, response.headers)
         return response, body
 
-    def close(self) -> None:
-        """Nothing is pooled."""
 
-
-def _drained(response: Response, body: Body, deadline: float | None) -> Response:
-    pieces = []
+def _drained(response: Response, body: Body, deadline: float | None, pieces: list[bytes]) -> Response:
+    """The response with its whole body, of which ``pieces`` are there already."""
     try:
         while piece := body.read(deadline):
             pieces.append(piece)
-    finally:
+    except NotYet as later:
+        later.again = lambda: (_drained(response, body, deadline, pieces), None)
+        raise
+    except BaseException:
         body.close()
+        raise
+    body.close()
     return Response(response.status, response.headers, b"".join(pieces))

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import attrs
 
-from ..clock import Clock, FakeClock
+from ..clock import Clock, FakeClock, waiting
 from ..threads import ThreadPool
 from ..wire import Request
 from .stored_run import StoredRun
@@ -108,7 +108,8 @@ class Subscription:
 
 def _accepted(send: Send, request: Request) -> bool:
     try:
-        status = send(request)
+        with waiting():  # what receives it may use a client
+            status = send(request)
     except OSError:
         return False
     return status is None or 200 <= status < 400

@@ -2,22 +2,24 @@
 
 Open streams hold a thread while they are read, and so have a pool of their own. Where it is full, a GET is told that
 the stream cannot be opened, and polls; a POST, whose answer is the stream, waits for a place. In virtual time nothing
-blocks, and no thread is used.
+blocks: no thread is used, and any number of streams.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import deque
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from ..clock import SYSTEM_CLOCK, Clock, FakeClock
 from ..exceptions import ConnectFailed, RequestTimeout
 from ..threads import ThreadPool
 from ..wire import Body, Request, Response
+from .async_base import ask_on, awaiting_thread
 from .base import Transport
+from .places import Places
 
 T = TypeVar("T")
 
@@ -49,7 +51,8 @@ async def in_thread(
             del error  # it holds this frame
 
     pool.submit(job)
-    return await future
+    with awaiting_thread():
+        return await future
 
 
 def _settle(
@@ -68,17 +71,16 @@ class ThreadedTransport:
     """A blocking transport for event loops.
 
     Its threads serve at most 64 exchanges at a time and 32 streams; a stream beyond these is
-    :class:`~replicate_home.ConnectFailed`, or waits where it is the answer to a POST. A task that is cancelled leaves at once, its thread after the exchange.
+    :class:`~replicate_home.ConnectFailed`, or waits where it is the answer to a POST. A task that is
+    cancelled leaves at once, its thread after the exchange.
     """
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self._virtual = isinstance(getattr(transport, "clock", None), FakeClock)
+        self._virtual = clock if isinstance(clock := getattr(transport, "clock", None), FakeClock) else None
         self._exchanges = ThreadPool(EXCHANGES, "replicate-home-exchange")
         self._streams = ThreadPool(STREAMS, "replicate-home-stream")
-        self._open = 0
-        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
-        self._lock = threading.Lock()
+        self._places = Places(STREAMS if self._virtual is None else math.inf)
 
     @property
     def clock(self) -> Clock:
@@ -120,62 +122,29 @@ class ThreadedTransport:
 
     async def run(self, pool: ThreadPool, function: Callable[..., T], *args: Any, **options: Any) -> T:
         """Call what may block in a thread; what does not, here."""
-        if not self._virtual:
+        if self._virtual is None:
             return await in_thread(pool, function, *args, **options)
-        await asyncio.sleep(0)
-        return function(*args)
+        return await ask_on(self._virtual, partial(function, *args))
 
     async def _take_place(self, request: Request, deadline: float | None) -> None:
-        """Take one of the streams' places; where there is none a POST waits, for it has no other way to its answer."""
-        loop = asyncio.get_running_loop()
-        place: asyncio.Future[None] = loop.create_future()
-        with self._lock:
-            if self._open < STREAMS:
-                self._open += 1
-                return
-            if request.method == "POST":
-                self._waiting.append((loop, place))
+        if self._places.take():
+            return
         if request.method != "POST":
             raise ConnectFailed(f"{STREAMS} streams are open, which is as many as have a thread", request=request)
+        seconds = None if deadline is None else max(0.0, deadline - self.clock.now())
         try:
-            await asyncio.wait_for(place, None if deadline is None else max(0.0, deadline - self.clock.now()))
+            await self._places.wait(seconds)
         except TimeoutError:
-            self._stop_waiting(loop, place)
-            raise RequestTimeout(f"{STREAMS} streams were open all the time", request=request, phase="connect") from None
-        except BaseException:
-            self._stop_waiting(loop, place)
-            raise
-
-    def _stop_waiting(self, loop: asyncio.AbstractEventLoop, place: asyncio.Future[None]) -> None:
-        """Wait no more; a place that was given meanwhile is passed on."""
-        with self._lock:
-            waits = (loop, place) in self._waiting
-            if waits:
-                self._waiting.remove((loop, place))
-        if not waits:
-            self._give_back()
+            message = f"{STREAMS} streams were open all the time, which is as many as have a thread"
+        else:
+            return
+        raise RequestTimeout(message, request=request)
 
     def _give_back(self) -> None:
-        """Free a place, or hand it to the one that has waited longest."""
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._open -= 1
-                    return
-                loop, place = self._waiting.popleft()
-            try:
-                loop.call_soon_threadsafe(_grant, place)
-            except RuntimeError:  # its loop has ended meanwhile
-                continue
-            return
+        self._places.free()
 
     def __repr__(self) -> str:
         return f"ThreadedTransport({self.transport!r})"
-
-
-def _grant(place: asyncio.Future[None]) -> None:
-    if not place.done():
-        place.set_result(None)
 
 
 class ThreadedBody:

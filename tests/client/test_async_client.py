@@ -325,13 +325,16 @@ class TestTransports:
         with fake.serve() as url:
             assert asyncio.run(main(url)) == (["Hel", "lo"], "Hello", b"out")
 
-    def test_a_stream_for_which_there_is_no_place_polls(self, fake, client, monkeypatch):
+    def test_a_stream_for_which_there_is_no_place_polls(self, fake, monkeypatch):
         monkeypatch.setattr("replicate_home.transports.threaded.STREAMS", 0)
+        monkeypatch.setattr("replicate_home.client.engine.async_connections.find_spec", lambda name: None)
 
-        async def main():
-            return [chunk async for chunk in client.stream(MODEL, prompt="Hi", timeout=None)]
+        async def main(url):
+            async with AsyncClient(base_url=url) as client:
+                return [chunk async for chunk in client.stream(MODEL, prompt="Hi", timeout=None)]
 
-        assert asyncio.run(main()) == ["Hel", "lo"]
+        with fake.serve() as url:
+            assert asyncio.run(main(url)) == ["Hel", "lo"]
         assert not any("stream" in request.path for request in fake.requests)
 
 

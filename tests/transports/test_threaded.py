@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 
 import pytest
 
-from replicate_home import ConnectFailed, Disconnected, FakeClock, RequestTimeout, SystemClock, ThreadedTransport
+from replicate_home import ConnectFailed, Disconnected, FakeClock, RequestTimeout, ThreadedTransport
 from replicate_home.clock import SYSTEM_CLOCK
 from replicate_home.threads import ThreadPool
-from replicate_home.transports.async_base import is_async, sleep_on
+from replicate_home.transports.async_base import is_async
 from replicate_home.transports.threaded import EXCHANGES, STREAMS, in_thread
 from replicate_home.wire import Request, Response
 
@@ -296,38 +295,6 @@ def test_in_virtual_time_no_thread_is_used():
     gate = Virtual()
     asyncio.run(main())
     assert gate.threads == {threading.current_thread()}
-
-
-class TestSleeping:
-    def test_on_a_fake_clock_time_passes_at_once_and_others_get_their_turn(self):
-        async def main():
-            turns = []
-            other = asyncio.ensure_future(note(turns))
-            await sleep_on(clock, 600)
-            await other
-            return turns
-
-        async def note(turns):
-            turns.append(clock.now())
-
-        clock = FakeClock()
-        assert asyncio.run(main())[-1] == 600.0
-        assert clock.sleeps == [600]
-
-    def test_on_the_machines_clock_the_event_loop_sleeps(self, monkeypatch):
-        monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("the loop is held up"))
-        asyncio.run(sleep_on(SystemClock(), 0.001))
-        asyncio.run(sleep_on(SystemClock(), -1))
-
-    def test_another_clock_sleeps_in_a_thread(self):
-        class Own(FakeClock.__base__):
-            def sleep(self, seconds):
-                self.slept = (seconds, threading.current_thread())
-
-        clock = Own()
-        asyncio.run(sleep_on(clock, 3))
-        assert clock.slept[0] == 3
-        assert clock.slept[1] is not threading.current_thread()
 
 
 def test_a_transport_is_async_if_its_send_is():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
+from ...clock import NotYet
 from ...wire import Response
 from ..incoming import IncomingRequest, hold_of
 from ..responses import json_response
@@ -21,8 +23,17 @@ def create_prediction(service: Service, incoming: IncomingRequest, begin: Callab
     prediction = begin()
     if hold is None:
         return json_response(prediction.as_created(incoming.origin), 201)
-    headers = {"preference-applied": hold.preference}
-    wait_for(service.clock, incoming, prediction.run, math.inf, hold.seconds)
+    return _held(incoming, prediction, hold.preference, service.clock.now() + hold.seconds)
+
+
+def _held(incoming: IncomingRequest, prediction: StoredRun, preference: str, until: float) -> Response:
+    """The answer as soon as the prediction has ended, or at ``until``."""
+    headers = {"preference-applied": preference}
+    try:
+        wait_for(incoming, prediction.run, math.inf, until)
+    except NotYet as later:  # it is created; what is asked again is how far it has come
+        later.again = partial(_held, incoming, prediction, preference, until)
+        raise
     if prediction.has_ended():
         return json_response(prediction.held(incoming.origin), 201, headers)
     # The official clients tell by "starting" that the output is not all there; "processing" they take for the end.

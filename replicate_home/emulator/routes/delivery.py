@@ -20,16 +20,16 @@ def stream(service: Service, incoming: IncomingRequest, token: str) -> tuple[Res
     """A prediction's events while they happen."""
     prediction = service.store.streamed(token)
     if prediction.streams == "maybe":
-        _check_streams(service, incoming, prediction)
+        _check_streams(incoming, prediction)
     headers = {"content-type": "text/event-stream", "cache-control": "no-store"}
     events = EventStream(prediction, service.clock, incoming.origin, incoming.peer, last_event_number(incoming))
     return Response(200, headers), events
 
 
-def _check_streams(service: Service, incoming: IncomingRequest, prediction: StoredRun) -> None:
+def _check_streams(incoming: IncomingRequest, prediction: StoredRun) -> None:
     """Wait for the first item: only text and files can be streamed."""
     while not (first := prediction.run.first_item()) and not prediction.has_ended():
-        wait_for(service.clock, incoming, prediction.run, len(prediction.run.seen()) + 1, math.inf)
+        wait_for(incoming, prediction.run, len(prediction.run.seen()) + 1, math.inf)
     if first and not isinstance(first.value, (str, StoredFile)):
         raise not_found("this model's output is neither text nor files, and cannot be streamed")
 
