@@ -94,11 +94,14 @@ def _document(body: bytes) -> dict[str, Any]:
 
 def _fields(detail: Any) -> Any:
     """A list of fields that are wrong, as FastAPI writes it, as text such as ``input.size: 9 is too small``."""
-    said = detail if isinstance(detail, list) else [None]
-    if not all(isinstance(one, dict) and isinstance(one.get("loc"), list) and "msg" in one for one in said):
+    if not isinstance(detail, list) or not all(isinstance(one, dict) and "msg" in one for one in detail):
         return detail
-    places = [".".join(str(part) for part in one["loc"] if part not in ("body", "__root__")) for one in said]
-    return "; ".join(f"{place}: {one['msg']}" if place else str(one["msg"]) for place, one in zip(places, said))
+    return "; ".join(_field(one.get("loc"), str(one["msg"])) for one in detail)
+
+
+def _field(place: Any, message: str) -> str:
+    parts = [str(part) for part in place if part not in ("body", "__root__")] if isinstance(place, list) else []
+    return f"{'.'.join(parts)}: {message}" if parts else message
 
 
 def _words(value: Any, request: Request | None, length: int = 2048) -> str | None:

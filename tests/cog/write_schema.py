@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.getcwd())
 
-from cog import _adt, _inspector  # noqa: E402 - the model's folder comes first
+from cog import _adt, _inspector
 
 LIMITS = {"description": "description", "ge": "minimum", "le": "maximum", "min_length": "minLength",
           "max_length": "maxLength", "regex": "pattern"}  # fmt: skip
@@ -46,7 +46,8 @@ def property_of(field, more):
         more[field.name] = {"title": field.name, "type": described["type"], "enum": list(field.choices)}
         return {"allOf": [{"$ref": "#/components/schemas/" + field.name}]}
     said = {word: getattr(field, name) for name, word in LIMITS.items()}
-    return {**described, "title": field.name.title(), **{word: value for word, value in said.items() if value is not None}}
+    limits = {word: value for word, value in said.items() if value is not None}
+    return {**described, "title": field.name.title(), **limits}
 
 
 def default_of(field):
@@ -57,7 +58,8 @@ def default_of(field):
 
 
 def whole(inputs, output, more, streams):
-    request = {"type": "object", "properties": {"id": {"type": "string"}, "input": {"$ref": "#/components/schemas/Input"}}}
+    properties = {"id": {"type": "string"}, "input": {"$ref": "#/components/schemas/Input"}}
+    request = {"type": "object", "properties": properties}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionRequest"}}}
     post = {"requestBody": {"content": content}, "responses": {"200": {"description": "Successful Response"}}}
     if streams:

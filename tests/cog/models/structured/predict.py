@@ -21,7 +21,7 @@ class Predictor(BasePredictor):
         text: str = Input(description="Text", min_length=1, max_length=20, regex="^[a-z ]+$"),
         numbers: List[int] = Input(description="Numbers", default=[1, 2]),
         files: List[Path] = Input(description="Files", default=[]),
-        token: Secret = Input(description="A secret", default=None),
+        token: Optional[Secret] = Input(description="A secret", default=None),
         k: int = Input(default=1, choices=[1, 2, 4]),
     ) -> Output:
         folder = Path(tempfile.mkdtemp())
