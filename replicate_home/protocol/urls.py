@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _NUMERIC = re.compile(r".*:.*|(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*")
-_INTERNAL = re.compile(r"[^.]*|.*\.(internal|local|localhost)")
+_INTERNAL = re.compile(r"[^.]*|.*\.(internal|local|localhost|localdomain|lan|home|home\.arpa|intranet|corp|private)")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _PORTS = {"https": 443, "http": 80}
 
@@ -25,7 +25,8 @@ _PORTS = {"https": 443, "http": 80}
 def origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port of an http(s) URL; None for anything that is not plainly one.
 
-    User names, spaces, backslashes and hosts outside ASCII are not plain: clients disagree on their meaning.
+    User names, spaces, backslashes, percent signs in hosts and hosts outside ASCII are not plain: clients disagree on
+    their meaning.
     """
     if _FORBIDDEN.search(url):
         return None
@@ -35,7 +36,7 @@ def origin(url: str) -> tuple[str, str, int] | None:
     except ValueError:
         return None
     host = parts.hostname
-    if parts.scheme not in _PORTS or not host or not host.isascii() or "@" in parts.netloc:
+    if parts.scheme not in _PORTS or not host or not host.isascii() or "@" in parts.netloc or "%" in parts.netloc:
         return None
     return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
 
@@ -61,13 +62,15 @@ def is_safe(base_url: str, url: str) -> bool:
     found = origin(url)
     if found is None:
         return False
-    if found == origin(base_url) or (is_loopback(base_url) and is_loopback(url)):
+    if found == origin(base_url) or are_neighbors(base_url, url):
         return True
-    return (found[0] == "https" and _is_public(found[1].removesuffix("."))) or _are_neighbors(base_url, url)
+    return found[0] == "https" and _is_public(found[1].removesuffix("."))
 
 
-def _are_neighbors(base_url: str, url: str) -> bool:
-    """Whether both are on an internal network, and neither on this machine."""
+def are_neighbors(base_url: str, url: str) -> bool:
+    """Whether both are on this machine, or both on an internal network beyond it."""
+    if is_loopback(base_url) and is_loopback(url):
+        return True
     hosts = [found[1].removesuffix(".") for found in (origin(base_url), origin(url)) if found is not None]
     return len(hosts) == 2 and all(_is_on_internal_network(host) for host in hosts)
 
@@ -86,8 +89,14 @@ def _is_public(host: str) -> bool:
     """Whether a host does not look internal; an address must be written the usual way, for 0x7f.1 is one too."""
     if not _NUMERIC.fullmatch(host):
         return _INTERNAL.fullmatch(host) is None
+    from ipaddress import IPv6Address  # as below
+
     address = _address(host)
-    return address is not None and address.is_global and not address.is_multicast
+    if address is None:
+        return False
+    if isinstance(address, IPv6Address) and (address.packed[0] >> 5 != 1 or address.sixtofour or address.teredo):
+        return False  # site-local, or another address is embedded, which may be any
+    return address.is_global and not address.is_multicast
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_a_token_is_delivered_before_the_next_is_made(text):
             for chunk in stream:
                 seen.append((chunk, stream.prediction.logs, time.monotonic()))
         assert [chunk for chunk, _, _ in seen] == TOKENS[:3]
-        gaps = [later[2] - one[2] for one, later in zip(seen, seen[1:], strict=False)]
+        gaps = [later[2] - one[2] for one, later in pairwise(seen)]
         assert min(gaps) > 0.15, gaps
 
 
