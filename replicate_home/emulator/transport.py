@@ -56,6 +56,10 @@ class InProcessTransport:
             raise RequestTimeout("no time left to send", request=request, phase="connect")
         return self._answer(request, deadline, partial(self.emulator.handle, request, deadline, Peer()))
 
+    def cause_of(self, prediction_id: str) -> Exception | None:
+        """The exception that a model raised, which its client names as the cause of the prediction's failure."""
+        return self.emulator.service.cause_of(prediction_id)
+
     def close(self) -> None:
         """Nothing is pooled."""
 

@@ -53,6 +53,10 @@ class Connections:
             return self.local()
         return self._made_network()
 
+    def asked_already(self, connections: str) -> Any:
+        """The transport that a route has used, of either kind; None where nothing was asked over it."""
+        return self.given or (self._local if connections == "local" else self._network)
+
     def local(self) -> InProcessTransport:
         """The emulator in this process, with the models of this client and of the process."""
         with self._lock:

@@ -16,7 +16,8 @@ from ...dialects.refs import ModelRef
 from ...drivers import calling
 from ...drivers.calling import Beginning, Calling
 from ...drivers.drive import Drive
-from ...exceptions import PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...drivers.driving import name_cause
+from ...exceptions import ModelError, PermissionDenied, ReplicateHomeError, UnsafeURL
 from ...lifecycle.life import Terms
 from ...lifecycle.machine import Settled, State, downloading, following
 from ...protocol import urls
@@ -140,6 +141,8 @@ class BaseEngine:
         """A prediction that has ended, if it succeeded; raises what it ended with."""
         over = following(self.plain_terms(route), snapshot, self.clock.now())
         assert isinstance(over, Settled)
+        if isinstance(over.error, ModelError):
+            name_cause(over.error, self.connections.asked_already(route.connections))
         return calling.snapshot_of(over)
 
 
