@@ -92,6 +92,7 @@ class Emulator:
         """
         incoming = IncomingRequest.of(request, deadline, peer)
         headers: dict[str, str] = {}
+        self.service.webhooks.send_due()  # which tell of what was, before this request changes anything
         return self._handle(incoming, headers, partial(self._route, incoming, headers))
 
     def close(self) -> None:
@@ -106,7 +107,7 @@ class Emulator:
 
     def unknown_route(self, incoming: IncomingRequest) -> Response:
         """The answer where there is nothing at this path."""
-        raise not_found(f"there is nothing at {incoming.path}: this is a local server, with fewer endpoints")
+        raise not_found(f"there is nothing at {incoming.path} on this server")
 
     def _handle(self, incoming: IncomingRequest, headers: dict[str, str], ask: Ask) -> tuple[Response, Body | None]:
         try:

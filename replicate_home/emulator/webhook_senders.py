@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from urllib.parse import urlsplit
 
 from ..clock import Clock, FakeClock
+from ..protocol.urls import is_loopback
 from ..threads import ThreadPool
 from ..wire import Request
 
 Send = Callable[[Request], int | None]
 """Sends a webhook and returns the status of the answer, None where there is none to wait for. May raise OSError."""
+
+_TIMEOUT = 5.0  # seconds for each step of a request
 
 
 class HttpSender:
@@ -21,27 +25,28 @@ class HttpSender:
 
     def __call__(self, request: Request) -> int | None:
         """Send it; the status of the answer, or None where the receiver is elsewhere and may not be reached."""
-        import http.client  # slow to import, and needed by few
-        import ipaddress
-        from urllib.parse import urlsplit
+        if self._anywhere or is_loopback(request.url):
+            return _posted(request)
+        import logging  # these are slow to import, and needed by few
 
+        logging.getLogger(__name__).warning("a webhook was not sent, for its receiver is elsewhere: %s", request.url)
+        return None
+
+
+def _posted(request: Request) -> int:
+    import http.client
+
+    try:
         parts = urlsplit(request.url)
-        host = parts.hostname or ""
-        is_here = host == "localhost"
-        with suppress(ValueError):
-            is_here = is_here or ipaddress.ip_address(host).is_loopback
-        if not is_here and not self._anywhere:
-            return None
-        make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = make(host, parts.port, timeout=5.0)
-        try:
+        secure = parts.scheme == "https"
+        make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = make(parts.hostname or "", parts.port or (443 if secure else 80), timeout=_TIMEOUT)
+        with closing(connection):
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("POST", path, request.body, dict(request.headers))  # type: ignore[arg-type]
             return connection.getresponse().status
-        except (http.client.HTTPException, ValueError) as error:
-            raise ConnectionError(str(error)) from error
-        finally:
-            connection.close()
+    except (http.client.HTTPException, ValueError) as error:
+        raise ConnectionError(str(error)) from error
 
 
 class BackgroundSender:

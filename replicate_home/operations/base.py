@@ -50,10 +50,9 @@ class Operation(Generic[T]):
         """The path with its query, or the URL of a page; raises :class:`InvalidInput` for a page of another server."""
         if self.path.startswith("/"):
             return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
-        url = _at(base_url, self.path)
-        if url is None:
+        if not _is_at(base_url, self.path):
             raise InvalidInput(f"the cursor leads to another server than {base_url}: {_shown(self.path)}")
-        return url
+        return self.path
 
     def request(self, dialect: Dialect) -> Request:
         """The request for it; raises :class:`PermissionDenied` where this kind of server has no such operation."""
@@ -71,7 +70,7 @@ class Operation(Generic[T]):
         found = without_frames(lambda: self.reader(response))
         for name in ("next", "previous") if isinstance(found, PageFields) else ():
             url = getattr(found, name)
-            if url is not None and _at(base_url, url) is None:
+            if url is not None and not _is_at(base_url, url):
                 raise ProtocolError(f"a page's {name!r} should be at the API itself, got {_shown(url)}")
         return found
 
@@ -94,12 +93,9 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _at(base_url: str, url: str) -> str | None:
-    """The URL of a page, None where it is at another server; https, though some lists say http of the same host."""
-    home = urls.origin(base_url)
-    if home is not None and home[0] == "https" and url.startswith("http://"):
-        url = url.replace("http://", "https://", 1)
-    return url if home is not None and urls.origin(url) == home else None
+def _is_at(base_url: str, url: str) -> bool:
+    """Whether a page is at the API itself."""
+    return urls.origin(url) == urls.origin(base_url)
 
 
 def _shown(url: str) -> str:

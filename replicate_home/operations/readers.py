@@ -10,8 +10,8 @@ from ..exceptions import ProtocolError
 from ..protocol.redaction import excerpt
 from ..protocol.strict_json import parse_json
 from ..records.base import Record
-from ..records.page import PageFields
-from ..records.parsing import parse, parse_list, parse_page
+from ..records.page import PageFields, parse_list, parse_page
+from ..records.parsing import parse
 from ..wire import Response
 
 R = TypeVar("R", bound=Record)

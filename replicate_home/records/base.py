@@ -113,7 +113,7 @@ def fault_in(record: type[Record], data: Any, inside: bool = False) -> str | Non
         return f"expected {record._noun} (a JSON object), got {kind_of(data)}"
     for name, plain, field in record._checked:
         value = data.get(name)
-        if value and type(value) is plain:
+        if type(value) is plain and (value or not field.required):
             continue  # the usual case, and all that most fields cost
         if not value and field.required and not inside:
             return f"expected {record._noun}, got an object without {name!r}"
@@ -135,13 +135,20 @@ class DeclaredField(Field[T_co]):
     """A field of the JSON; see :func:`field`."""
 
     def __init__(
-        self, kind: Kind, doc: str, *, default: Any = None, required: bool = False, checked: bool = True
+        self,
+        kind: Kind,
+        doc: str,
+        *,
+        default: Any = None,
+        required: bool = False,
+        checked: bool = True,
+        method: Callable[[Any], Any] | None = None,
     ) -> None:
-        self.kind, self.doc, self.default = kind, doc, default
+        self.kind, self.doc, self.default, self.method = kind, doc, default, method
         self.required, self.checked = required, checked and kind.wrong is not _never_wrong
 
     def __set_name__(self, owner: type, name: str) -> None:
-        read = _reader(name, self.kind.read, self.default)
+        read = self.method or _reader(name, self.kind.read, self.default)
         read.__name__, read.__doc__ = name, self.doc
         _Property.__init__(self, read)
 
@@ -171,9 +178,9 @@ def moment(doc: str) -> DeclaredField[datetime | None]:
     return DeclaredField(Kind(_wrong_time, _time), doc)
 
 
-def converted(convert: Callable[[Any], T], doc: str, *, default: T) -> DeclaredField[T]:
-    """Declare a field that may be any value, of which ``convert`` makes what it reads as."""
-    return DeclaredField(Kind(_never_wrong, convert), doc, default=default)
+def declared(method: Callable[[Any], T]) -> DeclaredField[T]:
+    """Declare a field that is read by a method of its name, which takes whatever was sent."""
+    return DeclaredField(Kind(_never_wrong), method.__doc__ or "", method=method)
 
 
 def kind_of(value: Any) -> str:

@@ -1,11 +1,12 @@
-"""One page of a list."""
+"""Lists of records, whole or one page at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from .base import JSONObject, Record, field
+from ..exceptions import ProtocolError
+from .base import JSONObject, Record, fault_in, fault_in_list, field
 
 R = TypeVar("R", bound=Record)
 
@@ -39,3 +40,21 @@ class PageFields(Record, Generic[R], noun="a page"):
 
     def __repr__(self) -> str:
         return f"PageFields({len(self.results)} {self._kind.__name__}{', more' if self.next else ''})"
+
+
+def parse_list(kind: type[R], data: Any) -> list[R]:
+    """The records in a JSON list; raises :class:`ProtocolError` naming the item and the field that is wrong."""
+    fault = fault_in_list(kind, data)
+    if fault is not None:
+        raise ProtocolError(f"the list{fault}")
+    return [kind(item) for item in data]
+
+
+def parse_page(kind: type[R], data: Any) -> PageFields[R]:
+    """One page of a list of records; raises :class:`ProtocolError` naming what is wrong."""
+    fault = fault_in(PageFields, data)
+    if fault is None and (wrong := fault_in_list(kind, data.get("results"))) is not None:
+        fault = f"a page's 'results'{wrong}"
+    if fault is not None:
+        raise ProtocolError(fault)
+    return PageFields(data, kind)

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from .base import Field, Record, converted, field
+from .base import Field, Record, declared, field
 
 
 class Status(StrEnum):
@@ -58,10 +58,6 @@ class Progress:
         return cls(int(found["percentage"]) / 100, int(found["current"]), int(found["total"]))
 
 
-def _status(word: Any) -> str:
-    return _KNOWN.get(word, word) if type(word) is str else str(word)
-
-
 class PredictionFields(Record, noun="a prediction"):
     """The fields of a prediction, read from the API's JSON as it was sent.
 
@@ -70,9 +66,9 @@ class PredictionFields(Record, noun="a prediction"):
     """
 
     __slots__ = ()
+    _data: Mapping[str, Any]
 
     id = field(str, "The server's name for this prediction.", required=True)
-    status = converted(_status, "The server's word, a :class:`Status` where it is a known one.", default="None")
     model = field(str, "``owner/name``.", checked=False)
     version = field(str, "The version's id, or ``hidden`` for an official model.", checked=False)
     input: Field[Mapping[str, Any]] = field(dict, "The input as the server recorded it.", default={})
@@ -91,9 +87,19 @@ class PredictionFields(Record, noun="a prediction"):
     deadline = field(str, "When the server will stop it by itself, as the server wrote it.", checked=False)
     deployment = field(str, "The deployment that ran it, or None.", checked=False)
     source = field(str, "``web`` or ``api``.", checked=False)
-    data_removed = converted(bool, "Whether the server has thrown away input, output and logs.", default=False)
     webhook = field(str, "Where the server reports to.", checked=False)
     webhook_events_filter: Field[list[str] | None] = field(list, "Which events it reports.", checked=False)
+
+    @declared
+    def status(self) -> str:
+        """The server's word, a :class:`Status` where it is a known one."""
+        word = self._data.get("status")
+        return _KNOWN.get(word, word) if type(word) is str else str(word)
+
+    @declared
+    def data_removed(self) -> bool:
+        """Whether the server has thrown away input, output and logs."""
+        return bool(self._data.get("data_removed"))
 
     @property
     def is_terminal(self) -> bool:

@@ -356,7 +356,9 @@ def test_in_virtual_time_they_are_sent_over_sockets_too() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://example.com/x", "https://10.0.0.1/x", "http://127.0.0.1.example.com/x"])
-def test_receivers_elsewhere_are_not_reached_unless_they_are_allowed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_receivers_elsewhere_are_not_reached_unless_they_are_allowed(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     import http.client
 
     def reached(*_: Any, **__: Any) -> None:
@@ -365,6 +367,7 @@ def test_receivers_elsewhere_are_not_reached_unless_they_are_allowed(url: str, m
     monkeypatch.setattr(http.client.HTTPConnection, "connect", reached)
     monkeypatch.setattr(http.client.HTTPSConnection, "connect", reached)
     assert HttpSender()(Request("POST", url, {}, b"{}")) is None
+    assert caplog.messages == [f"a webhook was not sent, for its receiver is elsewhere: {url}"]
     with pytest.raises(ConnectionRefusedError, match="reached"):
         HttpSender(anywhere=True)(Request("POST", url, {}, b"{}"))
 
@@ -375,3 +378,9 @@ def test_a_receiver_that_is_not_there_disturbs_nobody() -> None:
         created = hooked(api, ["start"], "http://127.0.0.1:9/hook")
         assert api.held()["status"] == "succeeded"
         assert api.get(f"/predictions/{created['id']}")["webhook"] == "http://127.0.0.1:9/hook"
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:99999/", "127.0.0.1:x/", "[::1/", "127.0.0.1:9/a b"])
+def test_an_address_that_cannot_be_is_a_failed_attempt(place: str) -> None:
+    with pytest.raises(OSError):  # noqa: PT011  # of many kinds, none of which ends what sends
+        HttpSender(anywhere=True)(Request("POST", f"http://{place}", {}, b"{}"))

@@ -18,7 +18,8 @@ from replicate_home.records.base import Field, Record, field, many, moment
 from replicate_home.records.deployment import Configuration, DeploymentFields, Release
 from replicate_home.records.file import File
 from replicate_home.records.model import Collection, ModelFields, VersionFields
-from replicate_home.records.parsing import parse, parse_list, parse_page
+from replicate_home.records.page import parse_list, parse_page
+from replicate_home.records.parsing import parse
 from replicate_home.records.prediction import Snapshot
 from replicate_home.records.search import FoundCollection, FoundModel, FoundPage, ModelMetadata, SearchResults
 from replicate_home.records.training import TrainingFields

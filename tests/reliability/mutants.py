@@ -22,6 +22,7 @@ G10 = "tests/reliability/test_g10_bounded_memory.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
 G14 = "tests/reliability/test_g14_threads_and_fork.py"
 G15 = "tests/transports/test_transport_contract.py"
+CLOCK, VIRTUAL = "tests/test_clock.py", "tests/testing/test_virtual_time.py"
 
 
 @attrs.frozen
@@ -138,7 +139,7 @@ MUTANTS = (
     Mutant("a server's answer without sense is shown in tracebacks", REDACTION,
            "failure = error.with_traceback(None)", "failure = error", f"{G3}::test_a_server_that_repeats_the_token_does_not_make_us_show_it"),
     Mutant("a list leads to any server", "operations/base.py",
-           "return url if home is not None and urls.origin(url) == home else None", "return url",
+           "return urls.origin(url) == urls.origin(base_url)", "return True",
            f"{PAGES}::test_a_page_that_leads_elsewhere_is_none"),
     Mutant("a webhook secret is shown", "records/account.py",
            "return \"WebhookSigningSecret(key='whsec_***')\"", "return super().__repr__()",
@@ -235,4 +236,18 @@ MUTANTS = (
            'raise Cut("it ended before all of it had come")', "pass", G15),
     Mutant("a gzip that is cut passes for whole", HTTP,
            'raise Cut("its gzip ended early")', "pass", G15),
+    # ---- virtual time
+    Mutant("time passes while another thread has something to do", "clock.py",
+           "        clock._await(_AT_WORK)", "        pass", f"{CLOCK}::test_threads_that_sleep_wake_at_their_own_moments_and_none_is_late"),
+    Mutant("the sleep that ends first does not go on first", "clock.py",
+           "        if self._asleep[0] is not sleeper:\n            sleeper.woken.wait()\n        elif not self._awaited:", "        if not self._awaited:",
+           f"{CLOCK}::test_threads_that_sleep_wake_at_their_own_moments_and_none_is_late"),
+    Mutant("an event loop's time passes before what was woken has gone on", "transports/async_base.py",
+           "_TURNS = 10", "_TURNS = 0", "tests/transports/test_async_base.py"),
+    Mutant("a held create moves the time of everything else", "clock.py",
+           'if getattr(_thread, "not_waiting", False) and moment > clock.now():', "if False:",
+           f"{VIRTUAL}::test_held_creates_are_answered_each_in_its_time_and_sent_once"),
+    Mutant("a held create is created again when it is asked for again", "emulator/routes/creating.py",
+           "        later.again = partial(_held, incoming, prediction, preference, until)\n", "",
+           f"{VIRTUAL}::test_held_creates_are_answered_each_in_its_time_and_sent_once"),
 )  # fmt: skip

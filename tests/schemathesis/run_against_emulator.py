@@ -106,6 +106,9 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
         for name in schema.get("properties", {}).keys() & known.keys():
             schema["properties"][name].pop("example", None)
             schema["properties"][name].update(known[name])
+    # The parts of a form have no types: false arrives as the text "false", and an empty list not at all.
+    form = document["paths"]["/files"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form["properties"] = {"content": form["properties"]["content"], "filename": {}, "metadata": {}, "type": {}}
     # The URL of a download is signed: the document's own example asks without a token.
     document["paths"]["/files/{file_id}/download"]["get"]["security"] = []
     return document
