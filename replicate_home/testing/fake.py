@@ -6,7 +6,8 @@ is caught too. Scripts are ordinary models of the emulator; nothing here knows t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ..client.client import Client
 
 BASE_URL = "https://fake.invalid/v1"
+TOKEN = "r8_" + "0" * 37
+"""What ``REPLICATE_API_TOKEN`` is while a fake is served; it opens nothing."""
 
 
 class _FakeServer(Emulator):
@@ -42,7 +45,7 @@ class _FakeServer(Emulator):
         self._unexpected(f"{incoming.request.method} {incoming.path}, which it does not know at all", "")
 
 
-class _FakeTransport(InProcessTransport):
+class FakeTransport(InProcessTransport):
     """Lets the assertions of a test, made within its models, pass through as themselves."""
 
     def cause_of(self, prediction_id: str) -> Exception | None:
@@ -51,6 +54,26 @@ class _FakeTransport(InProcessTransport):
         if isinstance(cause, AssertionError):
             raise cause
         return None if isinstance(cause, ScriptedFailure) else cause
+
+
+@contextmanager
+def _environment(url: str) -> Iterator[None]:
+    """Have the environment lead every client to ``url``; afterwards it is as it was."""
+    wanted = {"REPLICATE_BASE_URL": url, "REPLICATE_API_TOKEN": TOKEN, "REPLICATE_HOME_BACKEND": None}
+    before = {name: os.environ.get(name) for name in wanted}
+    _set(wanted)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 class FakeReplicate:
@@ -67,7 +90,7 @@ class FakeReplicate:
 
     ``limits`` (:data:`~replicate_home.testing.HOSTED_LIMITS`, or others) bound the rate of requests, the length of runs
     and the life of their data, as on the hosted service; without them nothing is bounded. ``webhooks`` are the signed
-    requests that were due up to now.
+    requests that were due up to now. ``url`` is where it is served, while it is.
     """
 
     def __init__(self, clock: FakeClock | None = None, *, limits: Limits | None = None) -> None:
@@ -75,11 +98,12 @@ class FakeReplicate:
         self.unexpected: list[UnexpectedRequest] = []
         self._webhooks: list[Request] = []
         self._post: BackgroundSender | None = None
+        self.url: str | None = None
         self._models = ScriptedModels(self._refuse)
         self._server = _FakeServer(
             self._models, self._refuse, clock=self.clock, limits=limits, send_webhook=self._keep_webhook
         )
-        self.transport = _FakeTransport(self._server, backend="replicate")
+        self.transport = FakeTransport(self._server, backend="replicate")
 
     def on(self, model: str, /, **inputs: Any) -> Script:
         """Say what ``model`` answers to inputs that contain ``inputs``; of several that match, the one with most.
@@ -114,18 +138,39 @@ class FakeReplicate:
         return AsyncClient(**{"transport": self.transport, "clock": self.clock, **options})
 
     @contextmanager
+    def installed(self) -> Iterator[FakeReplicate]:
+        """Have everything in this process talk to this fake, in every thread, until the block ends.
+
+        That is every ``Client``, ``AsyncClient`` and provider that is made in the block without a transport of its own,
+        and the module-level functions, whose default client is made anew. They need no token. What was made in the
+        block and is used after it still talks to the fake, as a test would want. In nested blocks the inner one counts.
+        """
+        from ..client import module_level
+        from ..client.engine import standing_in
+
+        standing_in.put(self.transport)
+        aside = module_level.put_aside()
+        try:
+            yield self
+        finally:
+            standing_in.take_away(self.transport)
+            module_level.put_back(aside)
+
+    @contextmanager
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
         """The same fake over sockets, for any client: gives its URL, with or without ``/v1``.
 
-        Meanwhile webhooks are also sent, to receivers on this machine.
+        Meanwhile the environment names it: ``REPLICATE_BASE_URL`` is the URL and ``REPLICATE_API_TOKEN`` an invented
+        token, for this process and those that it starts. Webhooks are also sent, to receivers on this machine.
         """
         with serve(self._server, host, port) as server:
-            self._post = BackgroundSender(HttpSender())
+            self.url, self._post = server.url, BackgroundSender(HttpSender())
             try:
-                yield server.url
+                with _environment(server.url):
+                    yield server.url
             finally:
                 self._post.close()
-                self._post = None
+                self.url = self._post = None
 
     @property
     def calls(self) -> list[CreatedPrediction]:
