@@ -49,7 +49,6 @@ EXTRAS = {
 CIRCLES: set[str] = set()
 HTTP_OUTSIDE = {"provider.shared_transport: requests"}
 _BORROWED = {
-    "emulator.http_server": "_value2member_map_",
     "transports.exchange": "_dns_host _get_conn _put_conn _tunnel_headers _tunnel_host _tunnel_port",
     "transports.over_requests.deadline_connection": "_prepare_proxy _validate_conn",
     "transports.response_body": "_content_consumed",

@@ -8,7 +8,9 @@ there is something new, since a client across a socket waits by a clock of its o
 from __future__ import annotations
 
 import re
+import select
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,14 +18,20 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import attrs
+
 from ..exceptions import Disconnected, ReplicateHomeError
 from ..wire import Body, Request, Response
 from .emulator import Emulator
+from .faults import Ending, Fault, Playback, Wait
 from .incoming import LARGEST_FORM
 from .problems import Problem
+from .rendering import Rendering
 from .timeline import Peer
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?", re.ASCII)
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,16 +53,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(Problem(400, "Bad request", str(error)).response({}))
             return
         try:
-            response, body = self.server.emulator.handle(request, None, self.peer)
+            if (fault := self.server.emulator.fault_for(request)) is not None:
+                self._play(fault, request)
+            else:
+                self._write(*self._handled(request))
         except Disconnected:
             self.close_connection = True
-            return
-        except ReplicateHomeError as error:  # a fake was asked something it was not told
-            response, body = Problem(500, type(error).__name__, str(error)).response({}), None
-        if body is None:
-            self._write(response)
-        else:
-            self._write_as_it_comes(response, body)
+
+    def _handled(self, request: Request) -> tuple[Response, Body | None]:
+        """What the emulator answers; a fake that was asked something it was not told says so."""
+        try:
+            return self.server.emulator.handle(request, None, self.peer)
+        except Disconnected:
+            raise
+        except ReplicateHomeError as error:
+            return Problem(500, type(error).__name__, str(error)).response({}), None
 
     def __getattr__(self, name: str) -> Any:
         # The base class looks for a method of this name; the emulator says itself which methods a path knows.
@@ -117,44 +130,56 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- out
 
-    def _head(self, response: Response, **more: str) -> None:
-        known = response.status in HTTPStatus._value2member_map_
-        self.send_response(response.status, HTTPStatus(response.status).phrase if known else "")
-        for name, value in {**response.headers, **more}.items():
-            self.send_header(name.replace("_", "-"), value)
-        if self.close_connection:
-            self.send_header("connection", "close")
-        self.end_headers()
-
-    def _write(self, response: Response) -> None:
-        if response.status == 204:
-            self._head(response)
-        else:
-            self._head(response, content_length=str(len(response.body)))
-            if self.command != "HEAD":
-                self.wfile.write(response.body)
-        self.wfile.flush()
-
-    def _write_as_it_comes(self, response: Response, body: Body) -> None:
-        """An event stream: chunked, every piece flushed; a cut of ours is seen as a missing last chunk."""
+    def _write(self, response: Response, body: Body | None = None) -> None:
+        """Every chunk flushed as it comes; a cut of ours is seen as a missing last chunk."""
         chunked = self.request_version != "HTTP/1.0"
-        self.close_connection = self.close_connection or not chunked
-        self._head(response, **({"transfer_encoding": "chunked"} if chunked else {}))
-        self.wfile.flush()
-        if self.command == "HEAD":
-            self.close_connection = True
-            return
+        self.close_connection = self.close_connection or (body is not None and not chunked)
+        rendering = self._rendering(response, body, chunked, self.close_connection)
         try:
-            while piece := body.read(None):
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-                self.wfile.flush()
-            if chunked:
-                self.wfile.write(b"0\r\n\r\n")
+            while chunk := rendering.read(None):
+                self.wfile.write(chunk)
                 self.wfile.flush()
         except Disconnected:
             self.close_connection = True
         finally:
-            body.close()
+            rendering.close()
+
+    def _rendering(self, response: Response, body: Body | None, chunked: bool, closes: bool) -> Rendering:
+        headers = {"date": self.date_time_string(), **response.headers}
+        return Rendering(attrs.evolve(response, headers=headers), body, self.command, chunked=chunked, closes=closes)
+
+    def _play(self, fault: Fault, request: Request) -> None:
+        """The answer as a fault has it; then the connection is over."""
+        self.close_connection = True
+        if fault.effect.refuses:
+            self._reset()
+            return
+        response, body = fault.effect.answer, None
+        if response is None:
+            response, body = self._handled(request)
+        playback = Playback(self._rendering(response, body, True, True), fault.effect)
+        try:
+            while not isinstance(step := playback.next(None), Ending):
+                if isinstance(step, Wait):
+                    self._wait(step.seconds)
+                else:
+                    self.wfile.write(step)
+                    self.wfile.flush()
+            if step.is_reset:
+                self._reset()
+        except Disconnected:
+            return
+        finally:
+            playback.rendering.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Let real time pass, unless the client goes away or the server is closed."""
+        if select.select([self.connection], [], [], seconds)[0]:
+            raise Disconnected("gone", phase="body", may_have_been_processed=True)
+
+    def _reset(self) -> None:
+        """Have the connection end with a reset, also of what was not yet sent."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """The emulator has its own log."""
@@ -193,6 +218,13 @@ class _Server(HTTPServer):
         finally:
             with self._lock:
                 self._peers.discard(peer)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection: in order, unless it is to be reset."""
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_NO_LINGER)) == _NO_LINGER:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..clock import FakeClock
 from ..emulator.emulator import Emulator, HandledRequest
+from ..emulator.faults import FaultPlan
 from ..emulator.http_server import serve
 from ..emulator.incoming import IncomingRequest
 from ..emulator.limits import Limits
@@ -171,6 +172,11 @@ class FakeReplicate:
             finally:
                 self._post.close()
                 self.url = self._post = None
+
+    @property
+    def faults(self) -> FaultPlan:
+        """What goes wrong on the way, in process and over sockets: ``fake.faults.add("poll", faults.status(503))``."""
+        return self._server.faults
 
     @property
     def calls(self) -> list[CreatedPrediction]:
