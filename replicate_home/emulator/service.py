@@ -59,7 +59,6 @@ class Service:
         self._threads = ThreadPool(RUNNING_AT_ONCE, "prediction", idle=0.0)
         self.causes: deque[tuple[str, Exception]] = deque(maxlen=KEPT_CAUSES)
         self._examples: dict[str, list[StoredRun]] = {}
-        self._examples_made = threading.RLock()
         self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: every look steps them
 
     def date(self) -> float:
@@ -101,7 +100,6 @@ class Service:
         stored = self._begin(
             attrs.evolve(plan, call=_training(plan, f"{destination}:{id}")),
             options,
-            limit=None,
             model=model.name,
             version=version.id,
             resource="trainings",
@@ -112,7 +110,7 @@ class Service:
     def examples(self, model: CatalogModel) -> list[StoredRun]:
         """The example predictions of a model, run when they are first asked for, in a time of their own."""
         wanted = list(model.served.examples) if model.served else []
-        with self._examples_made:
+        with self._virtual:  # the lock that their runs take: a model may ask for models
             made = self._examples.setdefault(model.name, [])
             for given in wanted[len(made) :]:
                 made.append(self._example(model, given))

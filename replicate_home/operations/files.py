@@ -32,7 +32,7 @@ def delete_file(file_id: str) -> Operation[bool]:
 
 
 def download_file(file_id: str, *, owner: str, expiry: int, signature: str) -> Operation[bytes]:
-    """The content of an uploaded file, for whoever was given its signature.
+    """The content of an uploaded file; the signature takes the place of a token.
 
     ``owner`` is the account that uploaded it, ``expiry`` until when the signature holds, in seconds since 1970.
     """

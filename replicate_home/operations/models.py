@@ -105,10 +105,10 @@ def delete_model(model: ModelName, name: str | None = None) -> Operation[bool]:
 
 
 def get_readme(model: ModelName, name: str | None = None) -> Operation[str]:
-    """A model's README, in Markdown."""
+    """A model's README, in Markdown; :class:`NotFound` where it has none."""
     headers = {"Accept": "text/plain"}
     path = f"{_path(model, name)}/readme"
-    return Operation("models.readme.get", "GET", path, text, headers=headers, missing=ModelNotFound)
+    return Operation("models.readme.get", "GET", path, text, headers=headers)
 
 
 def list_examples(
@@ -122,9 +122,9 @@ def list_examples(
 def list_versions(
     model: ModelName, name: str | None = None, *, cursor: Cursor = ...
 ) -> Operation[PageFields[VersionFields]]:
-    """The versions of a model, newest first. An official model has none that it shows: :class:`ModelNotFound`."""
+    """The versions of a model, newest first. An official model shows none: :class:`NotFound`."""
     path = page_at(cursor, f"{_path(model, name)}/versions")
-    return Operation("models.versions.list", "GET", path, Page(VersionFields), missing=ModelNotFound)
+    return Operation("models.versions.list", "GET", path, Page(VersionFields))
 
 
 def get_version(model: ModelName, version: str | VersionFields | None = None) -> Operation[VersionFields]:

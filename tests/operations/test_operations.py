@@ -103,11 +103,11 @@ def test_only_what_starts_a_run_costs_money_and_what_may_be_repeated_is_said():
     assert [name for name, operation in asked.items() if operation.streams] == ["files.download"]
 
 
-def test_what_is_missing_is_the_model_where_a_model_is_named():
+def test_what_is_missing_is_the_model_where_nothing_else_can_be():
     missing = {name for name, sample in SAMPLES.items() if sample.operation.missing is ModelNotFound}
     assert missing == {
-        "models.delete", "models.examples.list", "models.get", "models.predictions.create", "models.readme.get",
-        "models.update", "models.versions.delete", "models.versions.get", "models.versions.list",
+        "models.delete", "models.examples.list", "models.get", "models.predictions.create",
+        "models.update", "models.versions.delete", "models.versions.get",
         "predictions.create", "trainings.create",
     }  # fmt: skip
     assert {sample.operation.missing for sample in SAMPLES.values()} == {ModelNotFound, NotFound}

@@ -262,7 +262,7 @@ def test_a_default_that_can_be_changed_is_a_new_one_each_time():
 
 
 class Shape(Record, noun="a shape"):
-    """As anybody might declare one."""
+    """A record as a subclass declares it."""
 
     __slots__ = ()
 
