@@ -14,23 +14,29 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.errors import FirstHeaderLineIsContinuationDefect, MalformedHeaderDefect, MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import attrs
 
+from ..clock import SYSTEM_CLOCK
 from ..exceptions import Disconnected, ReplicateHomeError
 from ..wire import Body, Request, Response
 from .emulator import Emulator
 from .faults import Ending, Fault, Playback, Wait
 from .incoming import LARGEST_FORM
-from .problems import Problem
+from .origins import LOOPBACK_NAMES, check_content_type, check_origin
+from .problems import Problem, bad_request
 from .rendering import Rendering
 from .timeline import Peer
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?", re.ASCII)
 
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 1\r\n\r\n"
+_UNREADABLE = (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect, MalformedHeaderDefect)
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -40,6 +46,11 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave in one packet
     server: _Server
 
+    def setup(self) -> None:
+        """Have every wait for the client bounded."""
+        super().setup()
+        self.connection.settimeout(self.server.patience)
+
     def handle_one_request(self) -> None:
         with self.server.peer() as peer:
             self.peer = peer
@@ -47,10 +58,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
+            self._check_head()
             request = self._request()
+        except Problem as problem:
+            self._refuse(problem)
+            return
         except (ValueError, ConnectionError) as error:
-            self.close_connection = True
-            self._write(Problem(400, "Bad request", str(error)).response({}))
+            self._refuse(bad_request(str(error)))
+            return
+        try:
+            check_content_type(request.headers)
+        except Problem as problem:
+            self._write(problem.response({}))
             return
         try:
             if (fault := self.server.emulator.fault_for(request)) is not None:
@@ -83,17 +102,43 @@ class _Handler(BaseHTTPRequestHandler):
         self.request_version = "HTTP/1.1"  # of 0.9, which is assumed before a version was read, the answer has no head
         self._write(Problem(code, title, message or explain or title).response({}))
 
+    def _refuse(self, problem: Problem) -> None:
+        """Say no; what is left of the request is not read, so the connection is over."""
+        self.close_connection = True
+        self._write(problem.response({}))
+
     # -- in
+
+    def _check_head(self) -> None:
+        """Refuse what two readers may read differently, and what a web page of somebody else's has sent."""
+        if any(isinstance(defect, _UNREADABLE) for defect in self.headers.defects) or any(
+            not _NAME.fullmatch(name) for name in self.headers
+        ):
+            raise bad_request("the headers cannot be read")
+        if any("\n" in value or "\r" in value for value in self.headers.values()):
+            raise bad_request("a header goes on in a second line")
+        if any(len(self.headers.get_all(name, ())) > 1 for name in ("host", "content-length", "transfer-encoding")):
+            raise bad_request("a header that says where the request goes or ends is there twice")
+        check_origin(self._lines(), self.server.names)
+
+    def _lines(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
 
     def _request(self) -> Request:
         given = self.headers.get("Host", "")
         host = given if _HOST.fullmatch(given) else self.server.address
         path = self.path if self.path.startswith("/") else "/" + self.path.partition("://")[2].partition("/")[2]
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = self._lines()
         return Request(self.command, f"http://{host}{path}", headers, self._body(headers))
 
     def _body(self, headers: dict[str, str]) -> bytes:
-        if "chunked" in headers.get("transfer-encoding", "").lower():
+        if (encoding := headers.get("transfer-encoding")) is not None:
+            if (
+                encoding.strip().lower() != "chunked"
+                or "content-length" in headers
+                or self.request_version == "HTTP/1.0"
+            ):
+                raise ValueError("a body is either chunked or as long as its Content-Length says, and nothing else")
             return b"".join(self._chunks())
         length = headers.get("content-length", "0").strip()
         if not (length.isascii() and length.isdigit()) or len(length) > 18:
@@ -188,15 +233,18 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(HTTPServer):
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], emulator: Emulator, family: socket.AddressFamily) -> None:
+    def __init__(self, address: tuple[str, int], emulator: Emulator, manners: Manners) -> None:
         self.emulator = emulator
-        self.address_family = family
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.patience = manners.patience
+        self.names = None if manners.any_host else LOOPBACK_NAMES | {address[0].lower()}
+        self._most = manners.connections
         self._lock = threading.Lock()
         self._closed = False
         self._peers: set[Peer] = set()
         self._connections: dict[threading.Thread, socket.socket] = {}
         super().__init__(address, _Handler)
-        name = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
+        name = f"[{address[0]}]" if self.address_family == socket.AF_INET6 else address[0]
         self.address = f"{name}:{self.server_port}"
 
     def server_bind(self) -> None:
@@ -231,8 +279,23 @@ class _Server(HTTPServer):
             target=self._serve, args=(request, client_address), name="replicate-home-connection", daemon=True
         )
         with self._lock:
-            self._connections[thread] = request
-        thread.start()
+            fits = len(self._connections) < self._most
+            if fits:
+                self._connections[thread] = request
+        if fits:
+            thread.start()
+            return
+        with suppress(OSError):
+            request.sendall(_FULL)
+        self.shutdown_request(request)
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; where there are no descriptors left, not before some may be free again."""
+        try:
+            return super().get_request()
+        except OSError:
+            SYSTEM_CLOCK.sleep(0.05)
+            raise
 
     def _serve(self, request: socket.socket, client_address: Any) -> None:
         with suppress(OSError):  # the client went away
@@ -280,10 +343,23 @@ class HttpServer:
         self.close()
 
 
-def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> HttpServer:
+@attrs.frozen
+class Manners:
+    """What a server puts up with: ``patience`` in seconds with a client that is silent, ``connections`` at once, and
+    with ``any_host`` requests for other names than those of this machine and the address it listens on.
+    """
+
+    patience: float = 60.0
+    connections: int = 512
+    any_host: bool = False
+
+
+_ORDINARY = Manners()
+
+
+def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0, *, manners: Manners = _ORDINARY) -> HttpServer:
     """Serve ``emulator`` over HTTP; port 0 takes a free one. Clients may use ``url`` with or without ``/v1``.
 
     Raises ``OSError`` where the address cannot be had.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return HttpServer(_Server((host, port), emulator, family))
+    return HttpServer(_Server((host, port), emulator, manners))
