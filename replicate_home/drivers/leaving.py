@@ -51,14 +51,14 @@ def _leave_soon(drive: AsyncDrive) -> None:
 
 
 def _leave_in_thread(drive: AsyncDrive) -> None:
-    import asyncio
+    from ..transports.async_base import run_in_new_loop
 
     async def left() -> None:
         await drive.start_leaving()
 
     def leave() -> None:
         with contextlib.suppress(Exception):  # nobody is left to be told
-            asyncio.run(left())
+            run_in_new_loop(left())
 
     try:
         threading.Thread(target=leave, name="replicate-home-leaving").start()

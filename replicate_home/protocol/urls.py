@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _NUMERIC = re.compile(r".*:.*|(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*")
-_INTERNAL = re.compile(r"[^.]*|.*\.(internal|local|localhost)")
+_INTERNAL = re.compile(r"[^.]*|.*\.(internal|local|localhost|localdomain|lan|home|home\.arpa|intranet|corp|private)")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _PORTS = {"https": 443, "http": 80}
 
@@ -21,7 +21,8 @@ _PORTS = {"https": 443, "http": 80}
 def origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port of an http(s) URL; None for anything that is not plainly one.
 
-    User names, spaces, backslashes and hosts outside ASCII are not plain: clients disagree on their meaning.
+    User names, spaces, backslashes, percent signs in hosts and hosts outside ASCII are not plain: clients disagree on
+    their meaning.
     """
     if _FORBIDDEN.search(url):
         return None
@@ -31,7 +32,7 @@ def origin(url: str) -> tuple[str, str, int] | None:
     except ValueError:
         return None
     host = parts.hostname
-    if parts.scheme not in _PORTS or not host or not host.isascii() or "@" in parts.netloc:
+    if parts.scheme not in _PORTS or not host or not host.isascii() or "@" in parts.netloc or "%" in parts.netloc:
         return None
     return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
 
@@ -66,12 +67,14 @@ def _is_public(host: str) -> bool:
     """Whether a host does not look internal; an address must be written the usual way, for 0x7f.1 is one too."""
     if not _NUMERIC.fullmatch(host):
         return _INTERNAL.fullmatch(host) is None
-    from ipaddress import ip_address  # costs 4 ms to import and is rarely needed
+    from ipaddress import IPv6Address, ip_address  # costs 4 ms to import and is rarely needed
 
     try:
         address = ip_address(host)
     except ValueError:
         return False
+    if isinstance(address, IPv6Address) and (address.packed[0] >> 5 != 1 or address.sixtofour or address.teredo):
+        return False  # site-local, or another address is embedded, which may be any
     return address.is_global and not address.is_multicast
 
 

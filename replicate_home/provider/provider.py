@@ -25,6 +25,7 @@ from ..dialects.refs import ModelRef
 from ..dialects.replicate import BASE_URL as REPLICATE_URL
 from ..exceptions import ModelNotFound
 from ..protocol import urls
+from ..transports.async_base import run_in_new_loop
 from ..wire import Secret
 from .answers import Answer, Question
 from .shared_transport import SharedTransport
@@ -276,7 +277,7 @@ async def _closed(stream: AsyncStream, client: AsyncClient, shared: SharedTransp
     never heard of again; but for its threads the loop does wait.
     """
     try:
-        await (asyncio.to_thread(asyncio.run, stream.aclose()) if in_thread else stream.aclose())
+        await (asyncio.to_thread(run_in_new_loop, stream.aclose()) if in_thread else stream.aclose())
         await client.aclose()
     except BaseException:  # torn off: it goes on in the background, over this very transport
         shared.left()

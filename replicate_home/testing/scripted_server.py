@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -95,13 +96,15 @@ class Drip:
 
 @attrs.frozen
 class Flood:
-    """Send ``data`` again and again, until the other side has gone."""
+    """Send ``data`` again and again for ``seconds``, or until the other side has gone."""
 
     data: bytes
+    seconds: float = 3.0
 
     def play(self, line: Line) -> None:
         """Do it."""
-        while not line.server.stopping.is_set():
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end and not line.server.stopping.is_set():
             line.sock.sendall(self.data)
 
 

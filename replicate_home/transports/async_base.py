@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count
@@ -170,3 +170,12 @@ def _sleepers(clock: FakeClock) -> _Sleepers:
     if loop not in in_loops:
         in_loops[loop] = _Sleepers()
     return in_loops[loop]
+
+
+def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns, run in an event loop of its own, in a thread in which none runs.
+
+    As ``asyncio.run``, which nest_asyncio replaces by one that leaves the loop and its connections open.
+    """
+    with asyncio.Runner() as runner:
+        return runner.run(work)

@@ -1,11 +1,13 @@
-"""What the surroundings say about an origin: which proxy leads there, and whose certificates are believed there.
+"""What is around a transport: which proxy leads to an origin, and whose certificates are believed there.
 
-Read once for an origin. What a session says goes before the environment; ``.netrc`` is never read.
+Read once for an origin. What a session says goes before the environment. ``.netrc`` is never read, and no proxy of the
+environment is asked for what is on this machine.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -13,48 +15,67 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from ..exceptions import ProxyFailed
+from ..protocol.urls import is_loopback
+from ..wire import Request
+from .errors import CertificatesUnusable, ProxyUnusable, made
+
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-class CertificatesUnusable(Exception):
-    """The file or folder of trusted certificates, or the client's own certificate, cannot be read."""
-
-
-class ProxyUnusable(Exception):
-    """The address of a proxy is none."""
-
-
 @attrs.frozen
-class Surroundings:
-    """``proxies``, ``verify`` and ``cert`` as an adapter's ``send`` takes them. No proxy's password is shown."""
+class Environment:
+    """The way to an origin: ``proxy`` is a URL or None; ``verify`` and ``cert`` are as requests has them.
 
-    proxies: dict[str, str] = attrs.field(repr=False)
+    ``forwards`` is whether the proxy is sent the request itself, rather than asked for a tunnel. No password is shown.
+    """
+
+    proxy: str | None = attrs.field(repr=False)
     verify: bool | str
     cert: Any = attrs.field(repr=False)
+    forwards: bool
+
+    def keep_secret(self, request: Request) -> None:
+        """Raise ProxyFailed where a proxy would read the token."""
+        if self.forwards and request.token is not None:
+            raise made(ProxyFailed, request, "proxy", "a proxy would be sent the token in the clear", processed=False)
 
 
-def surroundings(session: Any, url: str) -> Surroundings:
-    """What holds for the origin of ``url``."""
-    proxies = dict(session.proxies)
-    if session.trust_env:
-        proxies = {**get_environ_proxies(url, no_proxy=proxies.get("no_proxy")), **proxies}
-    _check_proxy(select_proxy(url, proxies))
-    return Surroundings(proxies, _verify(session), session.cert)
+def environment_of(
+    url: str,
+    *,
+    proxies: Mapping[str, str] | None = None,
+    verify: bool | str = True,
+    cert: Any = None,
+    trusted: bool = True,
+) -> Environment:
+    """What holds for the origin of ``url``. ``trusted`` is whether the variables of the environment count.
+
+    Raises :class:`CertificatesUnusable` and :class:`ProxyUnusable`.
+    """
+    chosen = dict(proxies or {})
+    if trusted and not is_loopback(url):
+        chosen = {**get_environ_proxies(url, no_proxy=chosen.get("no_proxy")), **chosen}
+    proxy = select_proxy(url, chosen) or None
+    if proxy is not None:
+        _check_proxy(proxy)
+    if verify is True and trusted:
+        verify = _bundle()
+    _check_files(verify, cert)
+    return Environment(proxy, verify, cert, proxy is not None and url[:6].lower() != "https:")
 
 
-def _check_proxy(proxy: str | None) -> None:
+def _check_proxy(proxy: str) -> None:
     try:
-        usable = not proxy or parse_url(proxy).host
+        usable = parse_url(proxy).host
     except LocationParseError:
         usable = None
     if not usable:
         raise ProxyUnusable("it names no host")
 
 
-def _verify(session: Any) -> bool | str:
-    if session.verify is not True or not session.trust_env:
-        verify: bool | str = session.verify
-        return verify
+def _bundle() -> bool | str:
+    """Which authorities the environment names; True for the usual ones."""
     for name in CA_VARIABLES:
         path = os.environ.get(name)
         if path and not os.path.exists(path):
@@ -62,3 +83,10 @@ def _verify(session: Any) -> bool | str:
         if path:
             return path
     return True
+
+
+def _check_files(verify: bool | str, cert: Any) -> None:
+    paths = [cert] if isinstance(cert, str) else list(cert or ())
+    for path in (*paths, verify):
+        if isinstance(path, str) and not os.path.exists(path):
+            raise CertificatesUnusable(f"{path!r} does not exist")

@@ -1,16 +1,16 @@
-"""What went wrong on the way, in our words: tables from foreign exceptions, most specific first.
+"""What went wrong on the way, in our words: one table of the exceptions of others, most specific first.
 
-Each function returns an error, to be raised outside of any ``except``: the frames and the context of the foreign
-exception hold headers, so nothing of it is kept but its message, scrubbed and clipped.
+An error is made here and raised elsewhere, outside of any ``except``: the frames and the context of a foreign exception
+hold headers, so that nothing of it is kept but its message, scrubbed and clipped.
 """
 
 from __future__ import annotations
 
+import http.client
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 import attrs
 from requests import exceptions as requested
@@ -28,11 +28,111 @@ from ..exceptions import (
     TransportError,
 )
 from ..wire import Request
-from .environment import CertificatesUnusable, ProxyUnusable
-from .exchange import ProxyRefused, UploadFailed
-from .http1 import Cut, Malformed
 
 MESSAGE_LIMIT = 300
+
+
+class Malformed(Exception):
+    """The answer is not HTTP as this package accepts it; the message says why."""
+
+
+class Cut(Exception):
+    """The connection ended before the answer did."""
+
+
+class UploadFailed(Exception):
+    """The source of an upload failed or does not have the length it declared."""
+
+
+class CertificatesUnusable(Exception):
+    """The file or folder of trusted certificates, or the client's own certificate, cannot be read."""
+
+
+class ProxyUnusable(Exception):
+    """The address of a proxy is none."""
+
+
+@attrs.define
+class Progress:
+    """How far a request has got.
+
+    ``phase`` is the word for what it is at, as in :class:`~replicate_home.TransportError`; ``sent`` is whether a byte
+    of the request may have left; ``fresh`` whether the connection was made for it; ``proxied`` whether a proxy is on
+    the way. Where nobody ``watches`` the connection, phase and ``sent`` are guesses, and the exception decides.
+    """
+
+    phase: str = "resolve"
+    sent: bool = False
+    fresh: bool = True
+    proxied: bool = False
+    watches: bool = True
+
+
+@attrs.frozen
+class Failure:
+    """One row of the table: what these exceptions mean before the first byte of the request left, and after.
+
+    ``phase`` is where they happen, for connections that nobody watches; None where that may be anywhere.
+    """
+
+    kinds: type[BaseException] | tuple[type[BaseException], ...]
+    before: type[ReplicateHomeError]
+    after: type[ReplicateHomeError]
+    phase: str | None
+    what: str
+
+
+_CUT = (
+    Cut,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ConnectionResetError,  # http.client.RemoteDisconnected is one
+    ConnectionAbortedError,
+    BrokenPipeError,
+    http.client.IncompleteRead,
+)
+_NO_SENSE = (
+    http.client.HTTPException,
+    pooled.InvalidHeader,
+    pooled.HeaderParsingError,
+    pooled.DecodeError,
+    requested.ContentDecodingError,
+)
+_NO_URL = (
+    pooled.LocationValueError,
+    requested.InvalidURL,
+    requested.InvalidSchema,
+    requested.MissingSchema,
+)
+
+FAILURES: tuple[Failure, ...] = (
+    Failure(UploadFailed, TransportError, TransportError, "send", "the upload was given up"),
+    Failure(CertificatesUnusable, TLSFailed, TLSFailed, "tls", "the certificates cannot be used"),
+    Failure(ProxyUnusable, ProxyFailed, ProxyFailed, "proxy", "the proxy's address cannot be used"),
+    Failure(Malformed, ConnectFailed, ProtocolError, None, "the answer makes no sense"),
+    Failure((ssl.SSLCertVerificationError, CertificateError), TLSFailed, TLSFailed, "tls",
+            "the server's certificate was not accepted"),
+    Failure((pooled.NameResolutionError, socket.gaierror, UnicodeError), ConnectFailed, TransportError, "resolve",
+            "there is no such host"),
+    Failure((pooled.NewConnectionError, pooled.ClosedPoolError, ConnectionRefusedError), ConnectFailed, Disconnected,
+            "connect", "the connection was not possible"),
+    Failure((pooled.ConnectTimeoutError, requested.ConnectTimeout, pooled.EmptyPoolError), RequestTimeout,
+            RequestTimeout, "connect", "the time allowed was over"),
+    Failure((pooled.ReadTimeoutError, requested.Timeout, TimeoutError), RequestTimeout, RequestTimeout, None,
+            "the time allowed was over"),
+    Failure((pooled.ProxyError, requested.ProxyError), ProxyFailed, Disconnected, "proxy",
+            "the proxy refused or was not reached"),
+    Failure((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectFailed, Disconnected, "tls", "the connection was cut"),
+    Failure(_CUT, ConnectFailed, Disconnected, None, "the connection was cut"),
+    Failure(ssl.SSLError, TLSFailed, Disconnected, "tls", "TLS failed"),
+    Failure((pooled.SSLError, requested.SSLError), TLSFailed, Disconnected, "tls", "TLS failed"),
+    Failure(_NO_SENSE, ConnectFailed, ProtocolError, None, "the answer makes no sense"),
+    Failure(requested.InvalidHeader, TransportError, TransportError, "send", "a header cannot be sent"),
+    Failure(_NO_URL, ConnectFailed, Disconnected, "resolve", "the URL cannot be requested"),
+    Failure((pooled.HTTPError, requested.RequestException, OSError), ConnectFailed, Disconnected, None,
+            "the connection broke"),
+    Failure(Exception, ConnectFailed, TransportError, None, "it failed"),
+)  # fmt: skip
 
 _DOING = {
     "resolve": "looking up the server's name",
@@ -45,93 +145,34 @@ _DOING = {
     "body": "receiving the answer's body",
 }
 _BEFORE_SENDING = frozenset({"resolve", "connect", "tls", "proxy"})
-_Kinds = type[Exception] | tuple[type[Exception], ...]
-_Row = tuple[_Kinds, type[ReplicateHomeError], str]
-
-_REACHING: tuple[_Row, ...] = (
-    (ProxyRefused, ProxyFailed, "the proxy refused"),
-    ((ssl.SSLCertVerificationError, CertificateError), TLSFailed, "the server's certificate was not accepted"),
-    (TimeoutError, RequestTimeout, "the time allowed was over"),
-    ((socket.gaierror, UnicodeError, pooled.LocationParseError), ConnectFailed, "there is no such host"),
-    (
-        (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError, Cut),
-        ConnectFailed,
-        "the connection was cut",
-    ),
-    (ssl.SSLError, TLSFailed, "no common terms for TLS were found"),
-    (Malformed, ConnectFailed, "the answer was not HTTP"),
-    (OSError, ConnectFailed, "the connection was not possible"),
-    (Exception, ConnectFailed, "it failed"),
-)
-_EXCHANGING: tuple[_Row, ...] = (
-    (Malformed, ProtocolError, "the answer makes no sense"),
-    (UploadFailed, TransportError, "the upload was given up"),
-    (TimeoutError, RequestTimeout, "the time allowed was over"),
-    ((Cut, OSError), Disconnected, "the connection broke"),
-    (Exception, TransportError, "it failed"),
-)
-# The phase is None where it is the one at hand; the other rows are about the time before the body.
-_FOREIGN: tuple[tuple[_Kinds, type[ReplicateHomeError], str | None, str], ...] = (
-    (UploadFailed, TransportError, "send", "the upload was given up"),
-    (Malformed, ProtocolError, None, "the answer makes no sense"),
-    (CertificatesUnusable, TLSFailed, "tls", "the certificates to trust cannot be used"),
-    (ProxyUnusable, ProxyFailed, "proxy", "the proxy's address cannot be used"),
-    ((pooled.ProxyError, requested.ProxyError), ProxyFailed, "proxy", "the proxy refused or was not reached"),
-    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectFailed, "tls", "the connection was cut"),
-    ((pooled.SSLError, requested.SSLError, CertificateError), TLSFailed, "tls", "TLS failed"),
-    ((pooled.NameResolutionError, socket.gaierror), ConnectFailed, "resolve", "there is no such host"),
-    ((pooled.NewConnectionError, ConnectionRefusedError), ConnectFailed, "connect", "the connection was not possible"),
-    ((pooled.ConnectTimeoutError, requested.ConnectTimeout), RequestTimeout, "connect", "the time allowed was over"),
-    ((pooled.ReadTimeoutError, requested.Timeout, TimeoutError), RequestTimeout, None, "the time allowed was over"),
-    ((pooled.DecodeError, requested.ContentDecodingError), ProtocolError, None, "the answer's encoding is broken"),
-    ((pooled.InvalidHeader, pooled.HeaderParsingError), ProtocolError, None, "the answer makes no sense"),
-    (requested.InvalidHeader, TransportError, "send", "a header cannot be sent"),
-    (
-        (requested.InvalidURL, requested.InvalidSchema, requested.MissingSchema, pooled.LocationValueError),
-        ConnectFailed,
-        "resolve",
-        "the URL cannot be requested",
-    ),
-    ((pooled.HTTPError, requested.RequestException, OSError), Disconnected, None, "the connection broke"),
-    (Exception, TransportError, None, "it failed"),
-)
 
 
-class Failed(Protocol):
-    """An exchange of ours that failed: what it was at, and whether a byte of the request may have left."""
+def failure_of(
+    error: BaseException, request: Request, progress: Progress, more: Sequence[Failure] = ()
+) -> ReplicateHomeError:
+    """The error for a request that failed with ``error``; a library's own rows in ``more`` go before the table's."""
+    cause, row = _row_of(error, (*more, *FAILURES))
+    phase, sent = progress.phase, progress.sent
+    if not progress.watches and row.phase is not None and phase != "body":
+        phase = row.phase
+    if not progress.watches:
+        sent = phase not in _BEFORE_SENDING
+    if progress.fresh and phase in ("send", "wait") and _refuses_our_certificate(cause):
+        return made(TLSFailed, request, "tls", "the server did not accept our certificate", str(cause), processed=False)
+    kind = row.before if phase in _BEFORE_SENDING else row.after
+    if progress.proxied and phase in ("resolve", "connect", "proxy"):
+        phase = "proxy"
+        kind = ProxyFailed if kind is ConnectFailed else kind
+    return made(kind, request, phase, row.what, str(cause), processed=sent)
 
-    error: Exception | None
-    phase: str
-    proxied: bool
-    sent: bool
 
-
-def of_exchange(exchange: Failed, request: Request) -> ReplicateHomeError:
-    """The error of an exchange of ours that failed with ``exchange.error``."""
-    error, phase = exchange.error or Cut(), exchange.phase
-    reaching = phase in _BEFORE_SENDING
-    kind, what = next((row[1], row[2]) for row in (_REACHING if reaching else _EXCHANGING) if isinstance(error, row[0]))
-    if exchange.proxied and reaching:
-        phase = "proxy" if phase in ("resolve", "connect") else phase
-        kind = ProxyFailed if kind is ConnectFailed and phase == "proxy" else kind
-    return made(kind, request, phase, what, str(error), processed=exchange.sent)
-
-
-def of_foreign(error: Exception, request: Request, phase: str) -> ReplicateHomeError:
-    """The error where connections that are not ours failed while at ``phase``."""
+def _row_of(error: BaseException, rows: Sequence[Failure]) -> tuple[BaseException, Failure]:
+    """The first row that knows ``error``, or what it was wrapped around."""
     causes = list(_causes(error))
-    cause, kind, at, what = next(
-        (cause, kind, at, what)
-        for kinds, kind, at, what in _FOREIGN
-        if at is None or phase != "body"
-        for cause in causes
-        if isinstance(cause, kinds)
-    )
-    phase = at or phase
-    return made(kind, request, phase, what, str(cause), processed=phase not in _BEFORE_SENDING)
+    return next((cause, row) for row in rows for cause in causes if isinstance(cause, row.kinds))
 
 
-def _causes(error: Exception) -> Iterator[Exception]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     """``error`` and what libraries have wrapped it around, outermost first."""
     seen: set[int] = set()
     waiting: list[object] = [error]
@@ -143,8 +184,17 @@ def _causes(error: Exception) -> Iterator[Exception]:
             waiting += [getattr(found, "reason", None), *found.args, found.__cause__]
 
 
+def _refuses_our_certificate(cause: BaseException) -> bool:
+    """Whether it is the alert of a TLS 1.3 server that wants a certificate, which comes after our first request.
+
+    It can read no request before that, so that none was processed.
+    """
+    reason = getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else None
+    return isinstance(reason, str) and "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
+
+
 def made(
-    kind: type[ReplicateHomeError], request: Request, phase: str, what: str, detail: str, *, processed: bool
+    kind: type[ReplicateHomeError], request: Request, phase: str, what: str, detail: str = "", *, processed: bool
 ) -> ReplicateHomeError:
     """An error of ``kind`` whose message says what was done, where it broke and what the other side said."""
     message = f"{request.method} {_shown(request.url)}: {what} while {_DOING[phase]}"

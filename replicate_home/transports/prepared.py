@@ -1,26 +1,30 @@
-"""What a request of ours is on the wire, and which answers come in pieces: the same over any connections.
+"""What a request of ours is on the wire, and which answers come in pieces: the same for every transport.
 
-The token is opened here only, into a value that no repr shows.
+The token is opened here only, and goes into the one header that a library needs it in.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from requests.utils import requote_uri
 
-from ..exceptions import ConnectFailed
+from ..exceptions import ConnectFailed, TransportError
 from ..version import USER_AGENT
-from ..wire import Request, Response
-from .errors import made
-from .http1 import Concealed
+from ..wire import Request, Response, Upload
+from .errors import UploadFailed, made
 
 ORIGINS = 64
 """To how many origins a transport remembers the way."""
+REUSE_SECONDS = 20.0
+CREATE_REUSE_SECONDS = 5.0
+"""How long a connection may have been idle to be used again, by any request and by one that is not idempotent."""
 
-_URL = re.compile(r"(https?)://([^/?#@\s\\]+)((?:[/?][^#\s]*)?)(?:#.*)?", re.IGNORECASE).fullmatch
+_URL = re.compile(r"(https?)://([^/?#@\s\\%]+)((?:[/?][^#\s]*)?)(?:#.*)?", re.IGNORECASE).fullmatch
+_IS_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_IS_VALUE = re.compile(r"[^\r\n\0\u0100-\U0010ffff]*").fullmatch
 
 
 class Place(NamedTuple):
@@ -36,6 +40,11 @@ class Place(NamedTuple):
         return f"{self.scheme}://{self.authority}"
 
     @property
+    def url(self) -> str:
+        """All of it, encoded."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+    @property
     def host(self) -> str:
         """What the Host header says."""
         return self.authority.removesuffix(":443" if self.scheme == "https" else ":80")
@@ -45,7 +54,7 @@ def place_of(request: Request) -> Place:
     """Where ``request`` goes; raises ConnectFailed where its URL is no plain one."""
     found = _URL(request.url)
     if found is None or not found[2].isascii():
-        raise made(ConnectFailed, request, "resolve", "that is not a plain http or https URL", "", processed=False)
+        raise made(ConnectFailed, request, "resolve", "that is not a plain http or https URL", processed=False)
     scheme, authority, target = found.groups()
     if not target.startswith("/"):
         target = "/" + target
@@ -53,21 +62,36 @@ def place_of(request: Request) -> Place:
 
 
 def headers_of(request: Request, host: str) -> dict[str, str]:
-    """All headers, with those of the request itself before our own defaults."""
+    """All headers, with those of the request itself before our own defaults; the caller must not let them out.
+
+    Raises TransportError where one of them could break out of its line.
+    """
     headers = {
         "Host": host,
         "User-Agent": USER_AGENT,
         "Accept-Encoding": "identity" if request.streams else "gzip",
         **request.headers,
     }
+    if request.method == "GET":
+        headers.setdefault("Cache-Control", "no-store")  # a poll that a cache answers is never over
     body = request.body
     if body is not None:
         headers["Content-Length"] = str(len(body) if isinstance(body, bytes) else body.length)
     elif request.method in ("POST", "PUT", "PATCH"):
         headers["Content-Length"] = "0"
+    _refuse_unsendable(request, headers)
     if request.token is not None:
-        headers["Authorization"] = Concealed("Bearer " + request.token.reveal())
+        headers["Authorization"] = "Bearer " + request.token.reveal()
     return headers
+
+
+def _refuse_unsendable(request: Request, headers: Mapping[str, str]) -> None:
+    names = [name for name, value in headers.items() if not _IS_TOKEN(name) or not _IS_VALUE(value)]
+    if request.token is not None and not _IS_VALUE(request.token.reveal()):
+        names.append("Authorization")
+    if names or not _IS_TOKEN(request.method):
+        what = "the method or a header cannot be sent"
+        raise made(TransportError, request, "send", what, ", ".join(names), processed=False)
 
 
 def comes_in_pieces(request: Request, status: int, headers: Mapping[str, str]) -> bool:
@@ -84,3 +108,21 @@ def forget_encoding(headers: dict[str, str]) -> None:
     """Take from an answer's headers what is not true of its body any more, which is given decoded."""
     if headers.pop("content-encoding", "identity") != "identity":
         headers.pop("content-length", None)
+
+
+def upload_pieces(upload: Upload) -> Iterator[bytes]:
+    """The pieces of an upload, which must be as long together as it says; raises :class:`UploadFailed`."""
+    left = upload.length
+    try:
+        for piece in upload.open():
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+    except Exception as error:
+        failure = f"its source failed: {type(error).__name__}: {error}"
+    else:
+        if left == 0:
+            return
+        failure = f"its source is {'shorter' if left > 0 else 'longer'} than the {upload.length} bytes it said it has"
+    raise UploadFailed(failure)

@@ -113,9 +113,8 @@ class RecordingTransport:
 
     def _first_line(self, url: str) -> bytes:
         parts = urlsplit(url)
-        base_url = self.base_url or f"{parts.scheme}://{parts.netloc}" + (
-            "/v1" if parts.path.startswith("/v1/") else ""
-        )
+        prefix = "/v1" if parts.path.startswith("/v1/") else ""
+        base_url = self.base_url or f"{parts.scheme}://{parts.netloc}{prefix}"
         first = {"recording": 1, "base_url": base_url, "backend": self.backend, "by": USER_AGENT}
         return json.dumps(first).encode() + b"\n"
 
@@ -402,8 +401,8 @@ def _described(error: ReplicateHomeError) -> dict[str, Any]:
 
 
 def _restored(told: Mapping[str, Any], request: Request) -> ReplicateHomeError:
-    kind = getattr(exceptions, told.get("class", "Disconnected"))
+    kind: type[ReplicateHomeError] = getattr(exceptions, told.get("class", "Disconnected"))
     if not issubclass(kind, TransportError):
-        return kind(told.get("message", ""))  # type: ignore[no-any-return]
+        return kind(told.get("message", ""))
     more = {name: told[name] for name in ("phase", "may_have_been_processed") if name in told}
     return kind(told.get("message", ""), request=request, **more)

@@ -43,6 +43,11 @@ INTERNAL = [
     "https://100.64.0.1/", "https://2130706433/", "https://0x7f.1/", "https://0x7f000001/", "https://0177.0.0.1/",
     "https://127.1/", "https://169.0376.169.254/", "https://[::ffff:169.254.169.254]/", "https://[fd00:ec2::254]/",
     "https://[fe80::1]/", "https://[fe80::1%25eth0]/", "https://printer.local/", "https://intranet/", "https://224.0.0.1/",
+    "https://127%2e0.0.1/", "https://%31%32%37.0.0.1/", "https://metadata.google.interna%6c/",
+    "https://[::127.0.0.1]/", "https://[::7f00:1]/", "https://[64:ff9b::169.254.169.254]/",
+    "https://[64:ff9b::8.8.8.8]/", "https://[64:ff9b:1::1]/", "https://[2002:7f00:1::]/", "https://[2002:a9fe:a9fe::]/",
+    "https://[2001:0:7f00:1::]/", "https://[fec0::1]/", "https://[::ffff:0:127.0.0.1]/", "https://[2001:db8::1]/",
+    "https://nas.lan/", "https://router.home.arpa/", "https://wiki.intranet/", "https://git.corp/", "https://git.corp./",
     "https://255.255.255.255/", "https://1.2.3.4.5/", "https://300.1.1.1/", "http://example.com/", "ws://example.com/",
 ]  # fmt: skip
 PUBLIC = [

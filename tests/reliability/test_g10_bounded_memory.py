@@ -20,7 +20,7 @@ import pytest
 from replicate_home import APIError, Client, ProtocolError, ReplicateHomeError
 from replicate_home.protocol.sse import Decoder
 from replicate_home.testing.scripted_server import Cut, Line, Receive, ScriptedServer, Send, Step, answer, chunk
-from replicate_home.transports.response_body import WHOLE_LIMIT
+from replicate_home.transports.decoding import WHOLE_LIMIT
 
 from . import NIGHTLY, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, encoded, numbered

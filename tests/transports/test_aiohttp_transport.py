@@ -1,4 +1,4 @@
-"""The native transport: the contract of all, and TLS, proxies, event loops, cancelling and pickling beyond it."""
+"""The transport for event loops beyond the contract: TLS, proxies, connections, event loops, cancelling, pickling."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import base64
 import gc
 import logging
 import pickle
-import ssl
 import threading
 import traceback
 from contextlib import suppress
 
+import aiohappyeyeballs
+import aiohttp
 import attrs
 import pytest
 
@@ -30,38 +31,12 @@ from replicate_home.testing.scripted_server import (
     Take,
     answer,
     chunk,
-    chunked,
 )
-from replicate_home.testing.transport_contract import CASES, Case, run_case
-from replicate_home.transports.over_aiohttp import exchange as aiohttp_exchange
+from replicate_home.transports.over_aiohttp import connector, session
 from replicate_home.wire import Request, Secret
 from tests.servers.fault_server import AUTHORITY, Relay, speaks_tls
 from tests.transports.asking import ENOUGH, SOON, TOKEN, ask, failure_of, ok, truth
 from tests.transports.async_shim import Blocking
-
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-else:  # libuv opens a pipe when it is first used, and keeps it
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(asyncio.sleep(0))
-
-
-@pytest.mark.reliability
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.group}: {case.name}")
-def test_the_aiohttp_transport_keeps_the_contract(case: Case):
-    made = []
-
-    def make():
-        made.append(Blocking(AiohttpTransport))
-        return made[-1]
-
-    try:
-        run_case(case, make)
-    finally:
-        for shim in made:
-            shim.end()
 
 
 @pytest.fixture
@@ -89,15 +64,9 @@ class TestTLS:
         assert "certificate" in str(error)
         assert "verify" not in str(error).partition("certificate")[0]
 
-    def test_a_server_that_speaks_before_it_is_asked_is_refused_at_once(self, transport, monkeypatch):
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
-        with ScriptedServer([SpeakWithHandshake(answer(503)), Stall()]) as server:
-            error = failure_of(transport, f"https://127.0.0.1:{server.port}", ConnectFailed, method="POST")
-        assert truth(error) == (ConnectFailed, "tls", False)
-
     def test_a_connection_that_idled_too_long_is_closed_though_the_server_is_frozen(self, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", AUTHORITY)
-        monkeypatch.setattr(aiohttp_exchange, "CREATE_REUSE_SECONDS", 0.0)
+        monkeypatch.setattr(connector, "CREATE_REUSE_SECONDS", 0.0)
 
         async def main(url):
             transport = AiohttpTransport()
@@ -117,29 +86,41 @@ class TestTLS:
 
 class TestProxies:
     def test_an_http_url_goes_to_the_proxy_whole_with_its_credentials(self, transport, monkeypatch):
-        with ScriptedServer([ok()]) as proxy:
+        with ScriptedServer([ok()], repeat=True) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@127.0.0.1:{proxy.port}")
-            assert ask(transport, "http://api.example/v1/x?a=b")[0].body == b"{}"
-            (received,) = proxy.requests
-        assert received.target == "http://api.example/v1/x?a=b"
-        assert received.headers["proxy-authorization"] == basic("me", "secret")
+            for _ in range(2):
+                assert transport.send(Request("GET", "http://api.example/v1/x?a=b"), None)[0].body == b"{}"
+            received = proxy.requests
+        assert [each.target for each in received] == ["http://api.example/v1/x?a=b"] * 2
+        assert [each.headers["proxy-authorization"] for each in received] == [basic("me", "secret")] * 2
 
     def test_an_https_url_goes_through_a_tunnel_and_the_credentials_no_further(self, transport, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
         with (
-            ScriptedServer([ok()], tls=speaks_tls()) as server,
+            ScriptedServer([ok()], tls=speaks_tls("elsewhere")) as server,
             ScriptedServer([Receive(), Relay(server.port)]) as proxy,
         ):
             monkeypatch.setenv("HTTPS_PROXY", f"http://me:secret@127.0.0.1:{proxy.port}")
             for _ in range(2):
-                assert ask(transport, server.url)[0].body == b"{}"
+                assert ask(transport, "https://elsewhere.example/")[0].body == b"{}"
             (tunnel,) = proxy.requests
             first, second = server.requests
-        assert (tunnel.method, tunnel.target) == ("CONNECT", f"127.0.0.1:{server.port}")
+        assert (tunnel.method, tunnel.target) == ("CONNECT", "elsewhere.example:443")
         assert tunnel.headers["proxy-authorization"] == basic("me", "secret")
         assert "authorization" not in tunnel.headers
         assert "proxy-authorization" not in first.headers | second.headers
         assert first.headers["authorization"] == f"Bearer {TOKEN}"
+
+    def test_tls_goes_through_the_tls_of_a_proxy(self, transport, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
+        with (
+            ScriptedServer([ok()], tls=speaks_tls("elsewhere")) as server,
+            ScriptedServer([Receive(), Relay(server.port)], tls=speaks_tls()) as proxy,
+        ):
+            monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
+            for _ in range(2):
+                assert ask(transport, "https://elsewhere.example/")[0].body == b"{}"
+            assert (proxy.connections, len(server.requests)) == (1, 2)
 
     def test_a_proxy_that_was_given_goes_before_the_environment(self, monkeypatch):
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -147,13 +128,28 @@ class TestProxies:
             given = AiohttpTransport(proxy=f"http://me:secret@127.0.0.1:{proxy.port}")
             shim, blocking = Blocking(lambda: given), given.blocking()
             try:
-                assert ask(shim, "http://api.example/")[0].status == 200
-                assert ask(blocking, "http://api.example/")[0].status == 200
+                assert shim.send(Request("GET", "http://api.example/"), None)[0].status == 200
+                assert blocking.send(Request("GET", "http://api.example/"), None)[0].status == 200
             finally:
                 shim.end()
                 blocking.close()
             assert [received.target for received in proxy.requests] == ["http://api.example/"] * 2
         assert "secret" not in repr(given)
+
+    def test_no_proxy_of_the_environment_is_asked_for_what_is_on_this_machine(self, transport, monkeypatch):
+        with ScriptedServer([ok()]) as server, ScriptedServer([ok()]) as proxy:
+            for name in ("HTTP_PROXY", "ALL_PROXY"):
+                monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+            assert ask(transport, server.url)[0].status == 200
+            assert (len(server.requests), proxy.connections) == (1, 0)
+
+    def test_a_token_is_not_sent_to_a_proxy_in_the_clear(self):
+        with ScriptedServer([ok()]) as proxy:
+            shim = Blocking(lambda: AiohttpTransport(proxy=f"http://127.0.0.1:{proxy.port}"))
+            error = failure_of(shim, "http://127.0.0.1:9/", ProxyFailed, method="POST")
+            shim.end()
+            assert proxy.connections == 0
+        assert truth(error) == (ProxyFailed, "proxy", False)
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_a_proxy_that_speaks_no_http_is_not_asked(self, transport, monkeypatch, scheme):
@@ -175,7 +171,7 @@ class TestProxies:
         async def never(*args, **options):
             await asyncio.sleep(3600)
 
-        monkeypatch.setattr(aiohttp_exchange.aiohttp.ThreadedResolver, "resolve", never)
+        monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", never)
         error = failure_of(transport, "http://api.example/", RequestTimeout, method="POST", **limit)
         assert truth(error) == (RequestTimeout, "resolve", False)
 
@@ -187,36 +183,6 @@ class Break:
     def play(self, line: Line) -> None:
         line.sock.close()
         raise Over
-
-
-@attrs.frozen
-class SpeakWithHandshake:
-    """Set up TLS and send ``data`` in one piece with the end of the handshake, as no version after 1.2 can."""
-
-    data: bytes
-
-    def play(self, line: Line) -> None:
-        context = speaks_tls()
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(arrived, leaving, server_side=True)
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                line.sock.sendall(leaving.read())
-                arrived.write(line.sock.recv(65536))
-        tls.write(self.data)
-        line.sock.sendall(leaving.read())
-
-
-async def end_of_idle_connections(transport):
-    """What the servers' end of TLS does, a turn of the loop before the connections close."""
-    connector = transport._senders[asyncio.get_running_loop()]._connector
-    for idle in connector._conns.values():
-        for handler, _ in idle:
-            handler.transport.get_protocol().eof_received()
 
 
 def basic(user, password):
@@ -241,7 +207,7 @@ class TestConnections:
             assert truth(failure_of(transport, url, ConnectFailed)) == (ConnectFailed, "resolve", False)
 
     def test_a_create_takes_no_connection_that_has_idled_long_and_other_requests_do(self, transport, monkeypatch):
-        monkeypatch.setattr(aiohttp_exchange, "CREATE_REUSE_SECONDS", 0.0)
+        monkeypatch.setattr(connector, "CREATE_REUSE_SECONDS", 0.0)
         with ScriptedServer([ok()], repeat=True) as server:
             ask(transport, server.url)
             ask(transport, server.url)
@@ -296,27 +262,20 @@ class TestConnections:
                 go_on.set()
         assert truth(error) == (RequestTimeout, "send", True)
 
-    def test_a_connection_whose_end_was_heard_is_not_used_again(self, transport):
-        with ScriptedServer([ok()], repeat=True) as server:
-            ask(transport, server.url)
-            transport.run(end_of_idle_connections(transport.transport))
-            assert ask(transport, server.url, method="POST")[0].status == 200
-            assert server.connections == 2
-
     def test_of_many_requests_at_once_most_wait_their_turn_to_connect_and_their_time_waits_too(self, monkeypatch):
-        monkeypatch.setattr(aiohttp_exchange, "OPENING", 2)
+        monkeypatch.setattr(session, "OPENING", 2)
         opening, most = 0, 0
-        connect = aiohttp_exchange.aiohttp.TCPConnector.connect
+        connect = aiohappyeyeballs.start_connection
 
-        async def slow(*arguments):
+        async def slow(*arguments, **options):
             nonlocal opening, most
             opening += 1
             most = max(most, opening)
             await asyncio.sleep(0.05)
             opening -= 1
-            return await connect(*arguments)
+            return await connect(*arguments, **options)
 
-        monkeypatch.setattr(aiohttp_exchange.aiohttp.TCPConnector, "connect", slow)
+        monkeypatch.setattr(aiohappyeyeballs, "start_connection", slow)
 
         async def main(url):
             transport = AiohttpTransport()
@@ -331,10 +290,10 @@ class TestConnections:
         async def main(url):
             transport = AiohttpTransport()
             await transport.send(Request("GET", url), None)
-            (sender,) = transport._senders.values()
-            (way,) = sender._ways.values()
-            for _ in range(aiohttp_exchange.OPENING):
-                await way.turn.acquire()
+            (loop_session,) = transport._sessions.values()
+            (route,) = loop_session._routes.values()
+            for _ in range(session.OPENING):
+                await route.turn.acquire()
             await transport.send(Request("GET", url), transport.clock.now() + ENOUGH)
             first, second = await asyncio.gather(
                 transport.send(Request("GET", url), None),
@@ -348,12 +307,12 @@ class TestConnections:
             assert server.connections == 1
 
     def test_who_waits_for_his_turn_to_connect_is_held_to_the_deadline(self, monkeypatch):
-        monkeypatch.setattr(aiohttp_exchange, "OPENING", 1)
+        monkeypatch.setattr(session, "OPENING", 1)
 
-        async def never(*arguments):
+        async def never(*arguments, **options):
             await asyncio.sleep(3600)
 
-        monkeypatch.setattr(aiohttp_exchange.aiohttp.TCPConnector, "connect", never)
+        monkeypatch.setattr(aiohappyeyeballs, "start_connection", never)
 
         async def main():
             transport = AiohttpTransport()
@@ -394,11 +353,6 @@ class TestConnections:
                 del cycle
             del body
             gc.collect()
-
-    def test_chunks_with_something_after_them_do_not_reach_the_next_answer(self, transport):
-        with ScriptedServer([Receive(), Send(chunked(b"{}") + b"HTTP/1.1 200"), Stall()], [ok(b"2")]) as server:
-            assert ask(transport, server.url)[0].body == b"{}"
-            assert ask(transport, server.url)[0].body == b"2"
 
     def test_netrc_is_never_read(self, transport, monkeypatch, tmp_path):
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
@@ -463,18 +417,8 @@ class TestLoops:
         with ScriptedServer([ok()], repeat=True) as server:
             assert [asyncio.run(main(server.url)) for _ in range(3)] == [b"{}"] * 3
             assert server.connections == 3
-        assert len(transport._senders) <= 1
+        assert len(transport._sessions) <= 1
         assert "Unclosed" not in caplog.text
-
-    @pytest.mark.skipif(uvloop is None, reason="uvloop is not installed")
-    def test_it_runs_on_uvloop(self):
-        shim = Blocking(AiohttpTransport, uvloop.new_event_loop)
-        try:
-            for group in ("bodies", "connections"):
-                for case in (case for case in CASES if case.group == group):
-                    run_case(case, lambda: shim)
-        finally:
-            shim.end()
 
     def test_who_looks_up_a_name_when_it_is_closed_is_not_cancelled(self, monkeypatch):
         looking = []
@@ -483,7 +427,7 @@ class TestLoops:
             looking.append(True)
             await asyncio.sleep(3600)
 
-        monkeypatch.setattr(aiohttp_exchange.aiohttp.ThreadedResolver, "resolve", never)
+        monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", never)
 
         async def main():
             transport = AiohttpTransport()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replicate_home.clock import SYSTEM_CLOCK
-from replicate_home.exceptions import Disconnected, RequestTimeout
+from replicate_home.exceptions import Disconnected, RequestTimeout, TransportError
 from replicate_home.testing import check_transport
 from replicate_home.testing.scripted_server import ScriptedServer, Serve
 from replicate_home.testing.transport_contract import CASES, Case, run_case
@@ -15,9 +15,9 @@ from replicate_home.wire import Request, Response
 pytestmark = pytest.mark.reliability
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.group}: {case.name}")
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_requests_transport_keeps_the_contract(case: Case):
-    run_case(case, RequestsTransport)
+    assert run_case(case, RequestsTransport) == []
 
 
 def test_the_contract_has_many_cases_each_with_a_sentence_of_its_own():
@@ -97,6 +97,41 @@ class Leaky(RequestsTransport):
 def test_a_transport_that_shows_the_token_is_found_out():
     with pytest.raises(AssertionError, match="the token is in the traceback"):
         check_transport(Leaky, groups=["faults"])
+
+
+class Vague(RequestsTransport):
+    """Tells no phase from another."""
+
+    def send(self, request, deadline):
+        try:
+            return super().send(request, deadline)
+        except TransportError:
+            pass
+        raise TransportError("failed", request=request, phase="wait", may_have_been_processed=True)
+
+
+def test_what_a_transport_may_leave_out_is_printed_and_returned(capsys):
+    left_out = check_transport(Vague, groups=["faults", "deadlines"])
+    assert {
+        "faults: Headers that are cut: it is TransportError, not Disconnected",
+        "faults: Headers that are cut: the phase is 'wait', not 'headers'",
+        "deadlines: A deadline that has passed sends nothing: may_have_been_processed is not False",
+    } <= set(left_out)
+    assert capsys.readouterr().out.splitlines() == [f"left out: {sentence}" for sentence in left_out]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.optional and case.group == "bodies"], ids=str)
+def test_a_part_that_is_optional_may_fail_with_our_errors_and_no_others(case: Case):
+    def failing(error):
+        class Failing(RequestsTransport):
+            def send(self, request, deadline):
+                raise error
+
+        return Failing
+
+    assert run_case(case, failing(TransportError("no"))) == ["TransportError: no"]
+    with pytest.raises(AssertionError, match=f"{case}: ValueError: no"):
+        run_case(case, failing(ValueError("no")))
 
 
 def test_the_scripted_server_tells_of_a_script_that_fails():

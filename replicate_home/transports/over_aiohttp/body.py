@@ -1,93 +1,134 @@
-"""Bodies of answers that come over aiohttp's connections: as they arrive, or whole within a bound."""
+"""Bodies of answers over aiohttp: as they arrive, or whole within a bound."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 
-from ...exceptions import Disconnected, ReplicateHomeError
+import aiohttp
+
+from ...exceptions import Disconnected, RequestTimeout
 from ...wire import Request
-from ..errors import made
-from ..http1 import Malformed, Payload
-from ..response_body import WHOLE_LIMIT
-from .errors import failure_of
-from .exchange import AsyncExchange
+from ..decoding import Decoder, Whole, decoder
+from ..errors import Cut, made
+from .connector import Reached, abort
+from .exchange import Exchange
+from .failures import failure_over_aiohttp
 
 
 class AiohttpBody:
     """The body of an answer that is still arriving: what :class:`~replicate_home.AsyncBody` promises."""
 
-    __slots__ = ("_closed", "_exchange", "_loop", "_payload", "_request")
+    __slots__ = (
+        "__weakref__",
+        "_came",
+        "_closed",
+        "_decoder",
+        "_exchange",
+        "_loop",
+        "_reached",
+        "_request",
+        "_response",
+    )
 
-    def __init__(self, payload: Payload, exchange: AsyncExchange, request: Request) -> None:
-        self._payload = payload
-        self._exchange = exchange
+    def __init__(self, response: aiohttp.ClientResponse, request: Request, exchange: Exchange) -> None:
+        self._response = response
         self._request = request
+        self._exchange = exchange
         self._loop = asyncio.get_running_loop()
-        self._closed = False
+        self._decoder: Decoder | None = None
+        self._reached: Reached | None = None
+        self._came = self._closed = False
+
+    def expect(self, headers: Mapping[str, str], reached: Reached | None) -> None:
+        """Get ready for a body with these headers; how a connection ended matters where that is the body's only end."""
+        self._decoder = decoder(headers)
+        has_none = self._response.method == "HEAD" or self._response.status in (204, 304)
+        if not has_none and "content-length" not in headers and "transfer-encoding" not in headers:
+            self._reached = reached
 
     async def read(self, deadline: float | None) -> bytes:
         """The bytes that have arrived, waiting for the first of them until ``deadline``; ``b""`` at the end."""
-        failure: ReplicateHomeError | None = None
+        failure: BaseException | None = None
         try:
-            data = b"" if self._closed else await self.read_on(deadline)
+            data = b"" if self._closed else await self._read(deadline)
             if not self._closed:
                 return data
-        except TimeoutError as error:  # the rest may still come: the caller decides
-            failure = failure_of(error, self._exchange, self._request)
         except Exception as error:
-            failure = failure_of(error, self._exchange, self._request)
-            self._exchange.drop()
-        if failure is None or self._closed:
+            failure = failure_over_aiohttp(error, self._request, self._exchange)
+        if self._closed or failure is None:
             what = "the connection was closed on this side"
-            failure = made(Disconnected, self._request, "body", what, "", processed=True)
+            failure = made(Disconnected, self._request, "body", what, processed=True)
+        elif not isinstance(failure, RequestTimeout):  # after which the rest may still come
+            self._drop()
         raise failure
 
-    async def read_on(self, until: float | None) -> bytes:
-        """Turn one piece of what arrives after another into body until there is some; raises what went wrong."""
-        exchange, payload = self._exchange, self._payload
-        data = payload.unpacked()
-        while not data and not payload.has_arrived:
-            data = payload.feed(await exchange.receive(until)) or payload.unpacked()
-        if payload.has_arrived:
-            self._give_back()
-        if not data:
-            payload.end()
-        return data
+    async def whole(self) -> bytes:
+        """All of it, within a bound; raises what went wrong as it is."""
+        whole = Whole()
+        while data := await self._piece():
+            whole.add(data)
+        return whole.joined()
 
     def close(self) -> None:
         """Give up the rest; may be called from any thread, also when the event loop has ended."""
         self._closed = True
         with suppress(RuntimeError):  # no loop runs in this thread
             if asyncio.get_running_loop() is self._loop:
-                self._exchange.drop()
+                self._drop()
                 return
         try:
-            self._loop.call_soon_threadsafe(self._exchange.drop)
-        except RuntimeError:  # the loop has ended, and its connections with it: aiohttp is told that they were meant to
-            with suppress(RuntimeError):
-                self._exchange.drop()
+            self._loop.call_soon_threadsafe(self._drop)
+        except RuntimeError:  # the loop has ended, and its connections with it
+            self._drop()
 
     def __del__(self) -> None:
         if not self._closed:
             self.close()
 
-    def _give_back(self) -> None:
-        """Let go of the connection as soon as the last byte is there: to serve again, if it can."""
-        if self._payload.frees_connection:
-            self._exchange.release()
-        else:
-            self._exchange.drop()
+    def _drop(self) -> None:
+        abort(self._response.connection)
+        self._response.close()
 
+    async def _read(self, deadline: float | None) -> bytes:
+        if deadline is None:
+            return await self._piece()
+        left = deadline - time.monotonic()
+        if left <= 0:  # a server that never pauses would outlast a timer
+            raise TimeoutError
+        async with asyncio.timeout(left):
+            return await self._piece()
 
-async def read_whole(body: AiohttpBody, until: float | None) -> bytes:
-    """All of a body; raises Malformed where it is longer than any answer of an API should be."""
-    pieces: list[bytes] = []
-    size = 0
-    while data := await body.read_on(until):
-        pieces.append(data)
-        size += len(data)
-        if size > WHOLE_LIMIT:
-            pieces.clear()
-            raise Malformed(f"its body is longer than {WHOLE_LIMIT} bytes")
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    async def _piece(self) -> bytes:
+        """What one network read unpacks to, if that is anything; nothing only where the body was complete."""
+        while True:
+            raw = b"" if self._decoder is not None and self._decoder.pending else await self._received()
+            if not raw and (self._decoder is None or not self._decoder.pending):
+                self._end()
+                return b""
+            data = raw if self._decoder is None else self._decoder.feed(raw)
+            if data:
+                return data
+
+    async def _received(self) -> bytes:
+        content = self._response.content
+        failure = content.exception()
+        if failure is not None:  # after which aiohttp does not give any more what came before it
+            content.set_exception(None)  # type: ignore[arg-type]
+            arrived = content.read_nowait()
+            content.set_exception(failure)
+            if arrived:
+                return arrived
+        raw = await content.readany()
+        if not raw and not self._came:  # some mocks have a body here only
+            raw = await self._response.read()
+        self._came = True
+        return raw
+
+    def _end(self) -> None:
+        if self._decoder is not None:
+            self._decoder.end()
+        if self._reached is not None and self._reached.was_cut():
+            raise Cut("it may have ended before all of it had come")

@@ -1,7 +1,7 @@
-"""The native transport for event loops, over connections of ``aiohttp``, which is imported when one is made.
+"""The native transport for event loops, over ``aiohttp``, which is imported when one is made.
 
-The connections of each running event loop are kept apart. It keeps the contract of every transport: sent once, within
-the deadline, the truth about what happened, no exception of another library.
+Each event loop has a session of its own. It keeps the contract of every transport: sent once, within the deadline, the
+truth about what happened, no exception of another library.
 """
 
 from __future__ import annotations
@@ -18,29 +18,40 @@ from ...wire import Request, Response
 from ..async_base import AsyncBody
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from ..over_requests.transport import RequestsTransport
-    from .sender import Contexts, Sender
+    from .session import Contexts, LoopSession
 
 
 class AiohttpTransport:
-    """Sends requests over the connections of ``aiohttp``: thousands at a time, without threads.
+    """Sends requests with the ``aiohttp`` library: thousands at a time, without threads.
 
     ``proxy`` is the URL of an http or https proxy for everything; without it, and for the certificates to trust, the
     environment counts as it does for :class:`RequestsTransport`. ``Request.connect`` includes the name look-up; it
     begins when a connection is being opened, of which there are at most 64 to a host at the same time.
     It may be used in several event loops, and needs no closing where these end as ``asyncio.run`` ends them.
+
+    A ``session`` of your own is used and left open. Of it, its connector, trace configurations and middlewares count,
+    not its auth, cookies, headers or ``raise_for_status``; the environment does not count. It serves the event loop in
+    which the transport is made, and no other (RuntimeError): have streams closed there, not dropped. Its connector
+    does not look whether an answer has come that nobody asked for. With ``trust_env`` it is a ValueError, since such a
+    session reads ``.netrc``.
     """
 
     clock: Clock = SYSTEM_CLOCK
 
-    def __init__(self, *, proxy: str | None = None) -> None:
+    def __init__(self, *, proxy: str | None = None, session: aiohttp.ClientSession | None = None) -> None:
         if find_spec("aiohttp") is None:
             message = 'AiohttpTransport needs aiohttp: python -m pip install "replicate_home[async]"'
             raise MissingExtra(message, name="aiohttp")
         self._proxy = proxy
+        self._given = session
         self._lock = threading.Lock()
         self._contexts: Contexts = {}
-        self._senders: weakref.WeakKeyDictionary[AbstractEventLoop, Sender] = weakref.WeakKeyDictionary()
+        self._sessions: weakref.WeakKeyDictionary[AbstractEventLoop, LoopSession] = weakref.WeakKeyDictionary()
+        if session is not None:
+            self._adopt(session)
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AsyncBody | None]:
         """Send ``request`` once and return the answer, whatever its status.
@@ -48,20 +59,22 @@ class AiohttpTransport:
         See :class:`~replicate_home.AsyncTransport` for what it promises and raises.
         """
         loop = get_running_loop()
-        sender = self._senders.get(loop) or self._made(loop)
-        return await sender.send(request, deadline)
+        session = self._sessions.get(loop) or self._made(loop)
+        return await session.send(request, deadline)
 
     async def close(self) -> None:
         """Give up pooled connections, those of other event loops too; the transport may be used again afterwards."""
+        if self._given is not None:
+            return
         with self._lock:
-            senders = dict(self._senders)
-            self._senders.clear()
+            sessions = dict(self._sessions)
+            self._sessions.clear()
         here = get_running_loop()
-        for loop, sender in senders.items():
+        for loop, session in sessions.items():
             if loop is here:
-                await sender.close()
+                await session.close()
             elif loop.is_running():
-                run_coroutine_threadsafe(sender.close(), loop)
+                run_coroutine_threadsafe(session.close(), loop)
 
     def blocking(self) -> RequestsTransport:
         """The same for threads."""
@@ -75,20 +88,30 @@ class AiohttpTransport:
         session.proxies = {"http": self._proxy, "https": self._proxy}
         return RequestsTransport(session)
 
-    def _made(self, loop: AbstractEventLoop) -> Sender:
-        from .sender import Sender
+    def _adopt(self, session: aiohttp.ClientSession) -> None:
+        from .session import LoopSession, adopted
 
+        self._sessions[get_running_loop()] = LoopSession(self._proxy, self._contexts, adopted(session))
+
+    def _made(self, loop: AbstractEventLoop) -> LoopSession:
+        from .session import LoopSession
+
+        if self._given is not None:
+            raise RuntimeError("the session that was given belongs to another event loop")
         with self._lock:
-            for other in [other for other in self._senders if other.is_closed()]:
-                del self._senders[other]
-            sender = self._senders[loop] = Sender(self._proxy, self._contexts)
-            return sender
+            for other in [other for other in self._sessions if other.is_closed()]:
+                del self._sessions[other]
+            session = self._sessions[loop] = LoopSession(self._proxy, self._contexts)
+            return session
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._given is not None:
+            raise TypeError("a session that was given cannot be pickled")
         return _restored, (self._proxy,)
 
     def __repr__(self) -> str:
-        return f"AiohttpTransport({'' if self._proxy is None else 'proxy=...'})"
+        given = {"proxy": self._proxy, "session": self._given}
+        return f"AiohttpTransport({', '.join(f'{name}=...' for name, value in given.items() if value is not None)})"
 
 
 def _restored(proxy: str | None) -> AiohttpTransport:

@@ -1,7 +1,7 @@
 """The default transport, over the ``requests`` library, which is imported when one is made.
 
-It sends each request once, within its deadline, keeps nothing between requests but connections, and lets no
-exception of another library out.
+It sends each request once, within its deadline, keeps nothing between requests but connections, and lets no exception
+of another library out.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 
 class RequestsTransport:
-    """Sends requests with the ``requests`` library; the default transport.
+    """Sends requests with the ``requests`` library, as everybody does; the default transport.
 
-    Of a ``session`` that is given, its proxies, verify, cert and adapters count, not its auth, cookies, hooks or
-    headers, and it is not closed. Its adapters get connections that obey deadlines, unless they replace ``send`` or
-    ``build_response``, or make their own kind of pool: then a deadline holds for each wait for the server, not for
-    a server that drips its headers. An adapter that would repeat a POST by itself is a ValueError.
+    Each request goes through the session's ``send``, its adapter, urllib3 and http.client, so that mocks, recorders and
+    tracing see it. Of a ``session`` that is given, its proxies, verify, cert, adapters and hooks count, not its auth,
+    cookies, params or headers, and it is not closed; it is also the way to a proxy or a client certificate. Its
+    adapters get connections that obey deadlines, unless they make their own kind of pool: then a deadline holds for
+    each wait for the server, not for a server that drips. An adapter that would itself repeat a POST is a ValueError.
 
-    ``Request.connect`` bounds connecting over all addresses of a host, and again the handshakes. The name look-up
-    is the system's and obeys no deadline. Safe to share between threads, and to use after a fork.
+    ``Request.connect`` bounds connecting over all addresses of a host together with proxies and TLS. The name look-up
+    is the system's and obeys no deadline. An answer's chunk sizes are read as http.client reads them, which takes
+    ``0x5`` and ``+5`` for 5. Safe to share between threads, and to use after a fork.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -55,7 +57,7 @@ class RequestsTransport:
 
     def _start(self) -> None:
         """Begin anew, in this process: connections and locks of one that forked stay its own."""
-        from .session_sender import SessionSender
+        from .sender import SessionSender
 
         self._process = os.getpid()
         self._sender = SessionSender(self._session)

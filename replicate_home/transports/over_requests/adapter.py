@@ -1,8 +1,4 @@
-"""The parts of requests that every call goes through, without what a call of ours does not need.
-
-``send`` is requests' own, so that mocks which replace it work. The look-up of the pool is remembered, the
-certificates are loaded once, and requests and responses are made without cookies, hooks and history.
-"""
+"""The adapter of a session of our own, and what is asked of those of others."""
 
 from __future__ import annotations
 
@@ -11,50 +7,38 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from requests import PreparedRequest, Response
+import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed, select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed
 from urllib3.util import Retry, create_urllib3_context
 
-from ..environment import CertificatesUnusable
-from ..exchange import Answer
-from ..prepared import ORIGINS
-from .deadline_connection import KEEPALIVE, adopt
+from ..errors import CertificatesUnusable
+from ..prepared import ORIGINS, Place
+from .connections import KEEPALIVE, adopt
+from .exchange import Exchange
 
 POOL_SIZE = 100
 
 
-class LeanRequest(PreparedRequest):
-    """A prepared request, filled in by hand."""
+class OurRequest(requests.PreparedRequest):
+    """A prepared request, filled in by hand: nothing of a session's auth, cookies or headers is in it."""
 
-    def __init__(self, method: str, url: str, headers: Mapping[str, str], body: Any, origin: str, target: str) -> None:
+    def __init__(
+        self, method: str, place: Place, headers: Mapping[str, str], body: Any, hooks: Any, exchange: Exchange
+    ) -> None:
+        super().__init__()
         self.method = method
-        self.url = url
+        self.url = place.url
         self.headers = CaseInsensitiveDict(headers)
         self.body = body
-        self.hooks = {"response": []}
-        self._cookies = None
-        self._body_position = None
-        self.origin = origin
-        self.target = target
+        self.hooks = hooks
+        self.place = place
+        self.exchange = exchange
 
 
-class LeanResponse(Response):
-    """A response whose body nobody reads through requests."""
-
-    def __init__(self, request: PreparedRequest, answer: Answer) -> None:
-        self._content = False  # type: ignore[assignment]  # as requests itself marks what was not read
-        self._content_consumed = False
-        self.status_code = answer.status
-        self.reason = answer.reason
-        self.headers = answer.headers  # type: ignore[assignment]
-        self.request = request
-        self.raw = answer
-
-
-class SlimAdapter(HTTPAdapter):
-    """An adapter whose connections obey deadlines and whose calls cost little."""
+class DeadlineAdapter(HTTPAdapter):
+    """An adapter whose connections obey deadlines; the way to an origin is found once."""
 
     def __init__(self) -> None:
         self._pools: dict[str, tuple[Any, bool]] = {}
@@ -76,60 +60,58 @@ class SlimAdapter(HTTPAdapter):
         """Give the pools one TLS context with the certificates loaded, instead of loading them for each connection."""
         host, options = super().build_connection_pool_key_attributes(request, verify, cert)
         if host["scheme"] == "https":
-            if (verify, cert) not in self._contexts:
-                self._contexts[verify, cert] = _tls_context(verify, cert)
-            options = {"cert_reqs": options["cert_reqs"], "ssl_context": self._contexts[verify, cert]}
+            context = self._contexts.get((verify, cert))
+            if context is None:
+                context = self._contexts[verify, cert] = _tls_context(verify, cert)
+            options = {"cert_reqs": options["cert_reqs"], "ssl_context": context}
         return host, options
 
     def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
         """The pool for an origin, found once."""
-        origin = getattr(request, "origin", None)
-        if origin is None:
+        if not isinstance(request, OurRequest):
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
-        if origin not in self._pools:
+        found = self._pools.get(request.place.origin)
+        if found is None:
+            request.exchange.phase = "resolve"
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            found = pool, super().request_url(request, proxies).startswith("/")
             if len(self._pools) >= ORIGINS:
                 self._pools.clear()
-            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            self._pools[origin] = pool, super().request_url(request, proxies).startswith("/")
-        return self._pools[origin][0]
+            self._pools[request.place.origin] = found
+        return found[0]
 
     def request_url(self, request: Any, proxies: Any) -> str:
         """The path, or the whole URL where a proxy wants it."""
-        found = self._pools.get(getattr(request, "origin", ""))
-        if found is not None and found[1]:
-            return request.target  # type: ignore[no-any-return]
-        return super().request_url(request, proxies)
+        found = self._pools.get(request.place.origin) if isinstance(request, OurRequest) else None
+        return request.place.target if found and found[1] else super().request_url(request, proxies)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: the pool's TLS context has it."""
 
-    def build_response(self, req: Any, resp: Any) -> Response:
-        """A lean response, or requests' own for what a mock answers."""
-        return LeanResponse(req, resp) if isinstance(resp, Answer) else super().build_response(req, resp)
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """What of requests' own makes a difference: no cookies are read, and no encoding of a text is guessed."""
+        if not isinstance(req, OurRequest):
+            return super().build_response(req, resp)
+        response = requests.Response()
+        response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.request, response.url = req, req.place.url
+        return response
 
     def close(self) -> None:
-        """Close the connections that nobody uses and forget the pools."""
+        """Close the connections that nobody uses, also where the interpreter has ended their pools' own finalizers."""
         pools, self._pools = self._pools, {}
         for pool, _ in pools.values():
-            if hasattr(pool, "close_idle"):
-                pool.close_idle()
+            pool.close()
         super().close()
 
 
-def keeps_our_pools(adapter: Any, url: str, proxies: dict[str, str]) -> bool:
-    """Have a user's adapter take its connections for ``url`` from pools that obey deadlines; False where it cannot.
-
-    One that replaces ``send`` or ``build_response`` expects urllib3's own answers, and gets them.
-    """
-    kind = type(adapter)
-    if not isinstance(adapter, HTTPAdapter) or not (
-        kind is SlimAdapter or (kind.send is HTTPAdapter.send and kind.build_response is HTTPAdapter.build_response)
-    ):
-        return False
-    proxy = select_proxy(url, proxies)
-    if not proxy:
-        return adopt(adapter.poolmanager)
-    return adopt(adapter.proxy_manager_for(prepend_scheme_if_needed(proxy, "http")))  # type: ignore[no-untyped-call]
+def adopt_pools(adapter: Any, proxy: str | None) -> None:
+    """Have a user's adapter take its connections from pools that obey deadlines, where it makes no kind of its own."""
+    if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, DeadlineAdapter):
+        adopt(adapter.poolmanager)
+        if proxy:
+            adopt(adapter.proxy_manager_for(prepend_scheme_if_needed(proxy, "http")))  # type: ignore[no-untyped-call]
 
 
 class RepeatsPosts(ValueError):

@@ -1,0 +1,1 @@
+"""The sentences of the contract of transports, by what they are about."""
