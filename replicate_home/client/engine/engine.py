@@ -17,7 +17,8 @@ from ...dialects.refs import ModelRef
 from ...drivers import calling
 from ...drivers.calling import Beginning, Calling
 from ...drivers.drive import Drive
-from ...exceptions import APIError, NotFound, PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...drivers.driving import name_cause
+from ...exceptions import APIError, ModelError, NotFound, PermissionDenied, ReplicateHomeError, UnsafeURL
 from ...lifecycle import endings
 from ...lifecycle.life import Terms
 from ...lifecycle.machine import Settled, State, creating, downloading, following
@@ -189,6 +190,8 @@ class BaseEngine:
         """A prediction that has ended, if it succeeded; raises what it ended with."""
         over = following(self.plain_terms(route), snapshot, self.clock.now())
         assert isinstance(over, Settled)
+        if isinstance(over.error, ModelError):
+            name_cause(over.error, self.connections.asked_already(route.connections))
         return calling.snapshot_of(over)
 
 
