@@ -220,7 +220,8 @@ class TestAPlantedBreachIsFound:
         assert upward([planted]) == ["lifecycle.machine imports drivers.drive (never)"]
 
     def test_an_http_library_outside_transports(self):
-        assert http_users([Import("client.client", "requests.adapters", "late")]) == [
+        planted = Import("client.client", "requests.adapters", "late")
+        assert http_users([planted]) == ["client.client: requests.adapters"]
             "client.client: requests.adapters"
         ]
 

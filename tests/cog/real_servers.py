@@ -33,6 +33,7 @@ from replicate_home import (
 )
 
 from .server import asked, cog_server, free_port, health, wait_until
+import contextlib
 
 MODEL = "me/model"
 TOKENS = [f"tok{number} " for number in range(5)]
@@ -419,10 +420,8 @@ class Cutting:
         self._end(server)
 
     def _end(self, connection: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):
             connection.shutdown(self._socket.SHUT_RDWR)
-        except OSError:
-            pass
         connection.close()
 
     def __enter__(self) -> Cutting:
