@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
@@ -33,7 +34,6 @@ from replicate_home import (
 )
 
 from .server import asked, cog_server, free_port, health, wait_until
-import contextlib
 
 MODEL = "me/model"
 TOKENS = [f"tok{number} " for number in range(5)]
