@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         RateLimited,
         ReplicateHomeError,
         RequestTimeout,
+        ServerBusy,
         ServerError,
         StreamInterrupted,
         TLSFailed,
@@ -131,8 +132,8 @@ _HOMES = {
     "exceptions": """APIError AuthenticationError BatchLocked ConnectFailed CreateOutcomeUnknown CreateTimedOut
         Disconnected FileExpired InvalidInput MissingExtra ModelCanceled ModelError ModelNotFound NotFound
         OutputDiverged PaymentRequired PermissionDenied PredictionTimeout ProtocolError ProxyFailed RateLimited
-        ReplicateHomeError RequestTimeout ServerError StreamInterrupted TLSFailed TransportError UnexpectedRequest
-        UnsafeURL WebhookVerificationError""",
+        ReplicateHomeError RequestTimeout ServerBusy ServerError StreamInterrupted TLSFailed TransportError
+        UnexpectedRequest UnsafeURL WebhookVerificationError""",
     "records.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
     "records.prediction": "Progress Snapshot Status",
     "records.schema": "Schema",
@@ -234,6 +235,7 @@ __all__ = [
     "Search",
     "SearchResults",
     "Secret",
+    "ServerBusy",
     "ServerError",
     "Snapshot",
     "Status",

@@ -58,6 +58,22 @@ def _client() -> Client:
         return _made
 
 
+def put_aside() -> Client | None:
+    """Have the default client made anew when it is next used; returns the one that was in use."""
+    global _made
+    with _lock:
+        aside, _made = _made, None
+        return aside
+
+
+def put_back(aside: Client | None) -> Client | None:
+    """Use again what was put aside; returns what was in use meanwhile."""
+    global _made
+    with _lock:
+        meanwhile, _made = _made, aside
+        return meanwhile
+
+
 def _of_default_client(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
     """The method as a function, with its signature but for the client."""
 

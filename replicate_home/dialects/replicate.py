@@ -18,7 +18,7 @@ from ..protocol.strict_json import parse_json
 from ..records.prediction import Snapshot
 from ..version import USER_AGENT
 from ..wire import Request, Response, Secret
-from .base import Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
+from .base import Create, OrdinaryAnswers, checked_id, checked_snapshot, encode_json, parse_prediction
 from .refs import ModelRef
 
 BASE_URL = "https://api.replicate.com/v1"
@@ -29,7 +29,7 @@ _SENDABLE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")  # what a header can say i
 
 
 @attrs.frozen
-class Replicate(OrdinaryStatuses):
+class Replicate(OrdinaryAnswers):
     """``name`` is what the client calls this backend; ``headers`` go with every request to the API itself.
 
     ``things`` are what it is asked about: predictions, or what lives as they do, such as ``trainings``.

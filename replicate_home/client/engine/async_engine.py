@@ -71,9 +71,9 @@ class AsyncEngine(BaseEngine):
         """A prediction as it is now."""
         return await self.perform(self.getting(prediction_id, route), route)
 
-    async def cancel(self, prediction_id: str, route: Route) -> Snapshot:
-        """Have a prediction stopped."""
-        return await self.perform(self.canceling(prediction_id, route), route)
+    async def cancel(self, known: Snapshot, route: Route) -> Snapshot:
+        """Have a prediction stopped of which its id is known, if no more."""
+        return await self.perform(self.canceling(known, route), route)
 
     async def wait(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Snapshot:
         """A prediction as it ends, failed or not."""

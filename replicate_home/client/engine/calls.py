@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from random import random
+from secrets import token_hex
 from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar
 
 import attrs
@@ -182,13 +183,19 @@ def begin(
     schema_of: Callable[[ModelRef], Calling[Schema]],
     hold: float,
     is_limited: bool,
+    created_at: str | None = None,
 ) -> Generator[Beginning, Any, Beginning]:
     """Prepare the input, with requests where it needs them, and return the beginning of the prediction's life.
 
     ``hold`` is how many seconds the server may hold the create where the caller says nothing; ``is_limited`` says
-    whether the time limit is the caller's own, and so the server's too.
+    whether the time limit is the caller's own, and so the server's too; ``created_at`` is what time it is.
     """
     dialect = life_terms.dialect
+    if not (options.cancel_on_exit or dialect.keeps):
+        raise InvalidInput(
+            f"a {dialect.name} server ends a prediction with the connection that asked for it, so cancel_on_exit=False "
+            "cannot hold: predictions.create(..., webhook=...) makes one that outlives its connection"
+        )
     ref = ModelRef.parse(options.model, aliases=dialect.aliases)
     inputs = prompting.checked_input(options.input, options.prompt, options.messages)
     wait = _wait(options.wait, life_terms.timeout, hold)
@@ -207,13 +214,16 @@ def begin(
         cancel_after=life_terms.timeout.total if life_terms.cancels and is_limited else None,
         webhook=options.webhook,
         webhook_events_filter=options.webhook_events_filter,
+        follows=life_terms.follows,
     )
+    if not dialect.keeps:
+        wanted = attrs.evolve(wanted, id=f"rh{token_hex(12)}", created_at=created_at)
     try:
         request = dialect.create(wanted)
     except ValueError as error:
         message = f"the input is not JSON: {error}"
     else:
-        return partial(creating, life_terms, request)
+        return partial(creating, life_terms, request, expected=dialect.expected(wanted))
     raise InvalidInput(message)
 
 

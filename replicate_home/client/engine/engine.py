@@ -17,12 +17,15 @@ from ...dialects.refs import ModelRef
 from ...drivers import calling
 from ...drivers.calling import Beginning, Calling
 from ...drivers.drive import Drive
-from ...exceptions import NotFound, PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...drivers.driving import name_cause
+from ...exceptions import APIError, ModelError, NotFound, PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...lifecycle import endings
 from ...lifecycle.life import Terms
 from ...lifecycle.machine import Settled, State, creating, downloading, following
 from ...protocol import urls
 from ...records.prediction import Snapshot
 from ...records.schema import Schema
+from ...wire import Response
 from ..inputs.prompting import checked_input, is_json
 from .calls import HOLD, RunOptions, begin, reference_of, terms
 from .connections import Connections
@@ -73,9 +76,7 @@ class BaseEngine:
         made_here = self.connections.given is None and self.connections.knows_locally(prediction_id)
         return "local" if made_here else None
 
-    def terms(
-        self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any
-    ) -> Terms:
+    def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
         """What holds for a call that begins now; ``seconds`` is its limit where nobody gave one."""
         return terms(self.settings, route, self.clock, self.settings.budget(timeout, seconds), **more)
 
@@ -90,27 +91,44 @@ class BaseEngine:
         life_terms = self.terms(route, options.timeout, delivers=delivers, cancels=options.cancel_on_exit)
         is_limited = options.timeout is not DEFAULT or self.settings.timeout is not None
         hold = 0.0 if delivers else hold
-        return begin(options, life_terms, partial(self.asking_schema, life_terms), hold, is_limited)
+        schema_of = partial(self.asking_schema, life_terms)
+        return begin(options, life_terms, schema_of, hold, is_limited, self._time_of_day(route))
 
     def creating(self, options: RunOptions, route: Route) -> Calling[Snapshot]:
         """A prediction that is created, and not followed."""
-        life_terms = self.terms(route, options.timeout, follows=False)
-        begins = yield from begin(options, life_terms, partial(self.asking_schema, life_terms), 0.0, False)
+        # What ends with this call anyway is to end at once, where the call is left.
+        cancels = not route.dialect.keeps and options.webhook is None
+        life_terms = self.terms(route, options.timeout, follows=False, cancels=cancels)
+        schema_of = partial(self.asking_schema, life_terms)
+        begins = yield from begin(options, life_terms, schema_of, 0.0, False, self._time_of_day(route))
         return calling.snapshot_of((yield begins))
 
     def getting(self, prediction_id: str, route: Route) -> Calling[Snapshot]:
         """A prediction by its id."""
         known = Snapshot({"id": checked_id(prediction_id)})
-        response = yield from calling.response_to(self.plain_terms(route), route.dialect.poll(known))
-        return snapshot_of_answer(route.dialect, response, known)
+        dialect = route.dialect
+        try:
+            response = yield from calling.response_to(self.plain_terms(route), dialect.poll(known))
+        except APIError as error:
+            if dialect.keeps or not dialect.gone(Response(error.status)):
+                raise
+            raise endings.forgotten(known) from error
+        if not dialect.keeps and dialect.gone(response):
+            raise endings.forgotten(known)
+        return snapshot_of_answer(dialect, response, known)
 
-    def canceling(self, prediction_id: str, route: Route) -> Calling[Snapshot]:
+    def canceling(self, known: Snapshot, route: Route) -> Calling[Snapshot]:
         """A prediction that is asked to stop; harmless where it has ended already."""
-        known = Snapshot({"id": checked_id(prediction_id)})
+        checked_id(known.id)
         request = route.dialect.cancel(known)
         if request is None:
             raise PermissionDenied(f"the {route.dialect.name} endpoint cannot cancel a prediction", status=403)
-        response = yield from calling.response_to(self.plain_terms(route), request, repeatable=True)
+        try:
+            response = yield from calling.response_to(self.plain_terms(route), request, repeatable=True)
+        except NotFound:
+            if route.dialect.keeps or "status" not in known:  # of which nothing is known but the id
+                raise
+            return known
         return snapshot_of_answer(route.dialect, response, known)
 
     def operating(self, operation: Operation[R], route: Route, life_terms: Terms | None = None) -> Calling[R]:
@@ -154,6 +172,14 @@ class BaseEngine:
                 self._schemas[key] = Schema()
         return self._schemas[key]
 
+    def _time_of_day(self, route: Route) -> str | None:
+        """Now, for servers that leave this to their clients (ISO 8601)."""
+        if route.dialect.keeps:
+            return None
+        from datetime import UTC, datetime  # costs a millisecond to import
+
+        return datetime.fromtimestamp(self.clock.time(), UTC).isoformat()
+
     def downloading(self, url: str, route: Route) -> State:
         """The life of a download."""
         if not urls.is_safe(route.dialect.base_url, url):
@@ -164,6 +190,8 @@ class BaseEngine:
         """A prediction that has ended, if it succeeded; raises what it ended with."""
         over = following(self.plain_terms(route), snapshot, self.clock.now())
         assert isinstance(over, Settled)
+        if isinstance(over.error, ModelError):
+            name_cause(over.error, self.connections.asked_already(route.connections))
         return calling.snapshot_of(over)
 
 
@@ -195,9 +223,9 @@ class Engine(BaseEngine):
         """A prediction as it is now."""
         return self.perform(self.getting(prediction_id, route), route)
 
-    def cancel(self, prediction_id: str, route: Route) -> Snapshot:
-        """Have a prediction stopped."""
-        return self.perform(self.canceling(prediction_id, route), route)
+    def cancel(self, known: Snapshot, route: Route) -> Snapshot:
+        """Have a prediction stopped of which its id is known, if no more."""
+        return self.perform(self.canceling(known, route), route)
 
     def wait(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Snapshot:
         """A prediction as it ends, failed or not."""
@@ -242,4 +270,3 @@ def checked_transport(transport: Any) -> None:
 
     if is_async(transport):
         raise TypeError(f"{type(transport).__name__} is a transport for event loops: give it to AsyncClient")
-

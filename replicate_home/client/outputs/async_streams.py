@@ -107,7 +107,7 @@ class AsyncStream(AsyncIterator[str]):
         if self._life is None or prediction is None:
             await self.aclose()
         elif not isinstance(self._life.state, Settled):
-            await self._engine.cancel(prediction.id, self._route)
+            await self._engine.cancel(prediction, self._route)
 
     async def aclose(self) -> None:
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""

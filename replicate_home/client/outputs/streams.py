@@ -155,7 +155,7 @@ class Stream(Iterator[str]):
         if self.prediction is None:
             self.close()
         elif not isinstance(self._life.state, Settled):
-            self._engine.cancel(self.prediction.id, self._route)
+            self._engine.cancel(self.prediction, self._route)
 
     def close(self) -> None:
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""

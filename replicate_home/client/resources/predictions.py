@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from ...dialects.base import checked_id
 from ...exceptions import ReplicateHomeError
 from ...operations.predictions import list_predictions
 from ...records.parsing import parse
@@ -115,7 +116,7 @@ class Run(BaseRun["Engine"]):
         """Have it canceled; harmless where it has ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
-            return self._update(engine.cancel(self.id, route))
+            return self._update(engine.cancel(self.snapshot, route))
 
 
 class Prediction(Run):
@@ -170,7 +171,7 @@ class AsyncRun(BaseRun["AsyncEngine"]):
         """Have it canceled; harmless where it has ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
-            return self._update(await engine.cancel(self.id, route))
+            return self._update(await engine.cancel(self.snapshot, route))
 
 
 class AsyncPrediction(AsyncRun):
@@ -233,7 +234,7 @@ class Predictions(Resource):
     def cancel(self, id: str) -> Prediction:
         """Cancel the prediction with this id; harmless where it has ended."""
         backend = self.engine.backend_of(id)
-        return Prediction(self.engine.cancel(id, self.engine.route(backend=backend)), self.engine, backend)
+        return Prediction(self.engine.cancel(_by_id(id), self.engine.route(backend=backend)), self.engine, backend)
 
 
 class AsyncPredictions(AsyncResource):
@@ -259,4 +260,9 @@ class AsyncPredictions(AsyncResource):
     async def cancel(self, id: str) -> AsyncPrediction:
         """Cancel the prediction with this id; harmless where it has ended."""
         engine, backend = self.engine, self.engine.backend_of(id)
-        return AsyncPrediction(await engine.cancel(id, engine.route(backend=backend)), engine, backend)
+        return AsyncPrediction(await engine.cancel(_by_id(id), engine.route(backend=backend)), engine, backend)
+
+
+def _by_id(id: str) -> Snapshot:
+    """A prediction of which only the id is known."""
+    return Snapshot({"id": checked_id(id)})
