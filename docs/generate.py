@@ -1,4 +1,4 @@
-"""Writes what the pages take from the code: the lifecycle's picture and list, the lists of public names and of the methods of resources.
+"""Writes what the pages take from the code: the lifecycle, the public names, and the methods of the resources.
 
 Run ``python docs/generate.py`` after a change of either; a test fails while a page is out of date.
 """
