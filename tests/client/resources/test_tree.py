@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,20 @@ def test_what_a_method_of_a_client_shows_is_what_it_takes_and_gives():
 )
 def test_the_result_is_named(path, ours, theirs):
     assert [methods_of(client)[path].result for client in CLIENTS] == [ours, theirs]
+
+
+def test_resources_are_loaded_when_they_are_first_used_and_without_those_of_event_loops():
+    script = """
+import sys
+from replicate_home import Client
+client = Client("t")
+before = set(sys.modules)
+assert not [name for name in before if name.startswith("replicate_home.client.resources")]
+for name in ("accounts", "collections", "deployments", "files", "hardware", "models", "search", "trainings", "webhooks"):
+    getattr(client, name)
+print(*set(sys.modules) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert "replicate_home.client.resources.models" in loaded
+    assert {name for name in loaded if "async" in name} == set()
