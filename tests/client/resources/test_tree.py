@@ -90,8 +90,9 @@ from replicate_home import Client
 client = Client("t")
 before = set(sys.modules)
 assert not [name for name in before if name.startswith("replicate_home.client.resources")]
-for name in ("accounts", "collections", "deployments", "files", "hardware", "models", "search", "trainings", "webhooks"):
-    getattr(client, name)
+for name, value in vars(Client).items():
+    if isinstance(value, property):
+        getattr(client, name)
 print(*set(sys.modules) - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
