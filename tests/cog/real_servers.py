@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
@@ -10,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from itertools import pairwise
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -246,7 +247,7 @@ def test_a_busy_server_is_waited_for_within_the_deadline(client_of, slow):
     holder = threading.Thread(target=lambda: client_of(slow).run(MODEL, {"seconds": 2}))
     holder.start()
     wait_until(lambda: health(slow) == "BUSY")
-    with pytest.raises(ServerBusy, match="nothing was created: .*At capacity"):
+    with pytest.raises(ServerBusy, match=r"nothing was created: .*At capacity"):
         client_of(slow).run(MODEL, {"seconds": 0}, timeout=0.7)
     assert client_of(slow, max_retries=0).run(MODEL, {"seconds": 0}, timeout=20) == "slept 0"
     holder.join()
@@ -419,10 +420,8 @@ class Cutting:
         self._end(server)
 
     def _end(self, connection: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):
             connection.shutdown(self._socket.SHUT_RDWR)
-        except OSError:
-            pass
         connection.close()
 
     def __enter__(self) -> Cutting:
