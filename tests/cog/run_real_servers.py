@@ -1,7 +1,7 @@
 """Has both clients tried against real Cog servers, which are installed from PyPI, each into an environment of its own.
 
-``python tests/cog/run_real_servers.py``, from anywhere, with Cog 0.23; ``--old`` adds 0.16 and 0.9. The interpreter that
-runs it needs the test extra. A Cog that cannot be installed here is skipped with a line that says so; ends with 1 where
+``python tests/cog/run_real_servers.py``, from anywhere, with Cog 0.23; ``--old`` adds 0.16 and 0.9. The interpreter
+that runs it needs the test extra. A Cog that cannot be installed here is skipped with a line that says so; ends with 1 where
 a test fails.
 """
 
@@ -31,8 +31,9 @@ def main() -> int:
             print(f"Cog {version}: skipped, for it cannot be installed here", flush=True)
         if pythons["0.23"] is None:
             return 0
-        names = {f"COG_PYTHON_{version.replace('.', '_')}": str(python) for version, python in pythons.items() if python}
-        wanted = "" if all(pythons.get(version) for version in PACKAGES) else "not old_cog"
+        there = {version: python for version, python in pythons.items() if python}
+        names = {f"COG_PYTHON_{version.replace('.', '_')}": str(python) for version, python in there.items()}
+        wanted = "" if there.keys() == PACKAGES.keys() else "not old_cog"
         command = [sys.executable, "-m", "pytest", "tests/cog/real_servers.py", "-m", wanted]
         status = subprocess.run(command, cwd=ROOT, env={**os.environ, **names}, check=False).returncode
     print(f"Cog {', '.join(versions)}: {'failed' if status else 'passed'}", flush=True)
