@@ -152,6 +152,7 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 
 
 @commands.command()
+@click.argument("predictor", required=False, metavar="[FILE:CLASS]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Who may connect: only this computer.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
 @click.option("--token", metavar="TOKEN", help="Accept this token only, an invented one; without it, any and none.")
@@ -162,6 +163,8 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 @_IMPORT
 def serve(host: str, port: int, modules: tuple[str, ...], **options: Any) -> None:
     """Serve a small Replicate with the demo models, for any client, until Ctrl-C.
+
+    FILE:CLASS is a predictor class as Cog has them: predict.py:Predictor is served as local/predictor.
 
     The first line of the output is its address. Every request is logged on stderr.
     """

@@ -15,6 +15,7 @@ from ..demo import MODELS
 from ..emulator.emulator import Emulator
 from ..emulator.http_server import serve
 from ..emulator.limits import HOSTED_LIMITS, Limits
+from ..emulator.predictors import load_predictor
 from ..emulator.timeline import Peer
 from ..emulator.webhook_senders import HttpSender
 from ..wire import Body, Request, Response
@@ -48,8 +49,12 @@ def serve_until_stopped(
     run_limit: bool,
     retention: bool,
     webhooks_anywhere: bool,
+    predictor: str | None = None,
 ) -> None:
-    """Serve the demo and registered models; ``announce`` is told the address. Ctrl-C or SIGTERM ends it."""
+    """Serve the demo and registered models, and a ``predictor`` (FILE:CLASS).
+
+    ``announce`` is told the address. Ctrl-C or SIGTERM ends it.
+    """
     limits = HOSTED_LIMITS if rate_limits else Limits()
     limits = attrs.evolve(
         limits,
@@ -57,11 +62,20 @@ def serve_until_stopped(
         retention=HOSTED_LIMITS.retention if retention else None,
     )
     send = HttpSender(anywhere=webhooks_anywhere)
+    models = {**MODELS, **_loaded(predictor)}
     with (
         contextlib.suppress(KeyboardInterrupt, SystemExit),
-        LoggingEmulator(MODELS, api_token=token, limits=limits, send_webhook=send) as emulator,
+        LoggingEmulator(models, api_token=token, limits=limits, send_webhook=send) as emulator,
         serve(emulator, host, port) as server,
     ):
         announce(server.url)
         while True:
             SYSTEM_CLOCK.sleep(3600)
+
+
+def _loaded(predictor: str | None) -> dict[str, Callable[..., Any]]:
+    """The predictor class as a model named for it: ``local/predictor`` for a ``Predictor``."""
+    if predictor is None:
+        return {}
+    found = load_predictor(predictor)
+    return {f"local/{found.__name__.lower()}": found}

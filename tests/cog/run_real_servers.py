@@ -1,8 +1,8 @@
 """Has both clients tried against real Cog servers, which are installed from PyPI, each into an environment of its own.
 
 ``python tests/cog/run_real_servers.py``, from anywhere, with Cog 0.23; ``--old`` adds 0.16 and 0.9. The interpreter
-that runs it needs the test extra. A Cog that cannot be installed here is skipped with a line that says so; ends with 1 where
-a test fails.
+that runs it needs the test extra. A Cog that cannot be installed here is skipped with a line that says so; ends with 1
+where a test fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PACKAGES = {
-    "0.23": ("cog==0.23.1", "pillow", "numpy"),
+    "0.23": ("cog==0.23.1", "pillow", "numpy", "attrs"),
     "0.16": ("cog==0.16.12", "setuptools<81"),
     "0.9": ("cog==0.9.26", "setuptools<81"),
 }
@@ -36,6 +36,7 @@ def main() -> int:
         wanted = "" if there.keys() == PACKAGES.keys() else "not old_cog"
         command = [sys.executable, "-m", "pytest", "tests/cog/real_servers.py", "-m", wanted]
         status = subprocess.run(command, cwd=ROOT, env={**os.environ, **names}, check=False).returncode
+        status = subprocess.run([pythons["0.23"], HERE / "local_predictors.py"], check=False).returncode or status
     print(f"Cog {', '.join(versions)}: {'failed' if status else 'passed'}", flush=True)
     return 1 if status else 0
 

@@ -85,9 +85,14 @@ lost = st.one_of(
 ids = st.none() | st.sampled_from(["", "x", "y", "1:0", "1:1", "1:2", "2:0", "2:1"]) | st.text(max_size=4)
 events = st.builds(
     ServerSentEvent,
-    st.sampled_from(["output", "output", "output", "logs", "message", "done", "error", "log", "start", "completed"]),
-    st.sampled_from(["a", "b", "", "\n", '{"a": 1}', "\ud800", '{"chunk": "a", "index": 0}', '{"chunk": "b", "index": 1}',
-         '{"data": "x"}', '{"id": "p1", "status": "processing"}', '{"id": "p1", "status": "succeeded", "output": ["a"]}']) | st.text(max_size=4),
+    st.sampled_from(
+        ["output", "output", "output", "logs", "message", "done", "error", "log", "start", "completed"]
+    ),
+    st.sampled_from(
+        ["a", "b", "", "\n", '{"a": 1}', "\ud800", '{"chunk": "a", "index": 0}', '{"chunk": "b", "index": 1}',
+         '{"data": "x"}', '{"id": "p1", "status": "processing"}', '{"id": "p1", "status": "succeeded", "output": "a"}']
+    )
+    | st.text(max_size=4),
     ids,
     st.just(""),
 )
