@@ -71,7 +71,7 @@ def commands() -> None:
 _OPTIONS = (
     click.argument("model"),
     click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]..."),
-    click.option("--backend", metavar="NAME", help="replicate, home or local; otherwise chosen as the client does."),
+    click.option("--backend", metavar="NAME", help="replicate, home, cog or local; otherwise chosen as the client does."),
     click.option("--base-url", metavar="URL", help="Where the API is; otherwise REPLICATE_BASE_URL."),
     click.option("--timeout", metavar="SECONDS", help="For the whole call, 600 by default; 'none' for no limit."),
     click.option("--wait", type=float, metavar="SECONDS", help="How long the server may hold the first request."),
