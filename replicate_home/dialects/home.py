@@ -37,7 +37,7 @@ class Home(OrdinaryAnswers):
         version = wanted.ref.version or model_versions.get(model or "")
         if version is None:
             raise ModelNotFound(
-                f"the homepage endpoint does not know {model!r}; it has {', '.join(model_versions)}. "
+                f"the homepage endpoint does not know {str(wanted.ref)!r}; it has {', '.join(model_versions)}. "
                 "Other models need a token: set REPLICATE_API_TOKEN"
             )
         body: dict[str, Any] = {"model": model} if model else {}

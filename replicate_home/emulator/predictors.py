@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
-import importlib.util
 import inspect
 import queue
-import sys
 import threading
 import traceback
 import typing
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
 from ..threads import ThreadPool
@@ -61,25 +58,6 @@ def as_function(predictor: type) -> Callable[..., Any]:
     annotations["return"] = signature.return_annotation
     function.__annotations__ = {name: said for name, said in annotations.items() if said is not inspect.Parameter.empty}
     return function  # type: ignore[no-any-return]  # one of the two above
-
-
-def load_predictor(where: str) -> type:
-    """The class in ``FILE:CLASS``, such as ``predict.py:Predictor``; ``ValueError`` where there is none."""
-    file, _, name = where.rpartition(":")
-    path = Path(file).resolve()
-    if not file or not path.is_file():
-        raise ValueError(f"{where!r} is no predictor: expected FILE:CLASS, such as predict.py:Predictor")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # for the modules beside it
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    found = getattr(module, name, None)
-    if not is_predictor(found):
-        raise ValueError(f"{path.name} has no class {name!r} with a method predict or run")
-    return found
 
 
 class _Loaded:

@@ -115,6 +115,8 @@ def _words(value: Any, request: Request | None, length: int = 2048) -> str | Non
 def _message(response: Response, request: Request | None, title: str | None, detail: str | None) -> str:
     said = ": ".join(part for part in (title, detail) if part) or "no explanation"
     message = f"{_asked(request)}: {response.status} {said}" if request else f"{response.status} {said}"
+    if request and request.about and response.status in (404, 410) and request.about not in message:
+        message = f"{message}; asked for {request.about!r}"
     advice = _ADVICE.get(response.status)
     return f"{message}; {advice}" if advice else message
 

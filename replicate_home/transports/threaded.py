@@ -104,6 +104,11 @@ class ThreadedTransport:
             return response, None
         return response, ThreadedBody(body, self)
 
+    def cause_of(self, prediction_id: str) -> Exception | None:
+        """The exception that a model in this process raised, where the transport knows it."""
+        asked: Callable[[str], Exception | None] | None = getattr(self.transport, "cause_of", None)
+        return None if asked is None else asked(prediction_id)
+
     async def close(self) -> None:
         """Have idle threads end, and give up pooled connections."""
         close = getattr(self.transport, "close", None)

@@ -12,13 +12,13 @@ sys.dont_write_bytecode = True
 warnings.simplefilter("ignore", DeprecationWarning)  # Cog's own, for the old names
 
 from replicate_home import Client, InvalidInput  # noqa: E402 - the path comes first
-from replicate_home.emulator.predictors import load_predictor  # noqa: E402
+from replicate_home.cli.serving import named_model  # noqa: E402
 
 
 def main() -> None:
     """Run each, and compare."""
     models = {
-        f"local/{name}": load_predictor(f"{HERE}/models/{name}/predict.py:Predictor")
+        f"local/{name}": named_model(f"{HERE}/models/{name}/predict.py:Predictor")[1]
         for name in ("text", "image", "structured", "async")
     }
     with Client.local(models) as client:

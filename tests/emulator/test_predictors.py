@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,6 @@ from typing import Annotated, Any
 import pytest
 
 from replicate_home import Client, InvalidInput, ModelError
-from replicate_home.emulator.predictors import load_predictor
 
 
 class Text:
@@ -122,18 +120,3 @@ def test_what_cog_writes_is_understood_by_its_names():
             client.run("local/p", {})
         with pytest.raises(InvalidInput, match="mode"):
             client.run("local/p", {"word": "a", "mode": "odd"})
-
-
-def test_a_predictor_is_loaded_from_its_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "modules", {**sys.modules})
-    (tmp_path / "beside.py").write_text("WORD = 'hello'\n")
-    (tmp_path / "predict_it.py").write_text(
-        "from beside import WORD\nclass Predictor:\n    def predict(self) -> str:\n        return WORD\n"
-    )
-    found = load_predictor(f"{tmp_path}/predict_it.py:Predictor")
-    with Client.local({"local/predictor": found}) as client:
-        assert client.run("local/predictor") == "hello"
-    for wrong in ("predict_it.py", f"{tmp_path}/none.py:Predictor", f"{tmp_path}/predict_it.py:Other"):
-        with pytest.raises(ValueError, match=r"predictor|no class 'Other'"):
-            load_predictor(wrong)

@@ -11,12 +11,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from replicate_home.client.resources.async_predictions import AsyncPage, AsyncPredictions
-
 from replicate_home import AiohttpTransport, AsyncClient, AsyncPrediction, AsyncStream
 from replicate_home.client.async_client import AsyncFunction
 from replicate_home.client.engine.connections import Connections
 from replicate_home.client.outputs.async_streams import AsyncEvents
+from replicate_home.client.resources.pages import AsyncPage
+from replicate_home.client.resources.predictions import AsyncPredictions
 
 _OF_LOOPS = (
     AiohttpTransport, AsyncClient, AsyncEvents, AsyncFunction, AsyncPage, AsyncPrediction, AsyncPredictions,

@@ -45,11 +45,16 @@ Report = Callable[[Snapshot], Any]
 Messages = list[dict[str, Any]]
 
 
+def reference_of(model: Any) -> Any:
+    """What a record of a model, a version or a deployment is known by; anything else as it is."""
+    return getattr(model, "ref", model)
+
+
 @attrs.frozen
 class RunOptions:
     """What ``run``, ``stream`` and ``predictions.create`` are told, checked."""
 
-    model: Any
+    model: Any = attrs.field(converter=reference_of)
     input: Mapping[str, Any] | None = None
     prompt: str | None = attrs.field(default=None, kw_only=True)
     messages: Messages | None = attrs.field(default=None, kw_only=True)
@@ -74,28 +79,6 @@ class RunOptions:
             raise TypeError(f"webhook must be a URL, got {type(self.webhook).__name__}")
         if self.webhook_events_filter is not None:
             _check_events(self.webhook_events_filter)
-
-
-def create_options(
-    model: str | None = None,
-    input: Mapping[str, Any] | None = None,
-    *,
-    version: str | None = None,
-    prompt: str | None = None,
-    messages: Messages | None = None,
-    timeout: TimeoutOption = DEFAULT,
-    wait: bool | float | None = None,
-    webhook: str | None = None,
-    webhook_events_filter: list[str] | None = None,
-    file_encoding_strategy: str | None = None,
-) -> RunOptions:
-    """What ``predictions.create`` is told: ``model`` is any form of reference, or ``version`` alone."""
-    if (model is None) == (version is None):
-        raise TypeError("give model or version=, one of them")
-    return RunOptions(
-        model or version, input, prompt=prompt, messages=messages, timeout=timeout, wait=wait, webhook=webhook,
-        webhook_events_filter=webhook_events_filter, file_encoding_strategy=file_encoding_strategy,
-    )  # fmt: skip
 
 
 class UseOptions(TypedDict, total=False):

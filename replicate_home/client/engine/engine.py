@@ -5,6 +5,7 @@ Resources, handles, streams, files and the command line are given an engine; non
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,15 +17,17 @@ from ...dialects.refs import ModelRef
 from ...drivers import calling
 from ...drivers.calling import Beginning, Calling
 from ...drivers.drive import Drive
-from ...exceptions import APIError, NotFound, PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...drivers.driving import name_cause
+from ...exceptions import APIError, ModelError, NotFound, PermissionDenied, ReplicateHomeError, UnsafeURL
 from ...lifecycle import endings
 from ...lifecycle.life import Terms
-from ...lifecycle.machine import Settled, State, downloading, following
+from ...lifecycle.machine import Settled, State, creating, downloading, following
 from ...protocol import urls
 from ...records.prediction import Snapshot
 from ...records.schema import Schema
 from ...wire import Response
-from .calls import HOLD, RunOptions, begin, terms
+from ..inputs.prompting import checked_input, is_json
+from .calls import HOLD, RunOptions, begin, reference_of, terms
 from .connections import Connections
 from .routing import Route, choose, named
 from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
@@ -60,7 +63,13 @@ class BaseEngine:
         """Where a call goes that is about the model ``ref``, or about what lives at ``backend``."""
         if backend is not None:
             return named(self.settings, self.connections.declared, backend)
-        return choose(self.settings, self.connections.declared, ref)
+        return choose(self.settings, self.connections.declared, str(ref) if isinstance(ref, ModelRef) else ref)
+
+    def route_to(self, things: str, backend: str | None = None) -> Route:
+        """Where a call goes that is about what lives as a prediction does, such as one of ``trainings``."""
+        route = self.route(backend=backend)
+        dialect: Any = route.dialect
+        return route if things == "predictions" else attrs.evolve(route, dialect=attrs.evolve(dialect, things=things))
 
     def backend_of(self, prediction_id: str) -> str | None:
         """The backend where a prediction is known to live; None for the one that calls go to anyway."""
@@ -122,11 +131,29 @@ class BaseEngine:
             return known
         return snapshot_of_answer(route.dialect, response, known)
 
-    def operating(self, operation: Operation[R], route: Route) -> Calling[R]:
+    def operating(self, operation: Operation[R], route: Route, life_terms: Terms | None = None) -> Calling[R]:
         """One operation of the API."""
         request = operation.request(route.dialect)
-        response = yield from calling.response_to(self.plain_terms(route), request, repeatable=operation.repeatable)
+        asked = life_terms or self.plain_terms(route)
+        try:
+            response = yield from calling.response_to(asked, request, repeatable=operation.repeatable)
+        except NotFound as error:
+            raise operation.not_found(error) from None
         return operation.read(response, route.dialect.base_url)
+
+    def starting(
+        self, ask: Callable[[Mapping[str, Any]], Operation[Any]], input: Any, strategy: str | None, route: Route
+    ) -> Calling[Snapshot]:
+        """A run that an operation creates: files in its input are sent first."""
+        life_terms = self.terms(route, follows=False)
+        inputs = checked_input(input, None, None)
+        ask({}).request(route.dialect)  # raises for what is wrong, before any file is sent
+        if not is_json(inputs):
+            from ..inputs.encoding import encoded  # only needed for files and the like
+
+            inputs = yield from encoded(life_terms, inputs, strategy)
+        over = yield partial(creating, life_terms, ask(inputs).request(route.dialect))
+        return calling.snapshot_of(over)
 
     def asking_schema(self, life_terms: Terms, ref: ModelRef, *, strict: bool = False) -> Calling[Schema]:
         """What a model takes and gives, asked once; ``strict`` raises where it cannot be had."""
@@ -163,6 +190,8 @@ class BaseEngine:
         """A prediction that has ended, if it succeeded; raises what it ended with."""
         over = following(self.plain_terms(route), snapshot, self.clock.now())
         assert isinstance(over, Settled)
+        if isinstance(over.error, ModelError):
+            name_cause(over.error, self.connections.asked_already(route.connections))
         return calling.snapshot_of(over)
 
 
@@ -207,8 +236,9 @@ class Engine(BaseEngine):
         route = self.route(backend=backend)
         return self.perform(self.operating(operation, route), route)
 
-    def schema(self, ref: str) -> Schema:
+    def schema(self, model: Any) -> Schema:
         """What a model takes and gives."""
+        ref = reference_of(model)
         route = self.route(ref)
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)

@@ -16,8 +16,10 @@ from ...lifecycle.life import News, Output
 from ...lifecycle.machine import Settled, State
 from ...records.events import DoneEvent, Event, OutputEvent
 from ...records.prediction import Snapshot
+from ..engine.calls import RunOptions
 from ..engine.engine import Engine
 from ..engine.routing import Route
+from .download import Files
 from .format import Format
 from .results import Result
 
@@ -96,6 +98,13 @@ class Stream(Iterator[str]):
         self._ended = False
         self._finalizer = weakref.finalize(self, dropped, life)
         self._moving = threading.Lock()
+
+    @classmethod
+    def of(cls, engine: Engine, options: RunOptions, *, delivers: bool) -> Stream:
+        """The stream of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
+        route = engine.route(options.model)
+        life = engine.begin(options, route, delivers=delivers)
+        return cls(engine, route, Format.of(options, route.dialect.base_url, Files(engine, route)), life)
 
     @property
     def prediction(self) -> Snapshot | None:
