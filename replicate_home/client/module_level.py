@@ -14,15 +14,37 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from .client import Client
 
 if TYPE_CHECKING:
+    from .resources.accounts import Accounts
+    from .resources.collections import Collections
+    from .resources.deployments import Deployments
+    from .resources.files import Files
+    from .resources.hardware import HardwareKinds
     from .resources.models import Models
     from .resources.predictions import Predictions
+    from .resources.search import Search
+    from .resources.trainings import Trainings
+    from .resources.webhooks import Webhooks
 
     default_client: Client
+    accounts: Accounts
+    collections: Collections
+    deployments: Deployments
+    files: Files
+    hardware: HardwareKinds
     models: Models
     predictions: Predictions
+    search: Search
+    trainings: Trainings
+    webhooks: Webhooks
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+RESOURCES = frozenset(
+    {"accounts", "collections", "deployments", "files", "hardware", "models", "predictions", "search", "trainings",
+     "webhooks"}
+)  # fmt: skip
+"""The properties of the default client that are names of this module, too."""
 
 _lock = threading.Lock()
 _made: Client | None = None
@@ -72,6 +94,6 @@ use = _of_default_client(Client.use)
 def __getattr__(name: str) -> Any:
     if name == "default_client":
         return _client()
-    if name in ("models", "predictions"):
+    if name in RESOURCES:
         return getattr(_client(), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -86,5 +86,10 @@ def holds_body(state: State) -> bool:
 
 
 def hears_of_create(state: Any) -> bool:
-    """Whether this is a create whose response must not be lost: its prediction is the call's own to cancel."""
-    return isinstance(state, Sending) and state.kind is Kind.CREATE and state.life.terms.cancels
+    """Whether this is a create whose response must not be lost: it has the id by which the call cancels it."""
+    return (
+        isinstance(state, Sending)
+        and state.kind is Kind.CREATE
+        and state.life.terms.cancels
+        and state.expected is None
+    )

@@ -301,7 +301,7 @@ def test_help_and_version_are_answers() -> None:
         (("run", "local/say", "prompt=x", "--timeout", "soon"), 2, "Invalid value for --timeout: 'soon' is not a num"),
         (("run", "local/say", "prompt=x", "--timeout", "nan"), 2, "timeout must be a positive number of seconds"),
         (("run", "local/say", "prompt=x", "--wait", "61"), 2, "wait is how long the server may hold the request"),
-        (("run", "local/say", "prompt=x", "--backend", "foo"), 2, "backend must be one of replicate, home, local"),
+        (("run", "local/say", "prompt=x", "--backend", "foo"), 2, "backend must be one of replicate, home, cog, local"),
         (("run", "local/say", "--import", "no_such_module"), 2, "Invalid value for --import: there is no module 'no_s"),
         (("run", "owner/say", "prompt=x"), 3, "no API token for 'owner/say': set REPLICATE_API_TOKEN"),
         (("run", "local/fail"), 1, "prediction "),
