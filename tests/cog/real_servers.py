@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
@@ -419,10 +420,8 @@ class Cutting:
         self._end(server)
 
     def _end(self, connection: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):
             connection.shutdown(self._socket.SHUT_RDWR)
-        except OSError:
-            pass
         connection.close()
 
     def __enter__(self) -> Cutting:
