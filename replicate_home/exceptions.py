@@ -14,6 +14,7 @@
         NotFound  404, 410              ModelNotFound (the model, version or alias)
         InvalidInput  400, 422, or ours (also ValueError)
         RateLimited 429 (.retry_after)  ServerError 5xx
+        ServerBusy                      busy or not ready until the deadline (also TimeoutError)
       ModelError                        the model failed; ModelCanceled: it was canceled or aborted
       PredictionTimeout                 our patience ended (also TimeoutError); .canceled
       CreateOutcomeUnknown              the create may or may not have happened
@@ -180,6 +181,10 @@ class RateLimited(APIError):
     def __init__(self, message: str = "", *, retry_after: float | None = None, **evidence: Any) -> None:
         super().__init__(message, **evidence)
         self.retry_after = retry_after
+
+
+class ServerBusy(APIError, TimeoutError):
+    """The server was busy, or not ready, as long as there was time; nothing was created."""
 
 
 class ServerError(APIError):

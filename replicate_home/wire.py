@@ -67,7 +67,9 @@ class Request:
 
     ``streams`` asks for the body of a 200 response piece by piece: an event stream, or a download. The limits are in
     seconds, None for as long as the deadline leaves: ``connect`` for reaching the server, ``idle`` for an upload that
-    makes no progress. ``hold`` is how long the server was asked to wait before it responds.
+    makes no progress. ``hold`` is how long the server may take before it responds because it was asked to wait, or
+    infinity where it responds when it is done.
+    ``about`` is what it asks for where its URL does not say so, such as the model of a create.
     """
 
     method: str
@@ -79,6 +81,7 @@ class Request:
     connect: float | None = attrs.field(default=5.0, repr=False)
     idle: float | None = attrs.field(default=None, repr=False)
     hold: float = attrs.field(default=0.0, repr=False)
+    about: str = attrs.field(default="", repr=False)
 
     @property
     def uploads(self) -> bool:

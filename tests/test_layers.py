@@ -48,9 +48,7 @@ EXTRAS = {
 # Breaches that are known. These lists only get shorter.
 CIRCLES: set[str] = set()
 HTTP_OUTSIDE = {"provider.shared_transport: requests"}
-_BORROWED = {
-    "emulator.http_server": "_value2member_map_",
-}
+_BORROWED: dict[str, str] = {}
 BORROWED = {f"{module}: {name}" for module, names in _BORROWED.items() for name in names.split()}
 
 

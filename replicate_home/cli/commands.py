@@ -159,14 +159,26 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 @click.option("--run-limit", is_flag=True, help="Fail runs after 30 minutes, as the hosted service does.")
 @click.option("--retention", is_flag=True, help="Remove inputs, outputs, logs and files an hour after the end.")
 @click.option("--webhooks-anywhere", is_flag=True, help="Send webhooks to other computers too.")
+@click.option("--allow-others", is_flag=True, help="Answer other computers, and to any name; needs a --host of theirs.")
+@click.option("--model", "models", multiple=True, metavar="WHERE:NAME", help="Serve local/NAME, a callable or class.")
+@click.option(
+    "--scenario",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file of faults, such as a burst of 503 or a stream that is cut.",
+)
 @_IMPORT
-def serve(host: str, port: int, modules: tuple[str, ...], **options: Any) -> None:
+def serve(modules: tuple[str, ...], **options: Any) -> None:
     """Serve a small Replicate with the demo models, for any client, until Ctrl-C.
 
-    The first line of the output is its address. Every request is logged on stderr.
+    The first line of the output is its address. Every request is logged on stderr. WHERE is a module or a file:
+    --model my.models:upscale, --model predict.py:Predictor.
     """
     from ..protocol.urls import is_loopback
-    from .serving import serve_until_stopped
+    from .serving import ServeOptions, serve_until_stopped
+
+    told = ServeOptions(**options)
+    if not told.allow_others and not is_loopback(f"http://{_in_url(told.host)}"):
+        raise click.BadParameter(f"{told.host!r} is reached by others: say --allow-others too", param_hint="--host")
 
     def announce(url: str) -> None:
         click.echo(url)
@@ -174,7 +186,14 @@ def serve(host: str, port: int, modules: tuple[str, ...], **options: Any) -> Non
             exit_codes.say(f"warning: everybody who reaches {url} can run these models")
 
     _import(modules)
-    serve_until_stopped(host, port, announce, **options)
+    try:
+        serve_until_stopped(told, announce)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
 from ..transports.async_base import AsyncTransport
 from ..transports.base import Transport
+from ..wire import Response
 from .engine.async_connections import AsyncConnections
 from .engine.async_engine import AsyncEngine
-from .engine.calls import RunOptions, UseOptions, taking, use_inputs, use_options
+from .engine.calls import RunOptions, UseOptions, reference_of, taking, use_inputs, use_options
 from .engine.connections import Models
 from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
 from .outputs.async_streams import AsyncStream
-from .outputs.download import AsyncFiles
-from .outputs.format import Format
 from .outputs.results import Result
 
 if TYPE_CHECKING:
+    from .resources.accounts import AsyncAccounts
+    from .resources.collections import AsyncCollections
+    from .resources.deployments import AsyncDeployments
+    from .resources.files import AsyncFiles
+    from .resources.hardware import AsyncHardwareKinds
     from .resources.models import AsyncModels
     from .resources.predictions import AsyncPredictions
+    from .resources.search import AsyncSearch
+    from .resources.trainings import AsyncTrainings
+    from .resources.webhooks import AsyncWebhooks
 
 
 class AsyncClient:
@@ -64,17 +70,17 @@ class AsyncClient:
         ``on_update`` is awaited where it returns a coroutine. A task that is canceled cancels the prediction, unless
         ``cancel_on_exit`` is False.
         """
-        async with self._streamed(options, delivers=False) as stream:
+        async with AsyncStream.of(self._engine, options, delivers=False) as stream:
             return await stream.result()
 
     @taking(RunOptions)
     def stream(self, options: RunOptions) -> AsyncStream:
         """Run a model and iterate its output as it grows; see :class:`AsyncStream`."""
-        return self._streamed(options, delivers=True)
+        return AsyncStream.of(self._engine, options, delivers=True)
 
     def use(self, model: str, **options: Unpack[UseOptions]) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
-        ModelRef.parse(model, aliases=True)
+        ModelRef.parse(reference_of(model), aliases=True)
         return AsyncFunction(self, model, use_options(options))
 
     @property
@@ -86,10 +92,74 @@ class AsyncClient:
 
     @property
     def models(self) -> AsyncModels:
-        """What models take and give."""
+        """Models, their versions and examples, and what they take and give."""
         from .resources.models import AsyncModels
 
         return AsyncModels(self._engine)
+
+    @property
+    def deployments(self) -> AsyncDeployments:
+        """Your deployments, and predictions on them."""
+        from .resources.deployments import AsyncDeployments
+
+        return AsyncDeployments(self._engine)
+
+    @property
+    def trainings(self) -> AsyncTrainings:
+        """Train models, and follow their trainings."""
+        from .resources.trainings import AsyncTrainings
+
+        return AsyncTrainings(self._engine)
+
+    @property
+    def files(self) -> AsyncFiles:
+        """Your uploaded files."""
+        from .resources.files import AsyncFiles
+
+        return AsyncFiles(self._engine)
+
+    @property
+    def collections(self) -> AsyncCollections:
+        """Models that belong together."""
+        from .resources.collections import AsyncCollections
+
+        return AsyncCollections(self._engine)
+
+    @property
+    def search(self) -> AsyncSearch:
+        """Search models, collections and documentation: ``client.search("cats")``."""
+        from .resources.search import AsyncSearch
+
+        return AsyncSearch(self._engine)
+
+    @property
+    def hardware(self) -> AsyncHardwareKinds:
+        """What models can run on."""
+        from .resources.hardware import AsyncHardwareKinds
+
+        return AsyncHardwareKinds(self._engine)
+
+    @property
+    def accounts(self) -> AsyncAccounts:
+        """Whose token it is."""
+        from .resources.accounts import AsyncAccounts
+
+        return AsyncAccounts(self._engine)
+
+    @property
+    def webhooks(self) -> AsyncWebhooks:
+        """What the account's webhooks are signed with."""
+        from .resources.webhooks import AsyncWebhooks
+
+        return AsyncWebhooks(self._engine)
+
+    async def request(
+        self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None
+    ) -> Response:
+        """A call of the API that has no method here; see :meth:`Client.request`."""
+        from ..operations.custom import custom
+
+        return await self._engine.operate(custom(method, path, json=json, query=query))
 
     def with_options(
         self,
@@ -129,12 +199,6 @@ class AsyncClient:
         shared = self._engine.connections
         given = self._engine.settings.without_token()
         return _unpickled, (type(self), given, shared.given, shared.clock, shared.models)
-
-    def _streamed(self, options: RunOptions, *, delivers: bool) -> AsyncStream:
-        engine = self._engine
-        route = engine.route(options.model)
-        begin = partial(engine.begin, options, route, delivers=delivers)
-        return AsyncStream(engine, route, Format.of(options, route.dialect.base_url, AsyncFiles(engine, route)), begin)
 
 
 class AsyncFunction:

@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING, Any, Unpack
 from ..clock import Clock
 from ..dialects.refs import ModelRef
 from ..transports.base import Transport
-from .engine.calls import RunOptions, UseOptions, taking, use_inputs, use_options
+from ..wire import Response
+from .engine.calls import RunOptions, UseOptions, reference_of, taking, use_inputs, use_options
 from .engine.connections import Connections, Models
 from .engine.engine import Engine, checked_transport
 from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
-from .outputs.download import Files
-from .outputs.format import Format
 from .outputs.results import Result
 from .outputs.streams import Stream
 
 if TYPE_CHECKING:
     from .async_client import AsyncClient
+    from .resources.accounts import Accounts
+    from .resources.collections import Collections
+    from .resources.deployments import Deployments
+    from .resources.files import Files as FilesResource
+    from .resources.hardware import HardwareKinds
     from .resources.models import Models as ModelsResource
     from .resources.predictions import Predictions
+    from .resources.search import Search
+    from .resources.trainings import Trainings
+    from .resources.webhooks import Webhooks
 
 
 class Client:
@@ -76,17 +83,17 @@ class Client:
         :class:`CreateOutcomeUnknown` where it is not known whether the prediction exists, and the errors of any
         request.
         """
-        with self._streamed(options, delivers=False) as stream:
+        with Stream.of(self._engine, options, delivers=False) as stream:
             return stream.result()
 
     @taking(RunOptions)
     def stream(self, options: RunOptions) -> Stream:
         """Run a model and iterate its output as it grows; see :class:`Stream`, and :meth:`run` for the options."""
-        return self._streamed(options, delivers=True)
+        return Stream.of(self._engine, options, delivers=True)
 
     def use(self, model: str, **options: Unpack[UseOptions]) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
-        ModelRef.parse(model, aliases=True)
+        ModelRef.parse(reference_of(model), aliases=True)
         return Function(self, model, use_options(options))
 
     @property
@@ -98,10 +105,78 @@ class Client:
 
     @property
     def models(self) -> ModelsResource:
-        """What models take and give."""
+        """Models, their versions and examples, and what they take and give."""
         from .resources.models import Models
 
         return Models(self._engine)
+
+    @property
+    def deployments(self) -> Deployments:
+        """Your deployments, and predictions on them."""
+        from .resources.deployments import Deployments
+
+        return Deployments(self._engine)
+
+    @property
+    def trainings(self) -> Trainings:
+        """Train models, and follow their trainings."""
+        from .resources.trainings import Trainings
+
+        return Trainings(self._engine)
+
+    @property
+    def files(self) -> FilesResource:
+        """Your uploaded files."""
+        from .resources.files import Files
+
+        return Files(self._engine)
+
+    @property
+    def collections(self) -> Collections:
+        """Models that belong together."""
+        from .resources.collections import Collections
+
+        return Collections(self._engine)
+
+    @property
+    def search(self) -> Search:
+        """Search models, collections and documentation: ``client.search("cats")``."""
+        from .resources.search import Search
+
+        return Search(self._engine)
+
+    @property
+    def hardware(self) -> HardwareKinds:
+        """What models can run on."""
+        from .resources.hardware import HardwareKinds
+
+        return HardwareKinds(self._engine)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Whose token it is."""
+        from .resources.accounts import Accounts
+
+        return Accounts(self._engine)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """What the account's webhooks are signed with."""
+        from .resources.webhooks import Webhooks
+
+        return Webhooks(self._engine)
+
+    def request(
+        self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None
+    ) -> Response:
+        """A call of the API that has no method here, with this client's token, retries and limits.
+
+        ``path`` is below the base URL, such as ``/models``, or a URL that the API gave. ``json`` is the body. An error
+        status raises as everywhere; the response has the body as bytes.
+        """
+        from ..operations.custom import custom
+
+        return self._engine.operate(custom(method, path, json=json, query=query))
 
     def with_options(
         self,
@@ -151,12 +226,6 @@ class Client:
         shared = self._engine.connections
         given = self._engine.settings.without_token()
         return _unpickled, (type(self), given, shared.given, shared.clock, shared.models)
-
-    def _streamed(self, options: RunOptions, *, delivers: bool) -> Stream:
-        engine = self._engine
-        route = engine.route(options.model)
-        life = engine.begin(options, route, delivers=delivers)
-        return Stream(engine, route, Format.of(options, route.dialect.base_url, Files(engine, route)), life)
 
 
 class Function:

@@ -14,15 +14,37 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from .client import Client
 
 if TYPE_CHECKING:
+    from .resources.accounts import Accounts
+    from .resources.collections import Collections
+    from .resources.deployments import Deployments
+    from .resources.files import Files
+    from .resources.hardware import HardwareKinds
     from .resources.models import Models
     from .resources.predictions import Predictions
+    from .resources.search import Search
+    from .resources.trainings import Trainings
+    from .resources.webhooks import Webhooks
 
     default_client: Client
+    accounts: Accounts
+    collections: Collections
+    deployments: Deployments
+    files: Files
+    hardware: HardwareKinds
     models: Models
     predictions: Predictions
+    search: Search
+    trainings: Trainings
+    webhooks: Webhooks
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+RESOURCES = frozenset(
+    {"accounts", "collections", "deployments", "files", "hardware", "models", "predictions", "search", "trainings",
+     "webhooks"}
+)  # fmt: skip
+"""The properties of the default client that are names of this module, too."""
 
 _lock = threading.Lock()
 _made: Client | None = None
@@ -34,6 +56,22 @@ def _client() -> Client:
         if _made is None:
             _made = Client()
         return _made
+
+
+def put_aside() -> Client | None:
+    """Have the default client made anew when it is next used; returns the one that was in use."""
+    global _made
+    with _lock:
+        aside, _made = _made, None
+        return aside
+
+
+def put_back(aside: Client | None) -> Client | None:
+    """Use again what was put aside; returns what was in use meanwhile."""
+    global _made
+    with _lock:
+        meanwhile, _made = _made, aside
+        return meanwhile
 
 
 def _of_default_client(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
@@ -56,6 +94,6 @@ use = _of_default_client(Client.use)
 def __getattr__(name: str) -> Any:
     if name == "default_client":
         return _client()
-    if name in ("models", "predictions"):
+    if name in RESOURCES:
         return getattr(_client(), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,6 +49,7 @@ class Drive(Driving[Transport, Body]):
         at_work(self.clock)
         try:
             state = self._become(before, self._advance(before))
+            self.name_cause(state)
         except BaseException as error:
             creates = self.creates
             self.leave()

@@ -55,11 +55,27 @@ class Operation(Generic[T]):
         return self.path
 
     def request(self, dialect: Dialect) -> Request:
-        """The request for it; raises :class:`PermissionDenied` where this kind of server has no such operation."""
+        """The request for it.
+
+        Raises :class:`PermissionDenied` where this kind of server has no such operation, :class:`InvalidInput` for what
+        JSON cannot hold.
+        """
         parts: dict[str, Any] = {} if self.body is None else {"body": self.body}
         target = self.target(dialect.base_url)
-        return dialect.call(
-            self.method, target, json=self.json, headers=self.headers or None, streams=self.streams, **parts
+        try:
+            return dialect.call(
+                self.method, target, json=self.json, headers=self.headers or None, streams=self.streams, **parts
+            )
+        except ValueError as error:
+            message = f"the body is not JSON: {error}"
+        raise InvalidInput(message)
+
+    def not_found(self, error: NotFound) -> NotFound:
+        """The error for what is not there, by its own kind and with what was said of it."""
+        if isinstance(error, self.missing):
+            return error
+        return self.missing(
+            str(error), status=error.status, title=error.title, detail=error.detail, request_id=error.request_id
         )
 
     def read(self, response: Response, base_url: str) -> T:

@@ -10,8 +10,13 @@ from typing import Any
 
 import attrs
 
+from ..client.engine import standing_in
+from ..transports.base import Transport
 from ..transports.over_requests.transport import RequestsTransport
 from ..transports.threaded import ThreadedTransport
+
+Key = tuple[asyncio.AbstractEventLoop | None, str | None, Transport | None]
+"""Whose calls share it: those of one event loop or of all threads, over one proxy, or over what stands in for it."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -21,18 +26,19 @@ class SharedTransport:
     It is known weakly: where an event loop ended with calls in it, it goes with them.
     """
 
-    key: tuple[asyncio.AbstractEventLoop | None, str | None]
+    key: Key
     transport: Any
     calls: int = 0
 
     @classmethod
     def taken(cls, loop: asyncio.AbstractEventLoop | None, proxy: str | None) -> SharedTransport:
         """The one for a call that begins now, over ``proxy`` where one is given."""
-        key = (loop, proxy or None)
+        stands_in = standing_in.current()
+        key = (loop, proxy or None, stands_in)
         with _lock:
             shared = _shared.get(key)
             if shared is None:
-                shared = _shared[key] = cls(key, _blocking(proxy) if loop is None else _for_loops(proxy))
+                shared = _shared[key] = cls(key, stands_in or _blocking(proxy) if loop is None else _for_loops(key))
             shared.calls += 1
             return shared
 
@@ -46,7 +52,7 @@ class SharedTransport:
 
 
 _lock = threading.RLock()  # the collector may close a generator that was dropped while it is held
-_shared: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop | None, str | None], SharedTransport]
+_shared: weakref.WeakValueDictionary[Key, SharedTransport]
 _shared = weakref.WeakValueDictionary()
 
 
@@ -54,7 +60,10 @@ def _blocking(proxy: str | None) -> RequestsTransport:
     return _OverProxy(proxy) if proxy else RequestsTransport()
 
 
-def _for_loops(proxy: str | None) -> Any:
+def _for_loops(key: Key) -> Any:
+    _, proxy, stands_in = key
+    if stands_in is not None:
+        return ThreadedTransport(stands_in)
     if find_spec("aiohttp") is None:
         return ThreadedTransport(_blocking(proxy))
     from ..transports.over_aiohttp.transport import AiohttpTransport

@@ -42,3 +42,8 @@ class DeploymentFields(Record, noun="a deployment"):
     def id(self) -> str:
         """``owner/name``."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def ref(self) -> str:
+        """What ``run`` and its like know it by: ``deployments/owner/name``."""
+        return f"deployments/{self.id}"

@@ -21,6 +21,11 @@ class VersionFields(Record, noun="a version"):
         dict, "An OpenAPI document whose ``components.schemas`` has the model's ``Input`` and ``Output``."
     )
 
+    @property
+    def ref(self) -> str:
+        """What ``run`` and its like know it by."""
+        return self.id
+
 
 class ModelFields(Record, noun="a model"):
     """What is known of a model."""
@@ -45,6 +50,11 @@ class ModelFields(Record, noun="a model"):
     def id(self) -> str:
         """``owner/name``."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def ref(self) -> str:
+        """What ``run`` and its like know it by."""
+        return self.id
 
 
 class Collection(Record, noun="a collection"):

@@ -254,7 +254,7 @@ class TestCalls:
             model = client.use(MODEL, timeout=None)
             return await model(prompt="Hi"), [chunk async for chunk in model.stream(prompt="Hi")], repr(model)
 
-        name = "AsyncClient(transport=InProcessTransport).use('owner/llm')"
+        name = "AsyncClient(transport=FakeTransport).use('owner/llm')"
         assert asyncio.run(main()) == (["Hel", "lo"], ["Hel", "lo"], name)
 
     def test_files_go_in_and_come_out(self, fake, client, tmp_path):

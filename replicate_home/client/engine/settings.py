@@ -15,7 +15,7 @@ from ...exceptions import AuthenticationError, InvalidInput
 from ...protocol import urls
 from ...wire import Secret, Timeout
 
-BACKENDS = ("replicate", "home", "local")
+BACKENDS = ("replicate", "home", "cog", "local")
 
 
 class _Default(Enum):

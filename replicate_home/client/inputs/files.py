@@ -123,16 +123,20 @@ def content_type_of(name: str) -> str:
 
 
 class MultipartUpload:
-    """The body of a ``multipart/form-data`` request with one file, part ``content``."""
+    """The body of a ``multipart/form-data`` request with one file, part ``content``, and JSON, part ``metadata``."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, metadata: bytes | None = None) -> None:
         boundary = secrets.token_hex(16)
         self._source = source
         self._head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{_quoted(source.name)}"\r\n'
             f"Content-Type: {source.content_type}\r\n\r\n"
         ).encode()
-        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self._tail = b""
+        if metadata is not None:
+            said = 'Content-Disposition: form-data; name="metadata"\r\nContent-Type: application/json'
+            self._tail = f"\r\n--{boundary}\r\n{said}\r\n\r\n".encode() + metadata
+        self._tail += f"\r\n--{boundary}--\r\n".encode()
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self.length = len(self._head) + source.length + len(self._tail)
 

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ...drivers.adrive import AsyncDrive
@@ -19,7 +20,9 @@ from ...lifecycle.machine import Settled
 from ...records.events import Event, OutputEvent
 from ...records.prediction import Snapshot
 from ..engine.async_engine import AsyncEngine
+from ..engine.calls import RunOptions
 from ..engine.routing import Route
+from .download import AsyncFiles
 from .format import Format
 from .results import Result
 from .streams import Delivery
@@ -54,6 +57,13 @@ class AsyncStream(AsyncIterator[str]):
         self._moving = False
         self._closed = False
         self._finalizer: weakref.finalize[..., AsyncStream] | None = None
+
+    @classmethod
+    def of(cls, engine: AsyncEngine, options: RunOptions, *, delivers: bool) -> AsyncStream:
+        """The stream of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
+        route = engine.route(options.model)
+        begin = partial(engine.begin, options, route, delivers=delivers)
+        return cls(engine, route, Format.of(options, route.dialect.base_url, AsyncFiles(engine, route)), begin)
 
     @property
     def prediction(self) -> Snapshot | None:
@@ -97,7 +107,7 @@ class AsyncStream(AsyncIterator[str]):
         if self._life is None or prediction is None:
             await self.aclose()
         elif not isinstance(self._life.state, Settled):
-            await self._engine.cancel(prediction.id, self._route)
+            await self._engine.cancel(prediction, self._route)
 
     async def aclose(self) -> None:
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""

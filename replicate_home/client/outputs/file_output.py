@@ -245,7 +245,10 @@ class FileOutput:
 
 
 def is_file(value: Any, base_url: str) -> bool:
-    """Whether a string in an output is a file: a ``data:`` URI, or a URL at the delivery hosts or the API itself."""
+    """Whether a string in an output is a file: a ``data:`` URI, or a URL at the delivery hosts or the API's own.
+
+    A server that runs on this machine or an internal network may keep its files at a neighbor of its own.
+    """
     if not isinstance(value, str):
         return False
     if value.startswith("data:"):
@@ -253,7 +256,10 @@ def is_file(value: Any, base_url: str) -> bool:
     if not value.startswith("http") or not _URL.fullmatch(value):
         return False
     found = urls.origin(value)
-    return found is not None and (_DELIVERY.fullmatch(found[1]) is not None or found == urls.origin(base_url))
+    if found is None:
+        return False
+    at_home = found == urls.origin(base_url) or urls.are_neighbors(base_url, value)
+    return at_home or _DELIVERY.fullmatch(found[1]) is not None
 
 
 def with_files(value: Any, base_url: str, source: FileSource) -> Any:

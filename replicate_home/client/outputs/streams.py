@@ -16,8 +16,10 @@ from ...lifecycle.life import News, Output
 from ...lifecycle.machine import Settled, State
 from ...records.events import DoneEvent, Event, OutputEvent
 from ...records.prediction import Snapshot
+from ..engine.calls import RunOptions
 from ..engine.engine import Engine
 from ..engine.routing import Route
+from .download import Files
 from .format import Format
 from .results import Result
 
@@ -97,6 +99,13 @@ class Stream(Iterator[str]):
         self._finalizer = weakref.finalize(self, dropped, life)
         self._moving = threading.Lock()
 
+    @classmethod
+    def of(cls, engine: Engine, options: RunOptions, *, delivers: bool) -> Stream:
+        """The stream of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
+        route = engine.route(options.model)
+        life = engine.begin(options, route, delivers=delivers)
+        return cls(engine, route, Format.of(options, route.dialect.base_url, Files(engine, route)), life)
+
     @property
     def prediction(self) -> Snapshot | None:
         """The latest snapshot; None until the prediction was created."""
@@ -146,7 +155,7 @@ class Stream(Iterator[str]):
         if self.prediction is None:
             self.close()
         elif not isinstance(self._life.state, Settled):
-            self._engine.cancel(self.prediction.id, self._route)
+            self._engine.cancel(self.prediction, self._route)
 
     def close(self) -> None:
         """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
