@@ -1,6 +1,6 @@
-"""Run models on Replicate, its homepage, or in this process: exact streams, honest creates, deadlines that hold.
+"""Run AI models on Replicate, its homepage, a Cog server, or in this process.
 
-Everything public is here, and imported when it is first used: ``import replicate_home`` costs next to nothing.
+Everything public is here, and imported on first use, so ``import replicate_home`` takes almost no time.
 """
 
 from __future__ import annotations

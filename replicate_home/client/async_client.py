@@ -1,4 +1,4 @@
-"""The client for event loops: the same calls as :class:`Client`, awaited, and streams for ``async for``."""
+"""The client for event loops: the calls of :class:`Client`, awaited, and streams for ``async for``."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 class AsyncClient:
-    """Runs models on Replicate, on its homepage, or in this process, from event loops; see :class:`Client`.
+    """Runs models on Replicate, its homepage, a Cog server, or in this process, from event loops; see :class:`Client`.
 
-    ``transport`` is of either kind: a blocking one is served by threads. Where none is given the network is reached
-    with aiohttp, if that is installed (``python -m pip install aiohttp``), else by threads too; by threads some dozens
-    of requests go at a time, and the server is not asked to hold creates.
+    ``transport`` may be of either kind; a blocking one is run in threads. The default is aiohttp if that is installed
+    (``python -m pip install aiohttp``), and otherwise threads. Threads make a few dozen requests at a time, and then
+    the server is not asked to hold the first request.
 
-    One client may be used in several event loops, one after the other or at once.
+    A client may be used in several event loops, one after another or at once.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class AsyncClient:
 
     @taking(RunOptions)
     async def run(self, options: RunOptions) -> Result:
-        """Run a model and return its output when it has succeeded; see :meth:`Client.run` for the options.
+        """Run a model, wait for it, and return its output; see :meth:`Client.run` for the options.
 
-        ``on_update`` is awaited where it returns a coroutine. A task that is canceled cancels the prediction, unless
+        If ``on_update`` returns a coroutine, it is awaited. Canceling the task cancels the prediction, unless
         ``cancel_on_exit`` is False.
         """
         async with AsyncStream.of(self._engine, options, delivers=False) as stream:
@@ -75,7 +75,7 @@ class AsyncClient:
 
     @taking(RunOptions)
     def stream(self, options: RunOptions) -> AsyncStream:
-        """Run a model and iterate its output as it grows; see :class:`AsyncStream`."""
+        """Run a model and iterate its output as it arrives; see :class:`AsyncStream`."""
         return AsyncStream.of(self._engine, options, delivers=True)
 
     def use(self, model: Any, **options: Unpack[UseOptions]) -> AsyncFunction:
@@ -92,7 +92,7 @@ class AsyncClient:
 
     @property
     def models(self) -> AsyncModels:
-        """Models, their versions and examples, and what they take and give."""
+        """Models, their versions and examples, and their inputs and outputs."""
         from .resources.models import AsyncModels
 
         return AsyncModels(self._engine)
@@ -106,7 +106,7 @@ class AsyncClient:
 
     @property
     def trainings(self) -> AsyncTrainings:
-        """Train models, and follow their trainings."""
+        """Train models, and follow trainings."""
         from .resources.trainings import AsyncTrainings
 
         return AsyncTrainings(self._engine)
@@ -120,7 +120,7 @@ class AsyncClient:
 
     @property
     def collections(self) -> AsyncCollections:
-        """Models that belong together."""
+        """Curated collections of models."""
         from .resources.collections import AsyncCollections
 
         return AsyncCollections(self._engine)
@@ -141,14 +141,14 @@ class AsyncClient:
 
     @property
     def accounts(self) -> AsyncAccounts:
-        """Whose token it is."""
+        """The account that the token belongs to."""
         from .resources.accounts import AsyncAccounts
 
         return AsyncAccounts(self._engine)
 
     @property
     def webhooks(self) -> AsyncWebhooks:
-        """What the account's webhooks are signed with."""
+        """The secret that signs the account's webhooks."""
         from .resources.webhooks import AsyncWebhooks
 
         return AsyncWebhooks(self._engine)
@@ -156,7 +156,7 @@ class AsyncClient:
     async def request(
         self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None
     ) -> Response:
-        """A call of the API that has no method here; see :meth:`Client.request`."""
+        """Call an endpoint that has no method here; see :meth:`Client.request`."""
         from ..operations.custom import custom
 
         return await self._engine.operate(custom(method, path, json=json, query=query))
@@ -169,12 +169,12 @@ class AsyncClient:
         max_retries: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncClient:
-        """A client with these options instead, sharing this one's connections; ``headers`` are added."""
+        """A client with these options changed, over the same connections; ``headers`` are added to the others."""
         given = changed(self._engine.settings, api_token, timeout, max_retries, headers)
         return client_over(AsyncEngine(given, self._engine.async_connections), type(self))
 
     async def close(self) -> None:
-        """Close the connections, after waiting for cancels under way; a transport that was passed in stays open."""
+        """Close the connections, after cancels in progress have ended; a transport that you passed stays open."""
         await self._engine.close()
 
     aclose = close
@@ -186,14 +186,14 @@ class AsyncClient:
         await self.close()
 
     def __repr__(self) -> str:
-        engine = self.__dict__.get("_engine")  # a traceback may show a client that is half made
+        engine = self.__dict__.get("_engine")  # a traceback may show a client that is not fully built
         return f"AsyncClient({engine or ''})"
 
     def __copy__(self) -> AsyncClient:
         return client_over(self._engine, type(self))
 
     def __deepcopy__(self, memo: Any) -> AsyncClient:
-        return self.__copy__()  # its connections cannot be doubled, and its options do not change
+        return self.__copy__()  # connections cannot be copied, and options never change
 
     def __reduce__(self) -> tuple[Callable[..., AsyncClient], tuple[Any, ...]]:
         shared = self._engine.connections
@@ -222,7 +222,7 @@ class AsyncFunction:
 
 
 def client_over(engine: AsyncEngine, kind: type[AsyncClient] = AsyncClient) -> AsyncClient:
-    """A client with this engine, whose connections others may share."""
+    """A client over this engine, whose connections other clients may share."""
     client = kind.__new__(kind)
     client._engine = engine
     return client

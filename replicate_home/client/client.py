@@ -1,4 +1,4 @@
-"""The client for plain scripts: blocking calls, and streams to iterate."""
+"""The blocking client: calls that return results, and streams to iterate."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """Runs models on Replicate, on its homepage, or in this process.
+    """Runs models on Replicate, its homepage, a Cog server, or in this process.
 
-    ``api_token`` is read from REPLICATE_API_TOKEN where it is not given. ``timeout`` is the whole budget of a
-    call in seconds, 600 where nothing is said, None for no limit. ``max_retries`` is how often a request that is
-    safe to repeat is sent again. One client may be used by many threads; pickled, it leaves its token behind.
+    ``api_token`` defaults to REPLICATE_API_TOKEN. ``timeout`` is the budget for a whole call in seconds: 600 by
+    default, None for no limit. ``max_retries`` is how often a request that is safe to repeat is sent again. A client
+    can be shared by threads. Pickling a client drops its token.
 
-    Which backend answers: ``backend=``, else what a given ``transport`` declares, else REPLICATE_HOME_BACKEND,
-    else ``base_url=`` or REPLICATE_BASE_URL, else this process for ``local/...``, else the hosted API, which needs a
-    token.
+    The backend is the first of these that is set: ``backend=`` (``replicate``, ``home``, ``cog`` or ``local``), what
+    ``transport`` declares, REPLICATE_HOME_BACKEND, and the server at ``base_url=`` or REPLICATE_BASE_URL. Otherwise
+    ``local/...`` models run in this process, and all others on the hosted API, which needs a token.
     """
 
     def __init__(
@@ -67,28 +67,28 @@ class Client:
 
     @taking(RunOptions)
     def run(self, options: RunOptions) -> Result:
-        """Run a model and return its output when it has succeeded.
+        """Run a model, wait for it, and return its output.
 
         ``model`` is ``owner/name``, ``owner/name:version`` or a version id. ``input`` has the model's inputs by name;
-        ``prompt`` and ``messages`` (``[{"role": "user", "content": "Hi"}]``) are put into it.
+        ``prompt`` and ``messages`` (``[{"role": "user", "content": "Hi"}]``) are added to it.
 
-        ``timeout`` is how many seconds the whole call may take; at its end, or on an exception, the prediction is
-        canceled unless ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first request.
-        ``webhook`` is a URL that the server reports to, ``webhook_events_filter`` which of start, output, logs and
-        completed it reports. ``on_update`` is called with every new snapshot of the prediction; ``progress=True`` shows
-        a bar. With ``use_file_output=False`` files in the output stay URLs. ``file_encoding_strategy`` sends files
-        inline (``"base64"``) or uploads them (``"url"``); otherwise their size decides.
+        ``timeout`` is how many seconds the whole call may take. When it expires, or on an exception, the prediction is
+        canceled, unless ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first
+        request (1 by default). ``webhook`` is a URL that the server reports to, and ``webhook_events_filter`` which of
+        ``start``, ``output``, ``logs`` and ``completed`` it reports. ``on_update`` is called with every new snapshot of
+        the prediction; ``progress=True`` shows a progress bar. With ``use_file_output=False``, files in the output stay
+        URLs. ``file_encoding_strategy`` sends files inline (``"base64"``) or uploads them (``"url"``); by default
+        their size decides.
 
-        Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
-        :class:`CreateOutcomeUnknown` where it is not known whether the prediction exists, and the errors of any
-        request.
+        Raises :class:`ModelError` if the model failed, :class:`PredictionTimeout` if the call timed out,
+        :class:`CreateOutcomeUnknown` if the prediction may or may not exist, and the errors of any request.
         """
         with Stream.of(self._engine, options, delivers=False) as stream:
             return stream.result()
 
     @taking(RunOptions)
     def stream(self, options: RunOptions) -> Stream:
-        """Run a model and iterate its output as it grows; see :class:`Stream`, and :meth:`run` for the options."""
+        """Run a model and iterate its output as it arrives; see :class:`Stream`, and :meth:`run` for the options."""
         return Stream.of(self._engine, options, delivers=True)
 
     def use(self, model: Any, **options: Unpack[UseOptions]) -> Function:
@@ -105,7 +105,7 @@ class Client:
 
     @property
     def models(self) -> ModelsResource:
-        """Models, their versions and examples, and what they take and give."""
+        """Models, their versions and examples, and their inputs and outputs."""
         from .resources.models import Models
 
         return Models(self._engine)
@@ -119,7 +119,7 @@ class Client:
 
     @property
     def trainings(self) -> Trainings:
-        """Train models, and follow their trainings."""
+        """Train models, and follow trainings."""
         from .resources.trainings import Trainings
 
         return Trainings(self._engine)
@@ -133,7 +133,7 @@ class Client:
 
     @property
     def collections(self) -> Collections:
-        """Models that belong together."""
+        """Curated collections of models."""
         from .resources.collections import Collections
 
         return Collections(self._engine)
@@ -154,14 +154,14 @@ class Client:
 
     @property
     def accounts(self) -> Accounts:
-        """Whose token it is."""
+        """The account that the token belongs to."""
         from .resources.accounts import Accounts
 
         return Accounts(self._engine)
 
     @property
     def webhooks(self) -> Webhooks:
-        """What the account's webhooks are signed with."""
+        """The secret that signs the account's webhooks."""
         from .resources.webhooks import Webhooks
 
         return Webhooks(self._engine)
@@ -169,10 +169,10 @@ class Client:
     def request(
         self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None
     ) -> Response:
-        """A call of the API that has no method here, with this client's token, retries and limits.
+        """Call an endpoint that has no method here, with this client's token, retries and limits.
 
-        ``path`` is below the base URL, such as ``/models``, or a URL that the API gave. ``json`` is the body. An error
-        status raises as everywhere; the response has the body as bytes.
+        ``path`` is relative to the base URL, such as ``/models``, or a URL from the API. ``json`` is the body. An error
+        status raises, as for any call; the response has the body as bytes.
         """
         from ..operations.custom import custom
 
@@ -186,14 +186,14 @@ class Client:
         max_retries: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Client:
-        """A client with these options instead, sharing this one's connections; ``headers`` are added."""
+        """A client with these options changed, over the same connections; ``headers`` are added to the others."""
         given = changed(self._engine.settings, api_token, timeout, max_retries, headers)
         return _client_over(Engine(given, self._engine.connections), type(self))
 
     def as_async(self) -> AsyncClient:
-        """The same client for event loops, over the same connections, which it leaves open.
+        """The same client for event loops, over the same connections. Closing it leaves them open.
 
-        They are served by threads: for thousands of predictions at once, make an :class:`AsyncClient` itself.
+        It makes requests in threads: for thousands of concurrent predictions, create an :class:`AsyncClient` instead.
         """
         from .async_client import client_over
         from .engine.async_connections import AsyncConnections
@@ -203,7 +203,7 @@ class Client:
         return client_over(AsyncEngine(self._engine.settings, shared))
 
     def close(self) -> None:
-        """Close the connections; a transport that was passed in stays open."""
+        """Close the connections; a transport that you passed stays open."""
         self._engine.close()
 
     def __enter__(self) -> Client:
@@ -213,14 +213,14 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        engine = self.__dict__.get("_engine")  # a traceback may show a client that is half made
+        engine = self.__dict__.get("_engine")  # a traceback may show a client that is not fully built
         return f"Client({engine or ''})"
 
     def __copy__(self) -> Client:
         return _client_over(self._engine, type(self))
 
     def __deepcopy__(self, memo: Any) -> Client:
-        return self.__copy__()  # its connections cannot be doubled, and its options do not change
+        return self.__copy__()  # connections cannot be copied, and options never change
 
     def __reduce__(self) -> tuple[Callable[..., Client], tuple[Any, ...]]:
         shared = self._engine.connections

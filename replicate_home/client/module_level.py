@@ -1,6 +1,6 @@
-"""``replicate_home.run`` and its like: the same as the client's, on one that is made when first used.
+"""``replicate_home.run`` and the others: methods of a default client, which is created on first use.
 
-That client has no options of its own: it reads REPLICATE_API_TOKEN and its like at each call.
+It is created without options, and reads REPLICATE_API_TOKEN and the other variables at each call.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RESOURCES = frozenset(
     {"accounts", "collections", "deployments", "files", "hardware", "models", "predictions", "search", "trainings",
      "webhooks"}
 )  # fmt: skip
-"""The properties of the default client that are names of this module, too."""
+"""The properties of the default client that are also names in this module."""
 
 _lock = threading.Lock()
 _made: Client | None = None
@@ -59,7 +59,7 @@ def _client() -> Client:
 
 
 def put_aside() -> Client | None:
-    """Have the default client made anew when it is next used; returns the one that was in use."""
+    """Set the default client aside, so that the next use creates a new one; returns the old one."""
     global _made
     with _lock:
         aside, _made = _made, None
@@ -67,7 +67,7 @@ def put_aside() -> Client | None:
 
 
 def put_back(aside: Client | None) -> Client | None:
-    """Use again what was put aside; returns what was in use meanwhile."""
+    """Restore a default client; returns the one that was used in the meantime."""
     global _made
     with _lock:
         meanwhile, _made = _made, aside
@@ -75,7 +75,7 @@ def put_back(aside: Client | None) -> Client | None:
 
 
 def _of_default_client(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
-    """The method as a function, with its signature but for the client."""
+    """The method as a function, with its signature except for ``self``."""
 
     @functools.wraps(method, assigned=("__name__", "__doc__"))
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,6 +1,6 @@
-"""What a refusal means: an answer with an error status becomes the error for it.
+"""The error for a response with an error status.
 
-The body may be a problem document (RFC 9457), any other JSON, HTML, or nothing: the error is the same.
+Its class depends only on the status, whether the body is a problem document (RFC 9457), other JSON, HTML or empty.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def api_error(
     prediction: Snapshot | None = None,
     missing: type[NotFound] = NotFound,
 ) -> APIError:
-    """The error for an answer that refuses ``request``; ``missing`` is the one for 404 and 410."""
+    """The error for a response that refuses ``request``; ``missing`` is the class for 404 and 410."""
     document = _document(response.body)
     title = _words(document.get("title"), request)
     detail = _words(_fields(document.get("detail")), request)
@@ -64,7 +64,7 @@ def api_error(
         "prediction": prediction,
     }
     if kind is RateLimited:
-        from .retry_after import server_wait  # only a throttled call needs it
+        from .retry_after import server_wait  # only needed after a 429
 
         evidence["retry_after"] = server_wait(response, wall_time)
     return kind(_message(response, request, title, detail), **evidence)
@@ -93,7 +93,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _fields(detail: Any) -> Any:
-    """A list of fields that are wrong, as FastAPI writes it, as text such as ``input.size: 9 is too small``."""
+    """FastAPI's list of invalid fields as text, such as ``input.size: 9 is too small``."""
     if not isinstance(detail, list) or not all(isinstance(one, dict) and "msg" in one for one in detail):
         return detail
     return "; ".join(_field(one.get("loc"), str(one["msg"])) for one in detail)
@@ -105,7 +105,7 @@ def _field(place: Any, message: str) -> str:
 
 
 def _words(value: Any, request: Request | None, length: int = 2048) -> str | None:
-    """Text fit to be shown: on one line, at most 2 kB, and without the token should the server echo it."""
+    """Text that can be shown: on one line, at most 2 kB, and without the token if the server echoes it."""
     if value is None or value == "":
         return None
     text = value if isinstance(value, str) else repr(value)

@@ -1,7 +1,7 @@
-"""Which URL belongs to whom: origins, what may be requested, and where the token may go.
+"""Origins of URLs: which ones may be requested, and where the token may go.
 
-The token goes to the API's own origin only, over https, or to a loopback address. A URL from a server's
-answer is requested only where :func:`is_safe` says so.
+The token goes only to the API's own origin, over https or to a loopback address. A URL from a response is
+requested only if :func:`is_safe` allows it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _PORTS = {"https": 443, "http": 80}
 
 @lru_cache(maxsize=512)  # asked several times in every call, and splitting a URL is slow
 def origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an http(s) URL; None for anything that is not plainly one.
+    """Scheme, host and port of an http(s) URL; None for anything that is not clearly one.
 
-    User names, spaces, backslashes, percent signs in hosts and hosts outside ASCII are not plain: clients disagree on
-    their meaning.
+    User names, spaces, backslashes, percent signs in hosts and non-ASCII hosts are refused: clients disagree about
+    what they mean.
     """
     if _FORBIDDEN.search(url):
         return None
@@ -42,7 +42,7 @@ def origin(url: str) -> tuple[str, str, int] | None:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL is for this machine itself."""
+    """Whether the URL is on this machine."""
     found = origin(url)
     return found is not None and _LOOPBACK.fullmatch(found[1]) is not None
 
@@ -54,7 +54,7 @@ def carries_token(base_url: str, url: str) -> bool:
 
 
 def is_safe(base_url: str, url: str) -> bool:
-    """Whether a URL that came in an answer from ``base_url`` may be requested at all.
+    """Whether a URL in a response from ``base_url`` may be requested.
 
     Either it is at the API's own origin, or it is https to a host that does not look internal; an API on this
     machine may also name other ports of this machine, and one on an internal network other hosts there.
@@ -76,7 +76,7 @@ def are_neighbors(base_url: str, url: str) -> bool:
 
 
 def _is_on_internal_network(host: str) -> bool:
-    """By its name or address; not this machine, nor its own link, where clouds keep their secrets."""
+    """Judged by name or address. Not this machine, and not link-local, where clouds serve credentials."""
     if _LOOPBACK.fullmatch(host) or host.endswith(".localhost"):
         return False
     if not _NUMERIC.fullmatch(host):
@@ -86,7 +86,7 @@ def _is_on_internal_network(host: str) -> bool:
 
 
 def _is_public(host: str) -> bool:
-    """Whether a host does not look internal; an address must be written the usual way, for 0x7f.1 is one too."""
+    """Whether a host does not look internal. Addresses must be in the usual form: 0x7f.1 is one, too."""
     if not _NUMERIC.fullmatch(host):
         return _INTERNAL.fullmatch(host) is None
     from ipaddress import IPv6Address  # as below
@@ -95,7 +95,7 @@ def _is_public(host: str) -> bool:
     if address is None:
         return False
     if isinstance(address, IPv6Address) and (address.packed[0] >> 5 != 1 or address.sixtofour or address.teredo):
-        return False  # site-local, or another address is embedded, which may be any
+        return False  # site-local, or with any other address embedded in it
     return address.is_global and not address.is_multicast
 
 
@@ -109,7 +109,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def resolve(base_url: str, location: str) -> str:
-    """The absolute form of ``location``, which may be relative to ``base_url``; empty where it is no URL."""
+    """The absolute form of ``location``, which may be relative to ``base_url``; empty if it is not a URL."""
     try:
         return urljoin(base_url, location)
     except ValueError:
@@ -117,13 +117,13 @@ def resolve(base_url: str, location: str) -> str:
 
 
 def normalized(base_url: str) -> str:
-    """The API's base URL with its ``/v1``, whether it was given with or without; raises ValueError."""
+    """The API's base URL with ``/v1``, whether or not it was given; raises ValueError if it is invalid."""
     bare = _checked_base(base_url)
     return bare if bare.endswith("/v1") else bare + "/v1"
 
 
 def without_version(base_url: str) -> str:
-    """The base URL of a server whose paths have no ``/v1``; raises ValueError, also for one that has."""
+    """The base URL of a server without ``/v1``; raises ValueError if it is invalid or has a ``/v1``."""
     bare = _checked_base(base_url)
     if bare.endswith("/v1"):
         raise ValueError(f"a Cog server has no /v1: base_url should be {bare.removesuffix('/v1')!r}, got {base_url!r}")

@@ -1,4 +1,4 @@
-"""One transport for all calls of a provider that go on at once: it has no client that could keep one."""
+"""One transport for all concurrent calls of a provider, which has no client to hold one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Key = tuple[asyncio.AbstractEventLoop | None, str | None, Transport | None]
 
 @attrs.define(eq=False, repr=False)
 class SharedTransport:
-    """The one that all calls of an event loop, or of all threads, share while any of them goes on.
+    """The transport that concurrent calls in one event loop, or in all threads, share.
 
-    It is known weakly: where an event loop ended with calls in it, it goes with them.
+    It is referenced weakly: if an event loop ends in the middle of calls, the transport goes with them.
     """
 
     key: Key
@@ -32,7 +32,7 @@ class SharedTransport:
 
     @classmethod
     def taken(cls, loop: asyncio.AbstractEventLoop | None, proxy: str | None) -> SharedTransport:
-        """The one for a call that begins now, over ``proxy`` where one is given."""
+        """The transport for a call that begins now, over ``proxy`` if one is given."""
         stands_in = standing_in.current()
         key = (loop, proxy or None, stands_in)
         with _lock:
@@ -43,7 +43,7 @@ class SharedTransport:
             return shared
 
     def left(self) -> bool:
-        """A call has ended; whether it was the last, and the transport has to be closed."""
+        """A call has ended; returns whether it was the last, so that the transport must be closed."""
         with _lock:
             self.calls -= 1
             if self.calls == 0:
@@ -51,7 +51,7 @@ class SharedTransport:
             return self.calls == 0
 
 
-_lock = threading.RLock()  # the collector may close a generator that was dropped while it is held
+_lock = threading.RLock()  # the garbage collector may close a dropped generator while it is held
 _shared: weakref.WeakValueDictionary[Key, SharedTransport]
 _shared = weakref.WeakValueDictionary()
 
