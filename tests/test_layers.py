@@ -222,8 +222,6 @@ class TestAPlantedBreachIsFound:
     def test_an_http_library_outside_transports(self):
         planted = Import("client.client", "requests.adapters", "late")
         assert http_users([planted]) == ["client.client: requests.adapters"]
-            "client.client: requests.adapters"
-        ]
 
     def test_an_engine_that_knows_outputs(self):
         planted = Import("client.engine.engine", "replicate_home.client.outputs.results", "late")

@@ -71,7 +71,7 @@ def commands() -> None:
 _OPTIONS = (
     click.argument("model"),
     click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]..."),
-    click.option("--backend", metavar="NAME", help="replicate, home or local; otherwise chosen as the client does."),
+    click.option("--backend", metavar="NAME", help="replicate, home, cog or local; else as the client does."),
     click.option("--base-url", metavar="URL", help="Where the API is; otherwise REPLICATE_BASE_URL."),
     click.option("--timeout", metavar="SECONDS", help="For the whole call, 600 by default; 'none' for no limit."),
     click.option("--wait", type=float, metavar="SECONDS", help="How long the server may hold the first request."),
@@ -152,6 +152,7 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 
 
 @commands.command()
+@click.argument("served", nargs=-1, metavar="[WHERE:NAME]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Who may connect: only this computer.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
 @click.option("--token", metavar="TOKEN", help="Accept this token only, an invented one; without it, any and none.")
@@ -167,16 +168,16 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
     help="A JSON file of faults, such as a burst of 503 or a stream that is cut.",
 )
 @_IMPORT
-def serve(modules: tuple[str, ...], **options: Any) -> None:
+def serve(modules: tuple[str, ...], served: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
     """Serve a small Replicate with the demo models, for any client, until Ctrl-C.
 
     The first line of the output is its address. Every request is logged on stderr. WHERE is a module or a file:
-    --model my.models:upscale, --model predict.py:Predictor.
+    predict.py:Predictor or --model my.models:upscale. Predictor classes are those of Cog, with setup and predict.
     """
     from ..protocol.urls import is_loopback
     from .serving import ServeOptions, serve_until_stopped
 
-    told = ServeOptions(**options)
+    told = ServeOptions(models=(*served, *models), **options)
     if not told.allow_others and not is_loopback(f"http://{_in_url(told.host)}"):
         raise click.BadParameter(f"{told.host!r} is reached by others: say --allow-others too", param_hint="--host")
 
