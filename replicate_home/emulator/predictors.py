@@ -12,6 +12,7 @@ import inspect
 import queue
 import threading
 import traceback
+import types
 import typing
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -152,10 +153,7 @@ def _method_of(found: type) -> Callable[..., Any] | None:
 
 def _signature(method: Callable[..., Any]) -> inspect.Signature:
     """The method's signature without ``self``, in the annotations that models have here."""
-    try:
-        hints = typing.get_type_hints(method, include_extras=True)
-    except Exception:  # whatever evaluating somebody's annotations raises
-        hints = dict(getattr(method, "__annotations__", {}))
+    hints = {name: _resolved(method, said) for name, said in getattr(method, "__annotations__", {}).items()}
     signature = inspect.signature(method)
     parameters = [
         _parameter(one, hints.get(one.name, one.annotation)) for one in list(signature.parameters.values())[1:]
@@ -164,6 +162,15 @@ def _signature(method: Callable[..., Any]) -> inspect.Signature:
     parameters.sort(key=lambda one: (one.kind, one.default is not inspect.Parameter.empty))
     returned = hints.get("return", signature.return_annotation)
     return signature.replace(parameters=parameters, return_annotation=_output(returned))
+
+
+def _resolved(method: Callable[..., Any], annotation: Any) -> Any:
+    """One annotation by itself, so that one that cannot be resolved does not spoil the others."""
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return typing.get_type_hints(holder, method.__globals__, include_extras=True)["it"]
+    except Exception:  # whatever evaluating somebody's annotation raises
+        return Any
 
 
 def _parameter(parameter: inspect.Parameter, annotation: Any) -> inspect.Parameter:
