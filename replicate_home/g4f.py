@@ -94,7 +94,7 @@ class _Answer(Answer):
 
     def ending(self, prediction: Snapshot | None) -> Iterable[Any]:
         if self.urls:
-            yield ImageResponse(self.urls, self.question.prompt, {})  # its default for options is shared by all instances
+            yield ImageResponse(self.urls, self.question.prompt, {})  # its default options are one shared dict
         yield FinishReason("stop")
         counts = _counts(prediction)
         if counts:
