@@ -23,7 +23,7 @@ def eliza(
     tokens_per_second: float = 20,
     seed: int | None = None,
 ) -> Iterator[str]:
-    """Answer like ELIZA, the psychotherapist of 1966: pattern rules from nltk, not a neural network.
+    """Answer like ELIZA, the psychotherapist of 1966: pattern rules from nltk; a toy, not a neural network.
 
     It hears the last user message of ``messages``, else the prompt, and remembers nothing before it. One word a
     piece, ``tokens_per_second`` pieces a second. The same words and seed give the same answer.

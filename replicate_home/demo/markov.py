@@ -24,7 +24,7 @@ _REDRAWS = 20
 def markov(
     run: LocalRun, prompt: str, max_words: int = 120, tokens_per_second: float = 20, seed: int | None = None
 ) -> Iterator[str]:
-    """Continue the prompt with prose from a Markov chain over the Python manual; not a neural network.
+    """Continue the prompt with prose from a Markov chain over the Python manual; a toy, not a neural network.
 
     It continues from the longest ending of the prompt that the manual contains, or else starts a new sentence. It
     yields one word at a time, ``tokens_per_second`` words per second, in whole sentences up to ``max_words``. The same

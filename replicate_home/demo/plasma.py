@@ -88,7 +88,7 @@ Color = tuple[int, int, int]
 
 
 def plasma(run: LocalRun, prompt: str, width: int = 512, height: int = 512, seed: int | None = None) -> bytes:
-    """Render a PNG of clouds in the colors that the prompt names; not a neural network.
+    """Render a PNG of clouds in the colors that the prompt names; a toy, not a neural network.
 
     Words such as sunset, sea, forest, gold or blue choose the colors, from top to bottom; without any, prompt and seed
     choose. If the picture is at least 64 pixels high, its lowest part is a strip with the prompt and this model's name.

@@ -13,7 +13,7 @@ STEPS = 10
 
 
 def posterize(run: LocalRun, image: Path, levels: int = 4, seconds: float = 0) -> bytes:
-    """Reduce a picture to ``levels`` shades of red, green and blue and return it as PNG; not a neural network.
+    """Reduce a picture to ``levels`` shades of red, green and blue and return it as PNG; a toy, not a neural network.
 
     It works in ten steps that take ``seconds`` in total, and logs each as a progress line.
     """

@@ -538,7 +538,7 @@ def test_serve_serves_what_a_module_or_a_file_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--host", "0.0.0.0"), "'0.0.0.0' is reached by others: say --allow-others too"),
+        (("--host", "0.0.0.0"), "other computers can reach '0.0.0.0': add --allow-others"),
         (("--model", "nowhere"), "a model is named as module:callable"),
         (("--model", "no.such:model"), "there is no module 'no.such'"),
         (("--model", "nothing.py:model"), "there is no file 'nothing.py'"),
@@ -570,7 +570,7 @@ def test_without_click_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == (
-        b'replicate-home: the command line needs click: python -m pip install "replicate_home[cli]"\n'
+        b'replicate-home: the command line needs click: python -m pip install click\n'
     )
 
 
