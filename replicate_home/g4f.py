@@ -94,7 +94,8 @@ class _Answer(Answer):
 
     def ending(self, prediction: Snapshot | None) -> Iterable[Any]:
         if self.urls:
-            yield ImageResponse(self.urls, self.question.prompt, {})  # its default options are one shared dict
+            # Not its default for options, which all instances share.
+            yield ImageResponse(self.urls, self.question.prompt, {})
         yield FinishReason("stop")
         counts = _counts(prediction)
         if counts:

@@ -152,6 +152,7 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 
 
 @commands.command()
+@click.argument("served", nargs=-1, metavar="[WHERE:NAME]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 picks a free port.")
 @click.option("--token", metavar="TOKEN", help="Accept only this token (make one up); by default, any.")
@@ -167,16 +168,16 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
     help="A JSON file of faults, such as a burst of 503 or a stream that is cut.",
 )
 @_IMPORT
-def serve(modules: tuple[str, ...], **options: Any) -> None:
+def serve(modules: tuple[str, ...], served: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
     """Serve a small Replicate with the demo models, for any client, until Ctrl-C.
 
     The first line of the output is its address. Every request is logged on stderr. WHERE is a module or a file:
-    --model my.models:upscale, --model predict.py:Predictor.
+    predict.py:Predictor or --model my.models:upscale. Predictor classes are those of Cog, with setup and predict.
     """
     from ..protocol.urls import is_loopback
     from .serving import ServeOptions, serve_until_stopped
 
-    told = ServeOptions(**options)
+    told = ServeOptions(models=(*served, *models), **options)
     if not told.allow_others and not is_loopback(f"http://{_in_url(told.host)}"):
         raise click.BadParameter(f"other computers can reach {told.host!r}: add --allow-others", param_hint="--host")
 

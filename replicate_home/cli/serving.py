@@ -90,32 +90,24 @@ def serve_until_stopped(told: ServeOptions, announce: Callable[[str], Any]) -> N
 def named_model(text: str) -> tuple[str, Callable[..., Any]]:
     """The model that ``module:callable``, ``file.py:callable`` or ``file.py:Class`` names, as ``local/callable``.
 
-    An instance is made of a class, whose ``setup()`` is called, and whose ``predict()`` is the model.
+    Of a class with ``predict()`` or ``run()`` an instance is made, and its ``setup()`` called, before the first
+    prediction.
     """
     source, found, name = text.rpartition(":")
     if not found or not name.isidentifier():
         raise ValueError(f"a model is named as module:callable or file.py:callable, not {text!r}")
     module = _of_file(Path(source)) if source.endswith(".py") else _of_path(source)
     model = getattr(module, name, None)
-    if isinstance(model, type):
-        model = _predict_of(model)
     if not callable(model):
         raise ValueError(f"there is no callable {name!r} in {source}")
     return f"local/{name}", model
-
-
-def _predict_of(kind: type) -> Any:
-    made: Any = kind()
-    setup = getattr(made, "setup", None)
-    if callable(setup):
-        setup()
-    return getattr(made, "predict", None)
 
 
 def _of_file(path: Path) -> ModuleType:
     spec = spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ValueError(f"there is no file {str(path)!r}")
+    sys.path.insert(0, str(path.resolve().parent))  # for the modules beside it
     module = sys.modules[path.stem] = module_from_spec(spec)  # annotations that are strings are looked up there
     spec.loader.exec_module(module)
     return module

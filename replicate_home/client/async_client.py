@@ -78,7 +78,7 @@ class AsyncClient:
         """Run a model and iterate its output as it arrives; see :class:`AsyncStream`."""
         return AsyncStream.of(self._engine, options, delivers=True)
 
-    def use(self, model: str, **options: Unpack[UseOptions]) -> AsyncFunction:
+    def use(self, model: Any, **options: Unpack[UseOptions]) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
         ModelRef.parse(reference_of(model), aliases=True)
         return AsyncFunction(self, model, use_options(options))
@@ -204,7 +204,7 @@ class AsyncClient:
 class AsyncFunction:
     """A model as a function: call it with its inputs and await a :class:`Result`."""
 
-    def __init__(self, client: AsyncClient, model: str, options: UseOptions) -> None:
+    def __init__(self, client: AsyncClient, model: Any, options: UseOptions) -> None:
         self._client = client
         self._options = options
         self.model = model

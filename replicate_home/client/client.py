@@ -91,7 +91,7 @@ class Client:
         """Run a model and iterate its output as it arrives; see :class:`Stream`, and :meth:`run` for the options."""
         return Stream.of(self._engine, options, delivers=True)
 
-    def use(self, model: str, **options: Unpack[UseOptions]) -> Function:
+    def use(self, model: Any, **options: Unpack[UseOptions]) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
         ModelRef.parse(reference_of(model), aliases=True)
         return Function(self, model, use_options(options))
@@ -229,7 +229,7 @@ class Client:
 class Function:
     """A model as a function: call it with its inputs for a :class:`Result`."""
 
-    def __init__(self, client: Client, model: str, options: UseOptions) -> None:
+    def __init__(self, client: Client, model: Any, options: UseOptions) -> None:
         self._client = client
         self._options = options
         self.model = model

@@ -59,9 +59,9 @@ class Driving(Generic[T, B]):
         """Whether a create is under way."""
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
 
-    def name_cause(self, state: State) -> None:
+    def name_cause(self, state: Settled) -> None:
         """Name the exception of a model in this process as what its failure was caused by."""
-        if isinstance(state, Settled):
+        if state.error is not None:
             name_cause(state.error, self.transport)
 
     def explain(self, error: BaseException, creates: bool) -> None:
@@ -73,7 +73,7 @@ class Driving(Generic[T, B]):
             error.add_note(MAY_EXIST)
 
 
-def name_cause(error: ReplicateHomeError | None, transport: Any) -> None:
+def name_cause(error: ReplicateHomeError, transport: Any) -> None:
     """Where a model failed: the transport may know the exception, and may raise it itself where it is a test's own."""
     ask = getattr(transport, "cause_of", None)
     if isinstance(error, ModelError) and ask is not None:

@@ -232,6 +232,9 @@ class FaultPlan:
             self._seen.append(0)
         return fault
 
+    def __bool__(self) -> bool:
+        return bool(self._faults)
+
     def clear(self) -> None:
         """No more faults."""
         with self._lock:
@@ -240,8 +243,6 @@ class FaultPlan:
 
     def take(self, operation: str, model: Callable[[], str | None]) -> Fault | None:
         """The fault that befalls this request, which is counted."""
-        if not self._faults:
-            return None
         at = word_of(operation)
         with self._lock:
             for place, fault in enumerate(self._faults):

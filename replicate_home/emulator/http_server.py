@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(bad_request(str(error)))
             return
         try:
-            check_content_type(request.headers)
+            check_content_type(request.method, request.headers)
         except Problem as problem:
             self._write(problem.response({}))
             return

@@ -34,9 +34,12 @@ def _is_one_of(names: Collection[str], host: str) -> bool:
     return name in names or (name.startswith("127.") and name.replace(".", "").isdigit())
 
 
-def check_content_type(headers: Mapping[str, str]) -> None:
-    """Refuse a body of a kind that a web page may send without being asked whether it may."""
+def check_content_type(method: str, headers: Mapping[str, str]) -> None:
+    """Refuse a body of a kind that a web page may send without being asked whether it may.
+
+    Browsers ask before any other method than GET, HEAD and POST: a QUERY may be sent as text.
+    """
     has_body = headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if has_body and kind not in (_JSON, _FORM):
+    if has_body and method in ("GET", "HEAD", "POST") and kind not in (_JSON, _FORM):
         raise Problem(415, "Unsupported media type", f"the body is sent as {_JSON}, or a file as {_FORM}")

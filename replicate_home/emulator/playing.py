@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import io
 import math
 
 from ..clock import Clock, FakeClock, wait_until
@@ -57,13 +55,13 @@ class PlayedAnswer:
         self._playback.rendering.close()
 
     def _parsed(self, head: bytes) -> Response:
-        lines = io.BytesIO(head)
+        first, *lines = head.decode("latin-1").split("\r\n")
         try:
-            status = int(lines.readline().split(b" ", 2)[1])
-            headers = dict(http.client.parse_headers(lines).items())
-        except (ValueError, IndexError, http.client.HTTPException) as error:
-            raise ProtocolError(f"{self._request.method} {self._request.url}: the answer makes no sense") from error
-        response = Response(status, headers)
+            status = int(first.split(" ", 2)[1])
+        except (ValueError, IndexError):
+            raise ProtocolError(f"{self._shown()}: the answer makes no sense") from None
+        fields = [line.partition(":") for line in lines if line]
+        response = Response(status, {name: value.strip() for name, _, value in fields})
         self._chunked = response.headers.get("transfer-encoding") == "chunked"
         self._left = None if self._chunked else int(response.headers.get("content-length", 0))
         if self._request.method == "HEAD" or self._left == 0:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from http import HTTPStatus
 
 from ..wire import Body, Response
 
 _EVENT = re.compile(rb".*?\n\n", re.DOTALL)
-_STATUSES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Rendering:
@@ -58,7 +56,10 @@ def _framing(response: Response, body: Body | None, chunked: bool) -> dict[str, 
 
 
 def _head(response: Response, more: dict[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {response.status} {_STATUSES.get(response.status, '')}"]
+    from http import HTTPStatus  # which models that run in this process do without
+
+    known = response.status in {status.value for status in HTTPStatus}
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase if known else ''}"]
     lines += [f"{name}: {value}" for name, value in {**response.headers, **more}.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 

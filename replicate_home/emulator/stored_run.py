@@ -56,7 +56,6 @@ class StoredRun:
 
     def now(self, origin: str) -> dict[str, Any]:
         """As it is now; ``origin`` is the scheme and host that URLs begin with."""
-        self.check_trouble()
         changes = self.run.seen()
         if self.has_expired():
             self.remove_data()

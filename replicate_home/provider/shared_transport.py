@@ -12,7 +12,7 @@ import attrs
 
 from ..client.engine import standing_in
 from ..transports.base import Transport
-from ..transports.over_requests.transport import RequestsTransport
+from ..transports.over_requests.transport import ProxiedTransport, RequestsTransport
 from ..transports.threaded import ThreadedTransport
 
 Key = tuple[asyncio.AbstractEventLoop | None, str | None, Transport | None]
@@ -57,7 +57,7 @@ _shared = weakref.WeakValueDictionary()
 
 
 def _blocking(proxy: str | None) -> RequestsTransport:
-    return _OverProxy(proxy) if proxy else RequestsTransport()
+    return ProxiedTransport(proxy) if proxy else RequestsTransport()
 
 
 def _for_loops(key: Key) -> Any:
@@ -69,19 +69,3 @@ def _for_loops(key: Key) -> Any:
     from ..transports.over_aiohttp.transport import AiohttpTransport
 
     return AiohttpTransport(proxy=proxy or None)
-
-
-class _OverProxy(RequestsTransport):
-    """Uses a proxy, and closes the session configured for it."""
-
-    def __init__(self, proxy: str) -> None:
-        import requests
-
-        self._own = requests.Session()
-        self._own.proxies = {"http": proxy, "https": proxy}
-        super().__init__(self._own)
-
-    def close(self) -> None:
-        """Close the connections."""
-        super().close()
-        self._own.close()

@@ -525,7 +525,7 @@ def test_serve_serves_what_a_module_or_a_file_has(tmp_path: Path) -> None:
         "    def predict(self, prompt: str) -> str:\n        return prompt + self.mark\n"
     )
     Path("faults.json").write_text('[{"at": "create", "fault": "status", "code": 418}]')
-    options = ("--model", "mine:shout", "--model", "predict.py:Predictor", "--scenario", "faults.json")
+    options = ("predict.py:Predictor", "--model", "mine:shout", "--scenario", "faults.json")
     with started("serve", *options) as process, Client(base_url=process.stdout.readline().decode().strip()) as client:
         with pytest.raises(APIError, match="418"):
             client.run("local/shout", prompt="hey")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,7 +34,7 @@ from replicate_home import (
     StreamInterrupted,
 )
 
-from .server import asked, cog_server, free_port, health, wait_until
+from .server import HERE, asked, cog_server, free_port, health, wait_until
 
 MODEL = "me/model"
 TOKENS = [f"tok{number} " for number in range(5)]
@@ -197,6 +199,18 @@ def test_the_schema_is_the_servers_own(text):
         schema = client.models.schema(MODEL)
     assert sorted(schema.input) == ["delay", "fail_at", "mode", "n", "prompt"]
     assert schema.input["n"]["maximum"] == 10000
+
+
+def test_the_how_to_works_as_it_is_written(text, capsys):
+    page = (HERE.parents[1] / "docs" / "cog.md").read_text(encoding="utf-8").replace("http://127.0.0.1:5000", text)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    names["client"].close()
+    said = capsys.readouterr().out
+    assert said.startswith("".join(TOKENS) * 2)
+    assert "['delay', 'fail_at', 'mode', 'n', 'prompt']" in said
+    assert "input.n: 100000 is greater than the maximum of 10000" in said
 
 
 # ---- what fails -----------------------------------------------------------------------------------------------------
@@ -419,10 +433,8 @@ class Cutting:
         self._end(server)
 
     def _end(self, connection: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):
             connection.shutdown(self._socket.SHUT_RDWR)
-        except OSError:
-            pass
         connection.close()
 
     def __enter__(self) -> Cutting:

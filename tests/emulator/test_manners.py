@@ -77,6 +77,12 @@ def test_a_body_has_to_say_that_it_is_json(server: HttpServer, kind: str) -> Non
     assert create(server, Content_Type=kind) == 415
 
 
+def test_a_search_is_sent_as_text(server: HttpServer) -> None:
+    headers = {"Content-Type": "text/plain"}
+    answer = requests.request("QUERY", f"{server.url}/v1/models", data="word", headers=headers, timeout=20)
+    assert (answer.status_code, answer.json()["next"]) == (200, None)
+
+
 def test_what_was_uploaded_is_an_attachment(server: HttpServer) -> None:
     page = {"content": ("x.html", b"<script>alert(1)</script>", "text/html")}
     file = requests.post(f"{server.url}/v1/files", files=page, timeout=20).json()

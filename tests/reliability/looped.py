@@ -11,15 +11,18 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from replicate_home.client.resources.async_predictions import AsyncPage, AsyncPredictions
-
 from replicate_home import AiohttpTransport, AsyncClient, AsyncPrediction, AsyncStream
 from replicate_home.client.async_client import AsyncFunction
+from replicate_home.client.engine.async_connections import AsyncConnections
+from replicate_home.client.engine.async_engine import AsyncEngine
 from replicate_home.client.engine.connections import Connections
 from replicate_home.client.outputs.async_streams import AsyncEvents
+from replicate_home.client.resources.pages import AsyncPage
+from replicate_home.client.resources.predictions import AsyncPredictions
 
 _OF_LOOPS = (
-    AiohttpTransport, AsyncClient, AsyncEvents, AsyncFunction, AsyncPage, AsyncPrediction, AsyncPredictions,
+    AiohttpTransport, AsyncClient, AsyncConnections, AsyncEngine, AsyncEvents, AsyncFunction, AsyncPage,
+    AsyncPrediction, AsyncPredictions,
     AsyncStream, Connections,
 )  # fmt: skip
 _END = object()

@@ -136,8 +136,8 @@ def test_the_token_goes_over_https_or_to_this_machine():
     for base_url, goes in counted(BASES.items(), at_least=19):
         transport = Capture(base_url)
         client = Client(TOKEN, transport=transport)
-        for call in (client.predictions.get, client.run):
-            error = attempt(partial(call, "owner/model" if call == client.run else "abc"))
+        for call, argument in ((client.predictions.get, "abc"), (client.run, "owner/model")):
+            error = attempt(partial(call, argument))
             assert goes or (isinstance(error, InvalidInput) and "over https only" in str(error)), base_url
         assert [request.token is not None for request in transport.requests] == [True] * 2 * goes, base_url
 
@@ -545,7 +545,7 @@ def test_a_prediction_that_ends_badly_shows_nothing():
     "place",
     [
         "requests.Session.send",
-        "requests.adapters.HTTPAdapter.build_response",
+        "requests.sessions.dispatch_hook",
         "urllib3.connectionpool.HTTPConnectionPool.urlopen",
         "http.client.HTTPConnection.send",
         "http.client.HTTPConnection.getresponse",

@@ -237,7 +237,7 @@ class TestConnections:
                 with suppress(Disconnected):  # it may break before the answer was read
                     statuses.append(ask(transport, server.url, method="POST", body=bytes(20_000_000))[0].status)
         assert 413 in statuses
-        assert caplog.text == ""  # asyncio warns where writing goes on
+        assert "socket.send() raised" not in caplog.text  # which asyncio says where writing goes on
 
     def test_a_connection_that_breaks_while_the_body_is_sent_says_so(self, transport):
         with ScriptedServer([Take(300), Break()]) as server:

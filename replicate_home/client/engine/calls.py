@@ -110,7 +110,8 @@ def taking(
 
         parameters = inspect.signature(options).parameters.values()
         self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-        call.__signature__ = inspect.Signature([self, *parameters])  # type: ignore[attr-defined]
+        signature = inspect.Signature([self, *parameters], return_annotation=method.__annotations__.get("return"))
+        call.__signature__ = signature  # type: ignore[attr-defined]
         return call
 
     return decorate

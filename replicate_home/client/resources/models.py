@@ -53,7 +53,7 @@ class Version(BaseVersion["Engine"]):
 
     __slots__ = ()
 
-    def predict(self, **inputs: Any) -> Result:
+    def predict(self, /, **inputs: Any) -> Result:
         """Run it, as ``client.run`` does, with these inputs."""
         with Stream.of(self._engine, RunOptions(self.id, inputs), delivers=False) as stream:
             return stream.result()
@@ -64,7 +64,7 @@ class AsyncVersion(BaseVersion["AsyncEngine"]):
 
     __slots__ = ()
 
-    async def predict(self, **inputs: Any) -> Result:
+    async def predict(self, /, **inputs: Any) -> Result:
         """Run it, as ``client.run`` does, with these inputs."""
         from ..outputs.async_streams import AsyncStream
 
