@@ -169,10 +169,10 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 )
 @_IMPORT
 def serve(modules: tuple[str, ...], served: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
-    """Serve a small Replicate with the demo models, for any client, until Ctrl-C.
+    """Serve a small Replicate with the toy models, for any client, until Ctrl-C.
 
-    The first line of the output is its address. Every request is logged on stderr. WHERE is a module or a file:
-    predict.py:Predictor or --model my.models:upscale. Predictor classes are those of Cog, with setup and predict.
+    The first line of output is its address. Every request is logged on stderr. WHERE is a module or a file, as in
+    predict.py:Predictor or --model my.models:upscale. A class is a Cog predictor, with setup and predict.
     """
     from ..protocol.urls import is_loopback
     from .serving import ServeOptions, serve_until_stopped

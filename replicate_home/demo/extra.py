@@ -8,7 +8,6 @@ from typing import Any
 
 from ..exceptions import MissingExtra
 
-
 _DISTRIBUTIONS = {"PIL": "Pillow"}
 """Libraries that are installed under another name."""
 

@@ -297,7 +297,7 @@ def test_help_and_version_are_answers() -> None:
         (("run",), 2, "Missing argument 'MODEL'. See replicate-home run --help"),
         (("run", "local/say", "Hello"), 2, "'Hello' is not an input: write name=value, such as prompt=\"Hello\""),
         (("run", "local/say", "messages:=[]"), 2, "messages is empty: it needs at least one message"),
-        (("run", "say", "prompt=x"), 2, "'say' is not a model: expected 'owner/name', 'owner/name:version' or a versi"),
+        (("run", "say", "prompt=x"), 2, "'say' is not a model: expected 'owner/name', 'owner/name:version', a version"),
         (("run", "local/say", "prompt=x", "--timeout", "soon"), 2, "Invalid value for --timeout: 'soon' is not a num"),
         (("run", "local/say", "prompt=x", "--timeout", "nan"), 2, "timeout must be a positive number of seconds"),
         (("run", "local/say", "prompt=x", "--wait", "61"), 2, "wait is how long the server may hold the request"),

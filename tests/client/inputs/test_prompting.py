@@ -86,8 +86,8 @@ def test_messages_are_roles_and_texts() -> None:
         ([{"content": "Hi"}], ValueError, "a message must be {'role': ..., 'content': ...}, got \"{'content': 'Hi'}\""),
         ([{"role": "user"}], ValueError, "a message must be {'role': ..., 'content': ...}"),
         ([{"role": 1, "content": "Hi"}], ValueError, "a message must be {'role': ..., 'content': ...}"),
-        ([{"role": "user", "content": None}], ValueError, "a message's content must be a string or a list of text parts"),
-        ([{"role": "user", "content": b"Hi"}], ValueError, "a message's content must be a string or a list of text parts"),
+        ([{"role": "user", "content": None}], ValueError, "a message's content must be a string or a list"),
+        ([{"role": "user", "content": b"Hi"}], ValueError, "a message's content must be a string or a list"),
         (
             [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
             ValueError,
