@@ -37,7 +37,10 @@ class ModelRef:
     def __str__(self) -> str:
         if self.deployment:
             return f"deployments/{self.deployment}"
-        return ":".join(part for part in (self.model, self.version) if part)
+        model = self.model
+        if model and self.version:
+            return f"{model}:{self.version}"
+        return model or self.version or ""
 
     @classmethod
     def parse(cls, text: str | ModelRef, *, aliases: bool = False) -> ModelRef:

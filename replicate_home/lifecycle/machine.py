@@ -153,7 +153,8 @@ State = Sending | Pausing | Reading | Settled
 
 def creating(terms: Terms, request: Request, now: float, expected: Snapshot | None = None) -> State:
     """A life that begins with a create; ``expected`` is what it asks for, where its id is made here."""
-    return attrs.evolve(_send(Life(terms, now), Kind.CREATE, request, now), expected=expected)
+    sending = _send(Life(terms, now), Kind.CREATE, request, now)
+    return sending if expected is None else attrs.evolve(sending, expected=expected)
 
 
 def following(terms: Terms, snapshot: Snapshot, now: float) -> State:

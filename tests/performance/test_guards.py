@@ -75,7 +75,7 @@ with Client(base_url={url!r}) as client:
     ours = of_the_package(loaded, "") | {"replicate_home"}
     assert loaded - ours == set()
     assert of_the_package(loaded, *OTHER_WAYS) == set()
-    assert len(ours) <= 68
+    assert len(ours) <= 70
 
 
 def test_the_command_line_loads_nothing_of_the_network_for_a_model_in_this_process():

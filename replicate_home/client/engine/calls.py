@@ -7,8 +7,8 @@ import inspect
 import math
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
+from os import urandom
 from random import random
-from secrets import token_hex
 from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar
 
 import attrs
@@ -218,7 +218,7 @@ def begin(
         follows=life_terms.follows,
     )
     if not dialect.keeps:
-        wanted = attrs.evolve(wanted, id=f"rh{token_hex(12)}", created_at=created_at)
+        wanted = attrs.evolve(wanted, id=f"rh{urandom(12).hex()}", created_at=created_at)
     try:
         request = dialect.create(wanted)
     except ValueError as error:

@@ -46,8 +46,11 @@ class Delivery:
 
     def report(self) -> Any:
         """Call ``on_update`` with a snapshot that it has not seen, and return its result."""
-        snapshot, report = self.prediction, self.format.report
-        if report is None or snapshot is None or snapshot == self.reported:
+        report = self.format.report
+        if report is None:
+            return None
+        snapshot = self.prediction
+        if snapshot is None or snapshot == self.reported:
             return None
         self.reported = snapshot
         return report(snapshot)
