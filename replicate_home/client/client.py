@@ -166,9 +166,7 @@ class Client:
 
         return Webhooks(self._engine)
 
-    def request(
-        self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None
-    ) -> Response:
+    def request(self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None) -> Response:
         """Call an endpoint that has no method here, with this client's token, retries and limits.
 
         ``path`` is relative to the base URL, such as ``/models``, or a URL from the API. ``json`` is the body. An error

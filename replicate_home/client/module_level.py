@@ -59,7 +59,7 @@ def _client() -> Client:
 
 
 def put_aside() -> Client | None:
-    """Set the default client aside, so that the next use creates a new one; returns the old one."""
+    """Set the default client aside, so that the next use creates a new one; returns the old."""
     global _made
     with _lock:
         aside, _made = _made, None

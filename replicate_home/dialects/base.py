@@ -208,9 +208,9 @@ def parse_prediction(response: Response) -> dict[str, Any]:
 def checked_id(prediction_id: str) -> str:
     """The id, fit to stand in a path; raises InvalidInput for one that is not."""
     if not isinstance(prediction_id, str):
-        raise TypeError(f"a prediction id is a string, got {type(prediction_id).__name__}")
+        raise TypeError(f"a prediction id must be a string, got {type(prediction_id).__name__}")
     if not _ID.fullmatch(prediction_id):
-        raise InvalidInput(f"a prediction id is letters and digits, got {prediction_id[:100]!r}")
+        raise InvalidInput(f"a prediction id must be letters and digits, got {prediction_id[:100]!r}")
     return prediction_id
 
 

@@ -101,7 +101,7 @@ class Cog(OrdinaryAnswers):
             return None
         setup = found.get("setup")
         logs = setup.get("logs") if isinstance(setup, dict) else None
-        why = f"{_NEVER_READY[status]} ({status}): look at the server's own log, and start it again"
+        why = f"{_NEVER_READY[status]} ({status}): check the server's log, and restart it"
         return f"{why}; it said: {excerpt(str(logs), 2048)}" if logs else why
 
     def poll(self, known: Snapshot) -> Request:

@@ -65,7 +65,7 @@ class Driving(Generic[T, B]):
             name_cause(state.error, self.transport)
 
     def explain(self, error: BaseException, creates: bool) -> None:
-        """Note on an exception which prediction it was about, or that there may be one that nobody knows of."""
+        """Note on an exception which prediction it was about, or that there may be one whose id is unknown."""
         snapshot = self.state.life.snapshot
         if snapshot is not None:
             error.add_note(f"while waiting for prediction {snapshot.id}")

@@ -110,15 +110,15 @@ class _Handler(BaseHTTPRequestHandler):
     # -- in
 
     def _check_head(self) -> None:
-        """Refuse what two readers may read differently, and what a web page of somebody else's has sent."""
+        """Refuse what two readers may read differently, and what another site's web page has sent."""
         if any(isinstance(defect, _UNREADABLE) for defect in self.headers.defects) or any(
             not _NAME.fullmatch(name) for name in self.headers
         ):
             raise bad_request("the headers cannot be read")
         if any("\n" in value or "\r" in value for value in self.headers.values()):
-            raise bad_request("a header goes on in a second line")
+            raise bad_request("a header continues on a second line")
         if any(len(self.headers.get_all(name, ())) > 1 for name in ("host", "content-length", "transfer-encoding")):
-            raise bad_request("a header that says where the request goes or ends is there twice")
+            raise bad_request("a header that must appear only once is repeated")
         check_origin(self._lines(), self.server.names)
 
     def _lines(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from ..exceptions import Disconnected, ProtocolError, RequestTimeout
 from ..wire import Request, Response
 from .faults import Ending, Playback, Wait
 
-_DOING = {"wait": "waiting for the answer", "headers": "receiving its headers", "body": "receiving its body"}
+_DOING = {"wait": "waiting for the response", "headers": "receiving its headers", "body": "receiving its body"}
 
 
 class PlayedAnswer:
@@ -59,7 +59,7 @@ class PlayedAnswer:
         try:
             status = int(first.split(" ", 2)[1])
         except (ValueError, IndexError):
-            raise ProtocolError(f"{self._shown()}: the answer makes no sense") from None
+            raise ProtocolError(f"{self._shown()}: the response is malformed") from None
         fields = [line.partition(":") for line in lines if line]
         response = Response(status, {name: value.strip() for name, _, value in fields})
         self._chunked = response.headers.get("transfer-encoding") == "chunked"
@@ -93,7 +93,7 @@ class PlayedAnswer:
         else:
             self._clock.sleep(until - self._clock.now())
         if self._clock.now() < self._wakes:
-            message = f"{self._shown()}: the time allowed was over while {_DOING[self._phase]}"
+            message = f"{self._shown()}: timed out while {_DOING[self._phase]}"
             raise RequestTimeout(message, request=self._request, phase=self._phase, may_have_been_processed=True)
         self._wakes = None
 

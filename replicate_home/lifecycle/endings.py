@@ -60,7 +60,7 @@ def outcome_unknown(
         else "the server ends it with its connection, and keeps no list of what it ran"
     )
     error = kind(
-        f"a prediction may have been created, or not: {cause}. It was not sent again, for that could run and bill it "
+        f"a prediction may have been created, or not: {cause}. It was not repeated, because that could run and bill it "
         f"twice; {way_out}",
         prediction=snapshot,
     )
@@ -136,7 +136,7 @@ def interrupted(
     if not delivered or snapshot is None:
         return about(cause, snapshot)
     error = StreamInterrupted(
-        f"the output of prediction {snapshot.id} is incomplete, for the server cannot be asked for the rest: {cause}"
+        f"the output of prediction {snapshot.id} is incomplete, and the server cannot be reached: {cause}"
         + (f"; client.predictions.get({snapshot.id!r}) has it once the server is back" if keeps else ""),
         partial_text=text_of(delivered),
         prediction=snapshot,
@@ -160,11 +160,11 @@ def text_of(delivered: Sequence[Any]) -> str:
 def file_expired(url: str, status: int) -> FileExpired:
     """The file cannot be had any more; its URL is named without the signature in its query."""
     return FileExpired(
-        f"the file {without_query(url)} is not there ({status}): output files are kept for an hour, and their URLs "
+        f"the file {without_query(url)} no longer exists ({status}): output files are kept for an hour, and their URLs "
         "expire; run the model again"
     )
 
 
 def unsafe(url: str) -> UnsafeURL:
     """A URL from an answer that must not be requested."""
-    return UnsafeURL(f"{excerpt(without_query(url))!r} is not requested: only https to a public host is")
+    return UnsafeURL(f"{excerpt(without_query(url))!r} was not requested: only https URLs of public hosts are")

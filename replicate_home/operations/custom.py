@@ -1,4 +1,4 @@
-"""``client.request``: a call that the table does not have."""
+"""``client.request``: a call that is not in the table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .base import Operation
 
 
 def custom(method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None) -> Operation[Response]:
-    """A call of the API in its own words; its result is the response."""
+    """Any call of the API; its result is the response."""
     if not (isinstance(method, str) and isinstance(path, str)):
-        raise TypeError(f"method and path are strings, got {type(method).__name__} and {type(path).__name__}")
+        raise TypeError(f"method and path must be strings, got {type(method).__name__} and {type(path).__name__}")
     if not (method.isascii() and method.isalpha()):
-        raise InvalidInput(f"a method is a word such as GET, got {method[:100]!r}")
+        raise InvalidInput(f"method must be a word such as GET, got {method[:100]!r}")
     return Operation("request", method.upper(), path, _as_it_is, query=dict(query or {}), json=json)
 
 

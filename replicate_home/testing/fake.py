@@ -86,7 +86,7 @@ class FakeReplicate:
 
     A run that takes ten minutes takes them of ``clock`` only. ``calls`` are the predictions created (``.model``,
     ``.input``, ``.prediction_id``), ``requests`` everything that was asked (``.method``, ``.path``, ``.status``).
-    What was not told raises :class:`~replicate_home.UnexpectedRequest` in whoever asked, and again at the end of a
+    What was not told raises :class:`~replicate_home.UnexpectedRequest` in the caller, and again at the end of a
     ``with`` block; clear ``unexpected`` where it was expected after all.
 
     ``limits`` (:data:`~replicate_home.testing.HOSTED_LIMITS`, or others) bound the rate of requests, the length of runs

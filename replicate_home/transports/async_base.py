@@ -49,7 +49,7 @@ class AsyncTransport(Protocol):
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AsyncBody | None]:
         """As :meth:`Transport.send <replicate_home.Transport.send>`.
 
-        A task that is cancelled meanwhile frees the connection at once, where the transport itself is not blocking.
+        A task that is canceled meanwhile frees the connection at once, where the transport itself is not blocking.
         """
         ...
 

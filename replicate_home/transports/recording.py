@@ -187,7 +187,7 @@ class ReplayTransport:
 
     A request is known by its method, its path and query, and its body; the same request gets the recorded answers in
     order, and a GET the last of them again and again. Any other raises :class:`~replicate_home.UnexpectedRequest`, with
-    the difference to the nearest that was recorded. Raises ``ValueError`` for a file that is no recording.
+    the difference to the nearest that was recorded. Raises ``ValueError`` for a file that is not a recording.
     """
 
     def __init__(self, path: str | Path, *, clock: Clock | None = None) -> None:
@@ -260,9 +260,9 @@ class ReplayTransport:
         try:
             lines = [json.loads(line) for line in self.path.read_text("utf-8").splitlines() if line.strip()]
         except ValueError as error:
-            raise ValueError(f"{self.path} is no recording: {error}") from None
+            raise ValueError(f"{self.path} is not a recording: {error}") from None
         if not lines or not isinstance(lines[0], dict) or lines[0].get("recording") != 1:
-            raise ValueError(f"{self.path} is no recording: its first line says nothing of one")
+            raise ValueError(f"{self.path} is not a recording: its first line does not say so")
         return lines
 
 

@@ -195,7 +195,7 @@ class TestCalls:
             first, second = await asyncio.gather(stream.text(), stream.text(), return_exceptions=True)
             assert first == "Hello"
             assert type(second) is ReplicateHomeError
-            assert "it has one consumer" in str(second)
+            assert "can have only one consumer" in str(second)
             assert await stream.text() == "Hello"
 
         asyncio.run(main())

@@ -179,5 +179,5 @@ def test_modes(fake: FakeReplicate, file: Path) -> None:
     with pytest.raises(ValueError, match="mode is once, all or none"):
         recorded(file, "new")
     file.write_text("{}\n")
-    with pytest.raises(ValueError, match="is no recording"):
+    with pytest.raises(ValueError, match="is not a recording"):
         recorded(file, "once")

@@ -77,7 +77,7 @@ class BaseEngine:
         return "local" if made_here else None
 
     def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
-        """What holds for a call that begins now; ``seconds`` is its limit where nobody gave one."""
+        """What holds for a call that begins now; ``seconds`` is its default limit."""
         return terms(self.settings, route, self.clock, self.settings.budget(timeout, seconds), **more)
 
     def plain_terms(self, route: Route) -> Terms:
@@ -183,7 +183,7 @@ class BaseEngine:
     def downloading(self, url: str, route: Route) -> State:
         """The life of a download."""
         if not urls.is_safe(route.dialect.base_url, url):
-            raise UnsafeURL(f"{url.partition('?')[0][:200]!r} is not fetched: only https to a public host is")
+            raise UnsafeURL(f"{url.partition('?')[0][:200]!r} was not requested: only https URLs of public hosts are")
         return downloading(self.terms(route), route.dialect.file(url), self.clock.now())
 
     def ended(self, snapshot: Snapshot, route: Route) -> Snapshot:

@@ -68,7 +68,7 @@ def _hosted(given: Settings, base_url: str, *, required: bool, ref: str | None =
     if token is None and (required or given.lost_token):
         raise AuthenticationError(_no_token(given, ref), status=401)
     if given.token is not None and not urls.carries_token(base_url, base_url):
-        raise InvalidInput(f"the API token goes over https only, or to this machine: base_url is {base_url!r}")
+        raise InvalidInput(f"the API token is sent only over https or to this machine: base_url is {base_url!r}")
     return Route(Replicate(urls.normalized(base_url), token, given.headers))
 
 
@@ -85,7 +85,7 @@ def _self_hosted(given: Settings, base_url: str | None) -> Route:
         message = str(error)
     else:
         if given.token is not None and not urls.carries_token(plain, plain):
-            raise InvalidInput(f"the API token goes over https only, or to this machine: base_url is {plain!r}")
+            raise InvalidInput(f"the API token is sent only over https or to this machine: base_url is {plain!r}")
         return Route(Cog(plain, given.token, given.headers))
     raise InvalidInput(message)
 

@@ -33,9 +33,7 @@ class ServedFile(Protocol):
         ...
 
 
-def encoded(
-    terms: Terms, value: Any, strategy: str | None, path: str = "input", levels: int = DEEPEST
-) -> Calling[Any]:
+def encoded(terms: Terms, value: Any, strategy: str | None, path: str = "input", levels: int = DEEPEST) -> Calling[Any]:
     """An input as JSON, with files as data URIs or as URLs of uploads.
 
     Raises TypeError for a value that JSON cannot hold, naming its place, and InvalidInput for one nested too deeply.

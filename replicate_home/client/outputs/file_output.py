@@ -314,4 +314,3 @@ def _extension(content_type: str) -> str:
     import mimetypes
 
     return mimetypes.guess_extension(content_type) or ".bin"
-

@@ -24,7 +24,7 @@ def _tqdm() -> Any:
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        message = 'progress=True needs tqdm: python -m pip install tqdm'
+        message = "progress=True needs tqdm: python -m pip install tqdm"
     else:
         # tqdm's monitor thread redraws bars that are seldom updated, and never ends; ours is redrawn at every update.
         return type("tqdm", (tqdm,), {"monitor_interval": 0})

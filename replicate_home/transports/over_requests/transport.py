@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RequestsTransport:
-    """Sends requests with the ``requests`` library, as everybody does; the default transport.
+    """Sends requests with the ``requests`` library; the default transport.
 
     Each request goes through the session's ``send``, its adapter, urllib3 and http.client, so that mocks, recorders and
     tracing see it. Of a ``session`` that is given, its proxies, verify, cert, adapters and hooks count, not its auth,
