@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,21 @@ def _python(example: Example) -> None:
         else:
             exec(code, names)  # noqa: S102 - our own pages
         for name in [name for name in names if name.startswith("test_") and name not in known]:
-            names[name]()
+            _test(names[name])
     names[_PRINTED] = printed.getvalue()
+
+
+def _test(function: Callable[..., None]) -> None:
+    """Call a test with the fixtures of ours that it names, as pytest would."""
+    from replicate_home.testing.fake import FakeReplicate
+
+    wanted = inspect.signature(function).parameters
+    with FakeReplicate() as fake, contextlib.ExitStack() as stack:
+        if "fake_replicate" in wanted:
+            stack.enter_context(fake.installed())
+        if "replicate_server" in wanted:
+            stack.enter_context(fake.serve())
+        function(*[fake for _ in wanted])
 
 
 def _output(example: Example) -> str | None:

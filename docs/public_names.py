@@ -8,13 +8,14 @@ from typing import Any
 
 import replicate_home
 from replicate_home import testing
+from replicate_home.client.module_level import RESOURCES
 from replicate_home.exceptions import ReplicateHomeError
 
 # Where a name is defined decides its group.
 GROUPS = {
     "Functions on a default client": ("client.module_level",),
     "Clients, and what they return": ("client.",),
-    "What happens to a prediction": ("records.",),
+    "Records, and what happens to a prediction": ("records.",),
     "Errors": ("exceptions",),
     "Models in this process": ("emulator.",),
     "Transports and time": ("transports.", "wire", "clock"),
@@ -23,7 +24,7 @@ GROUPS = {
 DESCRIBED = ("Client", "AsyncClient", "Stream", "AsyncStream", "Prediction", "AsyncPrediction", "Result", "FileOutput")
 VALUES = {
     "default_client": "The client that the functions of this module use.",
-    "predictions": "`default_client.predictions`.",
+    **{name: f"`default_client.{name}`." for name in sorted(RESOURCES)},
 }
 
 

@@ -1,6 +1,6 @@
-"""Run models on Replicate, its homepage, or in this process: exact streams, honest creates, deadlines that hold.
+"""Run AI models on Replicate, its homepage, a Cog server, or in this process.
 
-Everything public is here, and imported when it is first used: ``import replicate_home`` costs next to nothing.
+Everything public is here, and imported on first use, so ``import replicate_home`` takes almost no time.
 """
 
 from __future__ import annotations
@@ -11,14 +11,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client.async_client import AsyncClient, AsyncFunction
     from .client.client import Client, Function
-    from .client.module_level import default_client, models, predictions, run, stream, use
+    from .client.module_level import (
+        accounts,
+        collections,
+        default_client,
+        deployments,
+        files,
+        hardware,
+        models,
+        predictions,
+        run,
+        search,
+        stream,
+        trainings,
+        use,
+        webhooks,
+    )
     from .client.outputs.async_streams import AsyncStream
     from .client.outputs.file_output import FileOutput
     from .client.outputs.results import Result
     from .client.outputs.streams import Stream
-    from .client.resources.models import AsyncModels, Models
+    from .client.resources.accounts import Accounts, AsyncAccounts
+    from .client.resources.collections import AsyncCollections, Collections
+    from .client.resources.deployments import AsyncDeployment, AsyncDeployments, Deployment, Deployments
+    from .client.resources.files import AsyncFiles, Files
+    from .client.resources.hardware import AsyncHardwareKinds, HardwareKinds
+    from .client.resources.models import AsyncModel, AsyncModels, AsyncVersion, Model, Models, Version
     from .client.resources.pages import AsyncListing, AsyncPage, Page, async_paginate, paginate
     from .client.resources.predictions import AsyncPrediction, AsyncPredictions, Prediction, Predictions
+    from .client.resources.search import AsyncSearch, Search
+    from .client.resources.trainings import AsyncTraining, AsyncTrainings, Training, Trainings
+    from .client.resources.webhooks import AsyncWebhooks, Webhooks
     from .clock import Clock, FakeClock, SystemClock
     from .emulator.registry import LocalRun, local_model
     from .exceptions import (
@@ -45,6 +68,7 @@ if TYPE_CHECKING:
         RateLimited,
         ReplicateHomeError,
         RequestTimeout,
+        ServerBusy,
         ServerError,
         StreamInterrupted,
         TLSFailed,
@@ -55,9 +79,14 @@ if TYPE_CHECKING:
     )
     from .provider.answers import Images
     from .provider.provider import ReplicateHome
+    from .records.account import Account, Hardware, WebhookSigningSecret
+    from .records.deployment import Configuration, Release
     from .records.events import DoneEvent, LogsEvent, OutputEvent, StatusEvent
+    from .records.file import File
+    from .records.model import Collection
     from .records.prediction import Progress, Snapshot, Status
     from .records.schema import Schema
+    from .records.search import FoundCollection, FoundModel, FoundPage, ModelMetadata, SearchResults
     from .transports.async_base import AsyncBody, AsyncTransport
     from .transports.base import Transport
     from .transports.over_aiohttp.transport import AiohttpTransport
@@ -67,7 +96,8 @@ if TYPE_CHECKING:
     from .wire import Body, Request, Response, Secret, Timeout, Upload
 
 _HOMES = {
-    "client.module_level": "default_client models predictions run stream use",
+    "client.module_level": """accounts collections default_client deployments files hardware models predictions
+        run search stream trainings use webhooks""",
     "provider.answers": "Images",
     "provider.provider": "ReplicateHome",
     "transports.over_aiohttp.transport": "AiohttpTransport",
@@ -81,7 +111,20 @@ _HOMES = {
     "client.outputs.async_streams": "AsyncStream",
     "client.client": "Client Function",
     "client.outputs.file_output": "FileOutput",
-    "client.resources.models": "AsyncModels Models",
+    "client.resources.accounts": "Accounts AsyncAccounts",
+    "client.resources.collections": "AsyncCollections Collections",
+    "client.resources.deployments": "AsyncDeployment AsyncDeployments Deployment Deployments",
+    "client.resources.files": "AsyncFiles Files",
+    "client.resources.hardware": "AsyncHardwareKinds HardwareKinds",
+    "client.resources.models": "AsyncModel AsyncModels AsyncVersion Model Models Version",
+    "client.resources.search": "AsyncSearch Search",
+    "client.resources.trainings": "AsyncTraining AsyncTrainings Training Trainings",
+    "client.resources.webhooks": "AsyncWebhooks Webhooks",
+    "records.account": "Account Hardware WebhookSigningSecret",
+    "records.deployment": "Configuration Release",
+    "records.file": "File",
+    "records.model": "Collection",
+    "records.search": "FoundCollection FoundModel FoundPage ModelMetadata SearchResults",
     "client.resources.pages": "AsyncListing AsyncPage Page async_paginate paginate",
     "client.resources.predictions": "AsyncPrediction AsyncPredictions Prediction Predictions",
     "client.outputs.results": "Result",
@@ -89,8 +132,8 @@ _HOMES = {
     "exceptions": """APIError AuthenticationError BatchLocked ConnectFailed CreateOutcomeUnknown CreateTimedOut
         Disconnected FileExpired InvalidInput MissingExtra ModelCanceled ModelError ModelNotFound NotFound
         OutputDiverged PaymentRequired PermissionDenied PredictionTimeout ProtocolError ProxyFailed RateLimited
-        ReplicateHomeError RequestTimeout ServerError StreamInterrupted TLSFailed TransportError UnexpectedRequest
-        UnsafeURL WebhookVerificationError""",
+        ReplicateHomeError RequestTimeout ServerBusy ServerError StreamInterrupted TLSFailed TransportError
+        UnexpectedRequest UnsafeURL WebhookVerificationError""",
     "records.events": "DoneEvent LogsEvent OutputEvent StatusEvent",
     "records.prediction": "Progress Snapshot Status",
     "records.schema": "Schema",
@@ -98,42 +141,73 @@ _HOMES = {
     "wire": "Body Request Response Secret Timeout Upload",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
-_FRESH = frozenset({"default_client", "models", "predictions"})
+_FRESH = frozenset(
+    {"accounts", "collections", "default_client", "deployments", "files", "hardware", "models", "predictions", "search",
+     "trainings", "webhooks"}
+)  # fmt: skip
 
 __all__ = [
     "APIError",
+    "Account",
+    "Accounts",
     "AiohttpTransport",
+    "AsyncAccounts",
     "AsyncBody",
     "AsyncClient",
+    "AsyncCollections",
+    "AsyncDeployment",
+    "AsyncDeployments",
+    "AsyncFiles",
     "AsyncFunction",
+    "AsyncHardwareKinds",
     "AsyncListing",
+    "AsyncModel",
     "AsyncModels",
     "AsyncPage",
     "AsyncPrediction",
     "AsyncPredictions",
+    "AsyncSearch",
     "AsyncStream",
+    "AsyncTraining",
+    "AsyncTrainings",
     "AsyncTransport",
+    "AsyncVersion",
+    "AsyncWebhooks",
     "AuthenticationError",
     "BatchLocked",
     "Body",
     "Client",
     "Clock",
+    "Collection",
+    "Collections",
+    "Configuration",
     "ConnectFailed",
     "CreateOutcomeUnknown",
     "CreateTimedOut",
+    "Deployment",
+    "Deployments",
     "Disconnected",
     "DoneEvent",
     "FakeClock",
+    "File",
     "FileExpired",
     "FileOutput",
+    "Files",
+    "FoundCollection",
+    "FoundModel",
+    "FoundPage",
     "Function",
+    "Hardware",
+    "HardwareKinds",
     "Images",
     "InvalidInput",
     "LocalRun",
     "LogsEvent",
     "MissingExtra",
+    "Model",
     "ModelCanceled",
     "ModelError",
+    "ModelMetadata",
     "ModelNotFound",
     "Models",
     "NotFound",
@@ -149,6 +223,7 @@ __all__ = [
     "ProtocolError",
     "ProxyFailed",
     "RateLimited",
+    "Release",
     "ReplicateHome",
     "ReplicateHomeError",
     "Request",
@@ -157,7 +232,10 @@ __all__ = [
     "Response",
     "Result",
     "Schema",
+    "Search",
+    "SearchResults",
     "Secret",
+    "ServerBusy",
     "ServerError",
     "Snapshot",
     "Status",
@@ -168,22 +246,35 @@ __all__ = [
     "TLSFailed",
     "ThreadedTransport",
     "Timeout",
+    "Training",
+    "Trainings",
     "Transport",
     "TransportError",
     "UnexpectedRequest",
     "UnsafeURL",
     "Upload",
+    "Version",
+    "WebhookSigningSecret",
     "WebhookVerificationError",
+    "Webhooks",
     "__version__",
+    "accounts",
     "async_paginate",
+    "collections",
     "default_client",
+    "deployments",
+    "files",
+    "hardware",
     "local_model",
     "models",
     "paginate",
     "predictions",
     "run",
+    "search",
     "stream",
+    "trainings",
     "use",
+    "webhooks",
 ]
 
 

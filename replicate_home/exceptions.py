@@ -1,31 +1,32 @@
-"""Every error this package raises, split by whose fault it is and what the caller can do.
+"""Every error this package raises, sorted by who is at fault and what the caller can do.
 
 ::
 
     ReplicateHomeError                  .prediction: the last snapshot, or None before there is one
-      TransportError                    no answer: .request, .phase, .may_have_been_processed
+      TransportError                    no response: .request, .phase, .may_have_been_processed
         ConnectFailed                   never reached the server (also ConnectionError)
         TLSFailed                       the certificate or handshake was refused; never retried
         ProxyFailed                     the proxy refused or could not be reached
         RequestTimeout                  the server took too long (also TimeoutError)
-        Disconnected                    the connection broke half-way
+        Disconnected                    the connection broke before the response was complete
       APIError                          the server refused: .status, .title, .detail, .request_id
         AuthenticationError  401        PaymentRequired 402      PermissionDenied 403
         NotFound  404, 410              ModelNotFound (the model, version or alias)
         InvalidInput  400, 422, or ours (also ValueError)
         RateLimited 429 (.retry_after)  ServerError 5xx
+        ServerBusy                      busy or not ready until the deadline (also TimeoutError)
       ModelError                        the model failed; ModelCanceled: it was canceled or aborted
-      PredictionTimeout                 our patience ended (also TimeoutError); .canceled
-      CreateOutcomeUnknown              the create may or may not have happened
+      PredictionTimeout                 the call timed out (also TimeoutError); .canceled
+      CreateOutcomeUnknown              the prediction may or may not have been created
         CreateTimedOut                  ... because the deadline passed (also TimeoutError)
-      ProtocolError                     an answer that makes no sense
-        OutputDiverged                  the server contradicts what it said before
-        StreamInterrupted               the stream cannot be finished: .partial_text
+      ProtocolError                     a response that makes no sense
+        OutputDiverged                  the server contradicts what it sent before
+        StreamInterrupted               the stream could not be finished: .partial_text
       UnsafeURL, FileExpired, WebhookVerificationError, BatchLocked
-      UnexpectedRequest                 a fake was asked something it was not told (also AssertionError)
+      UnexpectedRequest                 a fake got a request it has no answer for (also AssertionError)
       MissingExtra                      an optional library is not installed (also ModuleNotFoundError)
 
-Errors hold their evidence as attributes, pickle and copy with it, and never hold the API token.
+Errors keep what is known as attributes, can be pickled and copied with them, and never contain the API token.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class ReplicateHomeError(Exception):
 
     @property
     def prediction(self) -> Snapshot | None:
-        """The last that is known of the prediction, or None before there is one."""
+        """The last known snapshot of the prediction, or None before there is one."""
         return self._prediction
 
     @prediction.setter
@@ -73,11 +74,11 @@ class ReplicateHomeError(Exception):
 
 
 class TransportError(ReplicateHomeError):
-    """No usable answer came back.
+    """There was no usable response.
 
     ``phase`` is where it broke: ``resolve``, ``connect``, ``tls``, ``proxy``, ``send``, ``wait``
-    (for the first byte), ``headers`` or ``body``. ``may_have_been_processed`` is False only when the
-    server is known not to have acted on the request, so that sending it again is safe.
+    (for the first byte), ``headers`` or ``body``. ``may_have_been_processed`` is False only if the
+    server is known not to have acted on the request, so that repeating it is safe.
     """
 
     request: Request | None
@@ -100,11 +101,11 @@ class TransportError(ReplicateHomeError):
 
 
 class ConnectFailed(TransportError, ConnectionError):
-    """The server could not be reached: name look-up, connection or handshake failed."""
+    """The server could not be reached: the name lookup, connection or handshake failed."""
 
 
 class TLSFailed(TransportError):
-    """The server's certificate or TLS settings were not acceptable; it is not asked again."""
+    """The server's certificate or TLS settings were not acceptable; the request is not repeated."""
 
 
 class ProxyFailed(TransportError):
@@ -112,18 +113,18 @@ class ProxyFailed(TransportError):
 
 
 class RequestTimeout(TransportError, TimeoutError):
-    """The server did not answer within the time allowed."""
+    """The server did not respond in time."""
 
 
 class Disconnected(TransportError):
-    """The connection broke before the answer was complete."""
+    """The connection broke before the response was complete."""
 
 
 class APIError(ReplicateHomeError):
-    """The server answered and refused.
+    """The server refused the request.
 
-    ``status`` is the HTTP status; ``title`` and ``detail`` are the server's own words where it sent a
-    problem document (RFC 9457); ``request_id`` is worth quoting to support.
+    ``status`` is the HTTP status. ``title`` and ``detail`` come from the server, if it sent a problem
+    document (RFC 9457). Quote ``request_id`` when you contact support.
     """
 
     status: int
@@ -157,11 +158,11 @@ class PaymentRequired(APIError):
 
 
 class PermissionDenied(APIError):
-    """403: the token is good but may not do this."""
+    """403: the token is valid but not allowed to do this."""
 
 
 class NotFound(APIError):
-    """404 or 410: there is no such thing on this server."""
+    """404 or 410: the server does not have it."""
 
 
 class ModelNotFound(NotFound):
@@ -169,11 +170,11 @@ class ModelNotFound(NotFound):
 
 
 class InvalidInput(APIError, ValueError):
-    """400 or 422: the server did not accept the request's content; or a value that is refused before any request."""
+    """400 or 422: the server did not accept the content; or a value was refused before any request."""
 
 
 class RateLimited(APIError):
-    """429: too many requests. ``retry_after`` is the wait in seconds the server asked for, or None."""
+    """429: too many requests. ``retry_after`` is the wait the server asked for in seconds, or None."""
 
     retry_after: float | None
 
@@ -182,12 +183,16 @@ class RateLimited(APIError):
         self.retry_after = retry_after
 
 
+class ServerBusy(APIError, TimeoutError):
+    """The server was busy or not ready until the deadline; nothing was created."""
+
+
 class ServerError(APIError):
     """5xx: the server failed."""
 
 
 class ModelError(ReplicateHomeError):
-    """The model itself failed; ``prediction`` has its error, logs and partial output."""
+    """The model failed; ``prediction`` has its error, logs and partial output."""
 
     def __init__(self, message: str = "", *, prediction: Snapshot) -> None:
         super().__init__(message, prediction=prediction)
@@ -207,10 +212,10 @@ class ModelCanceled(ModelError):
 
 
 class PredictionTimeout(ReplicateHomeError, TimeoutError):
-    """The caller's time budget ended before the prediction did.
+    """The call timed out before the prediction ended.
 
-    ``canceled`` says whether the prediction was canceled; where it was not, it runs on, and
-    ``client.predictions.get(error.prediction.id).wait()`` resumes it.
+    ``canceled`` says whether the prediction was canceled. If not, it is still running:
+    ``client.predictions.get(error.prediction.id).wait()`` resumes waiting for it.
     """
 
     canceled: bool
@@ -230,15 +235,15 @@ class PredictionTimeout(ReplicateHomeError, TimeoutError):
 
 
 class CreateOutcomeUnknown(ReplicateHomeError):
-    """A prediction may or may not have been created, and was therefore not asked for again."""
+    """A prediction may or may not have been created, so the request was not repeated."""
 
 
 class CreateTimedOut(CreateOutcomeUnknown, TimeoutError):
-    """The outcome of a create is unknown because the deadline passed before the answer came."""
+    """The call timed out before the response to a create arrived, so its outcome is unknown."""
 
 
 class ProtocolError(ReplicateHomeError):
-    """The server's answer could not be understood."""
+    """The server's response could not be understood."""
 
 
 class OutputDiverged(ProtocolError):
@@ -261,7 +266,7 @@ class OutputDiverged(ProtocolError):
 
 
 class StreamInterrupted(ProtocolError):
-    """The stream broke and cannot be finished; ``partial_text`` is the text that had arrived."""
+    """The stream was cut off and could not be finished; ``partial_text`` is the text so far."""
 
     partial_text: str
 
@@ -275,7 +280,7 @@ class UnsafeURL(ReplicateHomeError):
 
 
 class FileExpired(ReplicateHomeError):
-    """The server no longer has the output: files and outputs are removed after an hour."""
+    """The server no longer has the output, which it deletes after an hour."""
 
 
 class WebhookVerificationError(ReplicateHomeError):
@@ -283,23 +288,23 @@ class WebhookVerificationError(ReplicateHomeError):
 
 
 class BatchLocked(ReplicateHomeError):
-    """Another process works on the same batch journal."""
+    """Another process is using the same batch journal."""
 
 
 class UnexpectedRequest(ReplicateHomeError, AssertionError):
-    """A fake was asked for something the test did not tell it about."""
+    """A fake got a request that the test did not give it an answer for."""
 
 
 class MissingExtra(ReplicateHomeError, ModuleNotFoundError):
-    """A library that is an extra is not installed; the message names the command that installs it."""
+    """An optional library is not installed; the message has the command that installs it."""
 
-    name: str | None = None  # an attribute of our own, which is pickled and copied as the others are
+    name: str | None = None  # an attribute of our own, which is pickled and copied like the others
 
     def __init__(self, message: str = "", *, name: str | None = None, prediction: Snapshot | None = None) -> None:
         super().__init__(message, prediction=prediction)
         self.name = name
 
 
-# By the names that the official client has for them.
+# The official client's names for them.
 ReplicateException = ReplicateHomeError
 ReplicateError = APIError

@@ -1,11 +1,11 @@
-"""The provider for g4f, in g4f's own words: ``g4f.client.Client(provider=ReplicateHome)``.
+"""The provider for g4f: ``g4f.client.Client(provider=ReplicateHome)``.
 
-This is the only module that imports g4f, which nothing else in the package needs. g4f is under the GPL-3.0, and the
-classes here are built on its own: whoever gives this package and g4f away together, as one program, an image or an
-installer, has to do so under the terms of the GPL-3.0. Using both on your own machine or server asks for nothing.
+Only this module imports g4f; the rest of the package does not need it. g4f is under the GPL-3.0, and the classes here
+are built on its own. If you distribute this package and g4f together, as one program, an image or an installer, the
+terms of the GPL-3.0 apply. Using both on your own machine or server does not require anything.
 
-Every error of this package is raised as a class of the same name that is g4f's as well: ``RateLimited`` here is both
-``replicate_home.RateLimited`` and ``g4f.errors.RateLimitError``.
+Every error of this package is raised as a class of the same name that is also an error of g4f: ``RateLimited`` here is
+both ``replicate_home.RateLimited`` and ``g4f.errors.RateLimitError``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ try:
 except ModuleNotFoundError as missing:
     if missing.name != "g4f":
         raise
-    message = 'replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
+    message = 'replicate_home.g4f needs g4f: python -m pip install g4f'
     raise MissingExtra(message, name="g4f") from None
 
 from . import exceptions as ours
@@ -48,14 +48,14 @@ _NOT_OURS = ("g4f_", "gfs_")
 
 class ReplicateHome(
     provider.ReplicateHome,
-    AsyncGeneratorProvider,  # type: ignore[misc,unused-ignore]  # where g4f is not installed, it is unknown
+    AsyncGeneratorProvider,  # type: ignore[misc,unused-ignore]  # unknown if g4f is not installed
     ProviderModelMixin,  # type: ignore[misc,unused-ignore]
 ):
     """:class:`replicate_home.ReplicateHome` as a provider of g4f.
 
-    Pass the class itself: g4f finds no provider of others by its name. ``create_completion`` waits in the caller's own
-    thread, so that g4f has no event loop to patch. ``stream_timeout`` is g4f's, which counts it in the streams of its
-    ``AsyncClient`` only; ``timeout`` holds everywhere.
+    Pass the class itself: by name, g4f finds only its own providers. ``create_completion`` blocks the caller's own
+    thread, so g4f has no event loop to patch. ``stream_timeout`` belongs to g4f, which applies it only to streams of
+    its ``AsyncClient``; ``timeout`` applies everywhere.
     """
 
     label = "Replicate Home"
@@ -72,7 +72,7 @@ class ReplicateHome(
 
     @classmethod
     def _token(cls, api_key: Any) -> Secret | None:
-        """g4f hands over one key, or those of all providers by name; its own keys are for nobody else."""
+        """g4f passes one key, or the keys of all providers by name; its own keys must not be sent elsewhere."""
         try:
             if isinstance(api_key, Mapping):
                 api_key = api_key.get(cls.get_parent())
@@ -83,7 +83,7 @@ class ReplicateHome(
 
 
 class _Answer(Answer):
-    """The output as g4f's own objects: who answers, the text or the images, why it ended, what it cost."""
+    """The output as g4f's own objects: provider, text or images, finish reason and usage."""
 
     def __init__(self, question: Question, answering: Mapping[str, Any]) -> None:
         super().__init__(question)
@@ -94,7 +94,8 @@ class _Answer(Answer):
 
     def ending(self, prediction: Snapshot | None) -> Iterable[Any]:
         if self.urls:
-            yield ImageResponse(self.urls, self.question.prompt, {})  # its default options are shared by all
+            # Not its default for options, which all instances share.
+            yield ImageResponse(self.urls, self.question.prompt, {})
         yield FinishReason("stop")
         counts = _counts(prediction)
         if counts:
@@ -102,21 +103,21 @@ class _Answer(Answer):
 
 
 def _counts(prediction: Snapshot | None) -> dict[str, int]:
-    """The tokens, where the server has counted them; where not, g4f estimates."""
+    """The token counts, if the server sent them; otherwise g4f estimates them."""
     metrics = {} if prediction is None else prediction.metrics
     names = {"input_token_count": "prompt_tokens", "output_token_count": "completion_tokens"}
     return {names[count]: metrics[count] for count in names if isinstance(metrics.get(count), int)}
 
 
 class _TheirErrors:
-    """Lets an error of ours out as one that is g4f's too, with all its evidence."""
+    """Replaces an error of ours by one that is also g4f's, with the same attributes."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if isinstance(error, ours.ReplicateHomeError) and type(error) in _BOTH:
-            made, (mine, *evidence) = error.__reduce__()  # as a pickle would make it again, but of the other class
+            made, (mine, *evidence) = error.__reduce__()  # as unpickling would rebuild it, but of the other class
             raise made(_BOTH[mine], *evidence).with_traceback(error.__traceback__) from error.__cause__
 
 
@@ -132,7 +133,7 @@ _THEIRS: dict[type[ours.ReplicateHomeError], type[Exception]] = {
     ours.RequestTimeout: theirs.TimeoutError,
     ours.ReplicateHomeError: theirs.ResponseError,
 }
-"""Of which of g4f's errors an error of ours is one as well; what is not named is what its base is."""
+"""The g4f error for each error of ours; one that is not listed uses that of its base."""
 
 
 def _both(mine: type[ours.ReplicateHomeError]) -> type[ours.ReplicateHomeError]:

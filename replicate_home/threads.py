@@ -1,4 +1,4 @@
-"""Short-lived threads: started when there is work, gone soon after the last of it."""
+"""Short-lived threads: started when there is work, ended soon after the last of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ IDLE_SECONDS = 1.0
 
 
 class ThreadPool:
-    """At most ``size`` daemon threads, each of which ends after ``idle`` seconds (1) without work; further jobs wait.
+    """At most ``size`` daemon threads, each of which ends after ``idle`` seconds (1) without work; more jobs wait.
 
-    Usable after a fork, in the child too.
+    It also works in a forked child.
 
-    ``concurrent.futures`` is not used because its threads live as long as the pool, and hold up the interpreter's end.
+    ``concurrent.futures`` is not used because its threads live as long as the pool, and delay the interpreter's exit.
     """
 
     def __init__(self, size: int, name: str, idle: float | None = None) -> None:
@@ -25,9 +25,9 @@ class ThreadPool:
         self._begin()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Have ``job`` run in a thread; what it raises is the thread's."""
+        """Run ``job`` in a thread; an exception it raises goes to ``threading.excepthook``."""
         if self._process != os.getpid():
-            self._begin()  # locks and threads of the parent are not the child's
+            self._begin()  # the parent's locks and threads do not work in a child
         with self._changed:
             self._jobs.append(job)
             if len(self._jobs) <= self._idle or len(self._threads) >= self._size:
@@ -38,13 +38,13 @@ class ThreadPool:
         thread.start()
 
     def end(self) -> None:
-        """Have idle threads end now, and the others after the job they are at."""
+        """End idle threads now, and the others after their current job."""
         with self._changed:
             self._ended += 1
             self._changed.notify_all()
 
     def join(self, seconds: float) -> None:
-        """Wait for the threads that run now, ``seconds`` for each at most."""
+        """Wait for the threads that are running now, at most ``seconds`` for each."""
         with self._changed:
             threads = self._threads - {threading.current_thread()}
         for thread in threads:
@@ -63,7 +63,7 @@ class ThreadPool:
         while (job := self._next(ended)) is not None:
             ended = self._ended
             job()
-            del job  # what it holds is not kept while this thread idles
+            del job  # so that an idle thread keeps nothing alive
 
     def _next(self, ended: int) -> Callable[[], None] | None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""Which version of the package this is, and how it introduces itself to servers."""
+"""The version of the package, and its ``User-Agent``."""
 
 from __future__ import annotations
 

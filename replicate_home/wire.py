@@ -1,7 +1,7 @@
 """What goes over a transport, as values: requests, responses, secrets and time budgets.
 
-A request never holds the token in the clear: it holds a :class:`Secret`, which only a transport opens,
-and which is lost when it is pickled.
+A request never holds the token in clear text: it holds a :class:`Secret`, which only a transport reveals,
+and which is dropped by pickling.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import attrs
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "QUERY"})
-"""The methods of requests that may be sent again without asking what became of the first (RFC 9110 9.2.2)."""
+"""The methods of requests that may be repeated even if the first was processed (RFC 9110 9.2.2)."""
 
 
 class Secret:
-    """A string that is shown by its first three and last two characters only, and not pickled."""
+    """A string of which only the first three and last two characters are shown, and that is not pickled."""
 
     __slots__ = ("_value",)
 
@@ -49,15 +49,15 @@ class Secret:
 
 
 class Upload(Protocol):
-    """A request body that is read from its source while it is sent, not held in memory."""
+    """A request body that is read while it is sent, rather than held in memory."""
 
     @property
     def length(self) -> int:
-        """How many bytes it has."""
+        """Its length in bytes."""
         ...
 
     def open(self) -> Iterator[bytes]:
-        """The body from its beginning, in pieces; may be called again for another attempt."""
+        """The body in pieces, from the beginning; may be called again for another attempt."""
         ...
 
 
@@ -66,23 +66,26 @@ class Request:
     """One HTTP request. ``url`` is absolute; ``token`` is sent as ``Authorization: Bearer``.
 
     ``streams`` asks for the body of a 200 response piece by piece: an event stream, or a download. The limits are in
-    seconds, None for as long as the deadline leaves: ``connect`` for reaching the server, ``idle`` for an upload that
-    makes no progress. ``hold`` is how long the server was asked to wait before it responds.
+    seconds, None for as long as the deadline allows: ``connect`` for reaching the server, ``idle`` for an upload that
+    makes no progress. ``hold`` is how long the server may take before it responds because it was asked to wait, or
+    infinity where it responds when it is done.
+    ``about`` is what it asks for where its URL does not say so, such as the model of a create.
     """
 
     method: str
     url: str
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # the caller's may contain secrets
     body: bytes | Upload | None = attrs.field(default=None, repr=False)
     token: Secret | None = None
     streams: bool = False
     connect: float | None = attrs.field(default=5.0, repr=False)
     idle: float | None = attrs.field(default=None, repr=False)
     hold: float = attrs.field(default=0.0, repr=False)
+    about: str = attrs.field(default="", repr=False)
 
     @property
     def uploads(self) -> bool:
-        """Whether its body is read while it is sent."""
+        """Whether the body is an upload, read while it is sent."""
         return not (self.body is None or isinstance(self.body, bytes))
 
 
@@ -92,9 +95,9 @@ def _by_lower_case_name(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 @attrs.frozen
 class Response:
-    """A complete answer: ``headers`` by lower-case name, however they were given, ``body`` whole and decoded.
+    """A complete response: ``headers`` by lower-case name, ``body`` whole and decoded.
 
-    Where the body is read piece by piece, ``body`` is empty and a :class:`Body` comes with the response.
+    If the body is read piece by piece, ``body`` is empty and a :class:`Body` comes with the response.
     """
 
     status: int
@@ -113,17 +116,17 @@ class Response:
 
 
 class Body(Protocol):
-    """The body of an answer that is still arriving."""
+    """The body of a response that is still arriving."""
 
     def read(self, deadline: float | None) -> bytes:
-        """The bytes that have arrived, waiting for the first of them until ``deadline``; ``b""`` at the end.
+        """The bytes that have arrived, after waiting until ``deadline`` for the first; ``b""`` at the end.
 
-        Raises a :class:`~replicate_home.TransportError` where the body is cut or nothing came in time.
+        Raises a :class:`~replicate_home.TransportError` if the body is cut off or nothing arrives in time.
         """
         ...
 
     def close(self) -> None:
-        """Give up the rest; may be called from another thread, and more than once."""
+        """Discard the rest; may be called from another thread, and more than once."""
         ...
 
 
@@ -131,8 +134,8 @@ class Body(Protocol):
 class Timeout:
     """Time budgets in seconds; None means no limit.
 
-    ``total`` is for the whole call with its retries, ``connect`` for reaching the server, ``read`` for the
-    wait for an answer, ``idle`` for the silence allowed within a stream or a download.
+    ``total`` is for the whole call with its retries, ``connect`` for reaching the server, ``read`` for
+    waiting for a response, and ``idle`` for silence within a stream, a download or an upload.
     """
 
     total: float | None = 600.0

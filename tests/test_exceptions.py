@@ -38,6 +38,7 @@ TREE: dict[str, tuple[str, tuple[type[BaseException], ...]]] = {
     "ModelNotFound": ("NotFound", ()),
     "InvalidInput": ("APIError", (ValueError,)),
     "RateLimited": ("APIError", ()),
+    "ServerBusy": ("APIError", (TimeoutError,)),
     "ServerError": ("APIError", ()),
     "ModelError": ("ReplicateHomeError", ()),
     "ModelCanceled": ("ModelError", ()),

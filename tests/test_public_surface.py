@@ -20,7 +20,7 @@ from replicate_home.version import USER_AGENT
 SOURCE = Path(replicate_home.__file__)
 RESOURCES = {
     "run", "stream", "use", "map", "predictions", "models", "deployments", "trainings", "files", "collections",
-    "hardware", "accounts", "webhooks", "request", "default_client",
+    "hardware", "accounts", "webhooks", "search", "request", "default_client",
 }  # fmt: skip
 
 
@@ -33,7 +33,10 @@ def type_checking_names() -> set[str]:
     }
 
 
-FRESH = {"default_client", "models", "predictions"}
+FRESH = {
+    "accounts", "collections", "default_client", "deployments", "files", "hardware", "models", "predictions", "search",
+    "trainings", "webhooks",
+}  # fmt: skip
 """Looked up anew each time."""
 
 

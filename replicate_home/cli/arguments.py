@@ -1,7 +1,7 @@
 """``name=value`` on a command line as an input.
 
-A value alone does not say what it is: ``prompt=42`` is meant as text and ``steps=42`` as a number. So a value that
-could be JSON is left in doubt here, for the model's schema to decide; everything else is certain as it stands.
+The value alone does not show its type: ``prompt=42`` means text and ``steps=42`` a number. So a value that could be
+JSON is left undecided here, for the model's schema to decide; everything else is certain.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _TEXTS = frozenset({"prompt", "text", "system"})
 
 @attrs.frozen
 class Inputs:
-    """Inputs by name: those that are ``certain``, and those ``in_doubt``, each as its text and the JSON it could be."""
+    """Inputs by name: those that are ``certain``, and those ``in_doubt``, as their text and the JSON it could be."""
 
     certain: Mapping[str, Any]
     in_doubt: Mapping[str, tuple[str, Any]]
 
     def typed(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """The input for a model with this schema of its inputs, which may be empty.
+        """The input for a model whose inputs have this schema, which may be empty.
 
-        Where the schema does not tell, numbers, true and false are taken as such, unless the name says that it is
-        a text (``prompt``, ``system_prompt``, ...); lists, objects and null stay text.
+        If the schema does not decide, numbers, true and false are sent as such, unless the name suggests text
+        (``prompt``, ``system_prompt``, ...); lists, objects and null stay text.
         """
         decided = {
             name: text if _is_text(name, text, _kinds(schema.get(name))) else value
@@ -43,14 +43,14 @@ class Inputs:
 def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
     """Read ``name=value``, ``name=@path``, ``name=@-`` (stdin) and ``name:=json``; raises ValueError for others.
 
-    ``stdin`` is called once at most: its content is a text, or a file where it is not UTF-8.
+    ``stdin`` is called at most once: its content is text, or a file if it is not UTF-8.
     """
     certain: dict[str, Any] = {}
     in_doubt: dict[str, tuple[str, Any]] = {}
     for argument in arguments:
         name, text, is_json = _parts(argument)
         if name in certain or name in in_doubt:
-            raise ValueError(f"{name} is given twice; for a list write {name}:='[...]'")
+            raise ValueError(f"{name} is given twice; to pass a list, write {name}:='[...]'")
         if is_json:
             certain[name] = _json(name, text)
         elif text == "@-":
@@ -65,7 +65,7 @@ def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
 
 
 def _parts(argument: str) -> tuple[str, str, bool]:
-    """Name, value, and whether the value is said to be JSON."""
+    """Name, value, and whether the value is marked as JSON."""
     name, equals, text = argument.partition("=")
     bare = name.removesuffix(":")
     if not (equals and bare):
@@ -83,7 +83,7 @@ def _json(name: str, text: str) -> Any:
 def _path(name: str, path: str) -> Path:
     found = Path(path).expanduser()
     if not found.is_file():
-        raise ValueError(f"{name}: there is no file {path!r} (a text that begins with @ is written {name}:='\"@...\"')")
+        raise ValueError(f"{name}: there is no file {path!r} (for text that begins with @, write {name}:='\"@...\"')")
     return found
 
 
@@ -95,14 +95,14 @@ def _text_or_bytes(content: bytes) -> str | bytes:
 
 
 def _read_already() -> bytes:
-    raise ValueError("stdin can be one input only: @- is given twice")
+    raise ValueError("stdin can be used for one input only: @- is given twice")
 
 
 _NO_JSON = object()
 
 
 def _maybe_json(text: str) -> Any:
-    """The JSON that ``text`` could be, other than a string."""
+    """The JSON value that ``text`` could be, other than a string."""
     if not (_SCALAR.fullmatch(text) or text == "null" or text[:1] in ("[", "{")):
         return _NO_JSON
     try:
@@ -118,7 +118,7 @@ def _is_text(name: str, text: str, kinds: set[str]) -> bool:
 
 
 def _kinds(described: Any) -> set[str]:
-    """The JSON types that a schema allows; none where it does not say. A default tells, too."""
+    """The JSON types that a schema allows, also judging by its default; none if it does not say."""
     if not isinstance(described, Mapping):
         return set()
     unions = [described.get(word) for word in ("anyOf", "oneOf", "allOf")]

@@ -1,6 +1,6 @@
-"""The commands of ``replicate-home``. Each reads its arguments, lets a client do the work, and prints.
+"""The commands of ``replicate-home``. Each reads its arguments, calls a client, and prints the result.
 
-What is heavy is imported by the command that needs it: ``--help`` costs no more than click.
+Heavy modules are imported by the command that needs them, so ``--help`` loads only click.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Command = Callable[..., None]
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """Turns errors into one line and an exit code, before click does as it likes with some of them."""
+    """Turns errors into one line and an exit code, before click handles some of them its own way."""
     try:
         yield
     except (click.exceptions.Exit, SystemExit):
@@ -54,16 +54,16 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="replicate-home", message="%(prog)s %(version)s")
 def commands() -> None:
-    """Run models on Replicate, on its homepage, or in this process.
+    """Run AI models on Replicate, its homepage, a Cog server, or in this process.
 
     \b
       replicate-home stream local/markov prompt="The interpreter"
       replicate-home run local/plasma prompt="sunset over the sea"
 
-    These two need no account and no network. REPLICATE_API_TOKEN holds the token for those that do; it is never
-    given on the command line, where others can read it.
+    These two need no account and no network. Hosted models need a token in REPLICATE_API_TOKEN. It is never given
+    on the command line, where other users could see it.
 
-    The answer goes to stdout, everything else to stderr. Exit codes: 0 success, 1 the model failed, 2 usage,
+    The output goes to stdout, everything else to stderr. Exit codes: 0 success, 1 the model failed, 2 wrong usage,
     3 authentication, 4 timeout or rate limit, 5 any other failure, 130 Ctrl-C.
     """
 
@@ -71,21 +71,21 @@ def commands() -> None:
 _OPTIONS = (
     click.argument("model"),
     click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]..."),
-    click.option("--backend", metavar="NAME", help="replicate, home or local; otherwise chosen as the client does."),
-    click.option("--base-url", metavar="URL", help="Where the API is; otherwise REPLICATE_BASE_URL."),
+    click.option("--backend", metavar="NAME", help="replicate, home, cog or local; default: as for the client."),
+    click.option("--base-url", metavar="URL", help="URL of the API; REPLICATE_BASE_URL if not given."),
     click.option("--timeout", metavar="SECONDS", help="For the whole call, 600 by default; 'none' for no limit."),
     click.option("--wait", type=float, metavar="SECONDS", help="How long the server may hold the first request."),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON: the prediction, or one event a line."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON: the prediction, or one event per line."),
     click.option(
         "--output-directory",
         type=click.Path(file_okay=False, path_type=Path),
-        help="Save files here, and print their paths. Otherwise URLs are printed; files of local models, which "
-        "have none, are saved in the current folder. Nothing is overwritten.",
+        help="Save files here, and print their paths. Otherwise URLs are printed; files from local models, which "
+        "have no URL, are saved in the current folder. No file is overwritten.",
     ),
-    click.option("--no-cancel", is_flag=True, help="Let the prediction run on when this command ends early."),
+    click.option("--no-cancel", is_flag=True, help="Keep the prediction running if this command ends early."),
 )
 _IMPORT = click.option(
-    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module that registers models of your own."
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import a module that registers your own models."
 )
 
 
@@ -99,10 +99,10 @@ _VALUES = """
 
     \b
     Inputs:
-      name=value    a text, or a number, true or false where the model takes
-                    one: its schema is asked if the value could be either
+      name=value    text; or a number, true or false, if the schema of the
+                    model says so
       name=@path    a file
-      name=@-       what comes in on stdin: a text, or a file if it is none
+      name=@-       stdin: text, or a file if it is not UTF-8
       name:=json    JSON, such as seed:=null or prompt:='"@home"'
 """
 
@@ -140,7 +140,7 @@ def run(model: str, as_json: bool, output_directory: Path | None, **options: Any
 @_calling
 @_explained
 def stream(model: str, as_json: bool, output_directory: Path | None, **options: Any) -> None:
-    """Run MODEL and print its output as it comes."""
+    """Run MODEL and print its output as it arrives."""
     from .printing import Files, show_events, show_pieces
 
     files = Files(output_directory)
@@ -152,29 +152,49 @@ def stream(model: str, as_json: bool, output_directory: Path | None, **options: 
 
 
 @commands.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Who may connect: only this computer.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
-@click.option("--token", metavar="TOKEN", help="Accept this token only, an invented one; without it, any and none.")
-@click.option("--rate-limits", is_flag=True, help="Refuse what is beyond the hosted service's rates with a 429.")
+@click.argument("served", nargs=-1, metavar="[WHERE:NAME]...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 picks a free port.")
+@click.option("--token", metavar="TOKEN", help="Accept only this token (make one up); by default, any.")
+@click.option("--rate-limits", is_flag=True, help="Apply the hosted service's rate limits, with status 429.")
 @click.option("--run-limit", is_flag=True, help="Fail runs after 30 minutes, as the hosted service does.")
-@click.option("--retention", is_flag=True, help="Remove inputs, outputs, logs and files an hour after the end.")
+@click.option("--retention", is_flag=True, help="Remove inputs, outputs, logs and files an hour after a run ends.")
 @click.option("--webhooks-anywhere", is_flag=True, help="Send webhooks to other computers too.")
+@click.option("--allow-others", is_flag=True, help="Accept other computers and any host name; see --host.")
+@click.option("--model", "models", multiple=True, metavar="WHERE:NAME", help="Serve local/NAME, a callable or class.")
+@click.option(
+    "--scenario",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file of faults, such as a burst of 503 or a stream that is cut.",
+)
 @_IMPORT
-def serve(host: str, port: int, modules: tuple[str, ...], **options: Any) -> None:
-    """Serve a small Replicate with the demo models, for any client, until Ctrl-C.
+def serve(modules: tuple[str, ...], served: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
+    """Serve a small Replicate with the toy models, for any client, until Ctrl-C.
 
-    The first line of the output is its address. Every request is logged on stderr.
+    The first line of output is its address. Every request is logged on stderr. WHERE is a module or a file, as in
+    predict.py:Predictor or --model my.models:upscale. A class is a Cog predictor, with setup and predict.
     """
     from ..protocol.urls import is_loopback
-    from .serving import serve_until_stopped
+    from .serving import ServeOptions, serve_until_stopped
+
+    told = ServeOptions(models=(*served, *models), **options)
+    if not told.allow_others and not is_loopback(f"http://{_in_url(told.host)}"):
+        raise click.BadParameter(f"other computers can reach {told.host!r}: add --allow-others", param_hint="--host")
 
     def announce(url: str) -> None:
         click.echo(url)
         if not is_loopback(url):
-            exit_codes.say(f"warning: everybody who reaches {url} can run these models")
+            exit_codes.say(f"warning: anyone who can reach {url} can run these models")
 
     _import(modules)
-    serve_until_stopped(host, port, announce, **options)
+    try:
+        serve_until_stopped(told, announce)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager
@@ -194,11 +214,11 @@ def _seconds(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise click.BadParameter(f"{text!r} is not a number of seconds, nor 'none'.", param_hint="--timeout") from None
+        raise click.BadParameter(f"{text!r} is not a number of seconds or 'none'.", param_hint="--timeout") from None
 
 
 def _call(client: Client, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of ``client.run`` or ``client.stream``; asks for the model's schema if an input is in doubt."""
+    """The arguments of ``client.run`` or ``client.stream``; reads the model's schema if an input is in doubt."""
     from .arguments import read_inputs
 
     inputs = read_inputs(options["inputs"], lambda: sys.stdin.buffer.read())
@@ -212,7 +232,7 @@ def _call(client: Client, model: str, options: Mapping[str, Any]) -> dict[str, A
 
 
 def _schema(client: Client, model: str) -> Mapping[str, Any]:
-    """The schema of the model's inputs; empty where it cannot be had."""
+    """The schema of the model's inputs; empty if it is not available."""
     from ..exceptions import ReplicateHomeError
 
     try:
@@ -222,7 +242,7 @@ def _schema(client: Client, model: str) -> Mapping[str, Any]:
 
 
 def _import(modules: tuple[str, ...]) -> None:
-    """Import modules of the user's, also from the current folder."""
+    """Import the user's modules, also from the current folder."""
     from importlib import import_module
 
     if modules and "" not in sys.path:

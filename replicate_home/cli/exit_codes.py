@@ -1,14 +1,14 @@
-"""What the command line makes of an error: one line on stderr, and the code that it exits with.
+"""How the command line reports an error: one line on stderr, and an exit code.
 
 ====  =======================================================================================
 0     the model succeeded
 1     the model failed, or was canceled
-2     usage: an option, an input, a model's name, or a model that is not there
-3     the token is missing or not accepted, may not do this, or its account has no credit
-4     time ran out, or the server has had too many requests
-5     anything else: no connection, a server that fails or makes no sense, a file not written
+2     wrong usage: an option, an input, a model's name, or a model that does not exist
+3     the token is missing, not accepted or not allowed to do this; or no credit is left
+4     timed out, or too many requests
+5     any other failure: no connection, a server error, a file that could not be written
 130   Ctrl-C
-141   whoever read our output has gone away
+141   the reader of our output closed the pipe
 129   the terminal was closed (SIGHUP)
 143   SIGTERM
 ====  =======================================================================================
@@ -34,7 +34,7 @@ from ..protocol.redaction import excerpt
 MODEL_FAILED, USAGE, AUTH, LATE, OTHER, INTERRUPTED, CLOSED_PIPE = 1, 2, 3, 4, 5, 130, 141
 _LONGEST_LINE = 2000
 
-# The first that fits; a TimeoutError or ConnectionError may be of ours or of Python's.
+# The first match wins; a TimeoutError or ConnectionError may be ours or Python's.
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int], ...] = (
     (ModelError, MODEL_FAILED),
     ((AuthenticationError, PaymentRequired, PermissionDenied), AUTH),
@@ -45,12 +45,12 @@ _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int],
 
 
 def exit_code(error: BaseException) -> int | None:
-    """The code to exit with, or None for an error that should not have happened."""
+    """The exit code, or None for an unexpected error."""
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), None)
 
 
 def reported(error: BaseException) -> int | None:
-    """Say on stderr what happened, in one line, and return the code; None where nobody expected this error."""
+    """Report the error on stderr, in one line, and return the exit code; None for an unexpected error."""
     if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
     if isinstance(error, KeyboardInterrupt):
@@ -63,7 +63,7 @@ def reported(error: BaseException) -> int | None:
 
 
 def say(text: str) -> None:
-    """One line on stderr, where there is one."""
+    """Print one line on stderr, if there is a stderr."""
     with contextlib.suppress(OSError, AttributeError):
         sys.stderr.write(f"replicate-home: {excerpt(text, _LONGEST_LINE)}\n")
         sys.stderr.flush()

@@ -1,7 +1,6 @@
-"""The command ``replicate-home``: what belongs to the process rather than to a command.
+"""The command ``replicate-home``: signals, the standard streams, warnings and the exit code.
 
-That is signals, the standard streams, warnings and the exit code. The commands themselves are in ``commands``, and
-are imported here, late, because they need click, which is an extra.
+The commands themselves are in ``commands``. They are imported late, because they need click, which is optional.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from .exit_codes import CLOSED_PIPE, USAGE, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (``sys.argv`` where no arguments are given) and return its exit code."""
+    """Run the command line (by default ``sys.argv``) and return its exit code."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup stays nohup
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # so that nohup keeps working
             signal.signal(number, _terminate)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -36,14 +35,14 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        say('the command line needs click: python -m pip install "replicate_home[cli]"')
+        say("the command line needs click: python -m pip install click")
         return USAGE
-    # click returns the code that a command left with, or else what it returned itself, which is nothing.
+    # click returns the exit code of the command, or else its return value, which is None.
     return commands.main(arguments, prog_name="replicate-home", standalone_mode=False) or 0
 
 
 def _terminate(number: int, _: Any) -> NoReturn:
-    """SIGTERM, and the end of the terminal, end us as Ctrl-C does, so that what runs is canceled."""
+    """SIGTERM, and closing the terminal, end the command like Ctrl-C, so that a running prediction is canceled."""
     raise SystemExit(128 + number)
 
 
@@ -52,14 +51,14 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _let_stdout_take_any_text() -> None:
-    """A letter that the terminal's encoding lacks is shown as ``?``, and ends nothing."""
+    """Show a character that the terminal's encoding lacks as ``?``, instead of failing."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
 
 
 def _stdout_is_closed() -> bool:
-    """Whether nobody reads stdout any more; then it is replaced, lest the interpreter complain when it ends."""
+    """Whether the reader of stdout is gone. If so, stdout is replaced, or the interpreter would complain at exit."""
     if sys.stdout is None:
         return False
     try:

@@ -1,6 +1,6 @@
-"""The answer on stdout, for people and for pipes: text as it comes, files as paths or URLs, the rest as JSON.
+"""The output on stdout, for people and for pipes: text as it arrives, files as paths or URLs, the rest as JSON.
 
-Nothing else goes to stdout. Whatever is written is flushed at once.
+Nothing else goes to stdout. Everything written is flushed at once.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ..records.prediction import Snapshot
 
 
 class Files:
-    """Where the files of an answer go.
+    """Where the files in an output go.
 
-    Into ``directory``, which is made at once. Without one only what has no address outside this process is saved,
-    in the current folder; of other files the URL is shown. Nothing that exists is overwritten.
+    They are saved in ``directory``, which is created at once. Without one, only files without a public URL are saved,
+    in the current folder; for others the URL is shown. Existing files are never overwritten.
     """
 
     def __init__(self, directory: Path | None) -> None:
@@ -35,11 +35,11 @@ class Files:
             directory.mkdir(parents=True, exist_ok=True)
 
     def place(self, file: FileOutput) -> str:
-        """The path that ``file`` is saved as now, or its URL where it is not saved."""
+        """Save ``file`` and return its path, or return its URL if it is not to be saved."""
         return self._saved(file) if self._is_to_be_saved(file) else file.url
 
     def saved(self, output: Any) -> dict[str, list[str]]:
-        """Under ``saved``, the paths of the files in ``output``; empty where none is saved."""
+        """Under ``saved``, the paths of the files in ``output``; empty if none are saved."""
         paths = [self._saved(file) for file in files_in(output) if self._is_to_be_saved(file)]
         return {"saved": paths} if paths else {}
 
@@ -57,7 +57,7 @@ class Files:
 
 
 def _free_place(wanted: Path) -> Path:
-    """A new, empty file: ``wanted``, or with a number where that exists."""
+    """A new, empty file: ``wanted``, or a numbered name if that exists."""
     for number in count(1):
         path = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")
         with contextlib.suppress(FileExistsError):
@@ -67,7 +67,7 @@ def _free_place(wanted: Path) -> Path:
 
 
 def show_output(output: Any, files: Files) -> None:
-    """A whole output: the text, or the place of each file on a line, or JSON with places for files."""
+    """Print a whole output: text, or the path or URL of each file on a line, or JSON with these in place of files."""
     items = output if isinstance(output, list) and output else [output]
     if all(isinstance(item, FileOutput) for item in items):
         for item in items:
@@ -79,7 +79,7 @@ def show_output(output: Any, files: Files) -> None:
 
 
 def show_pieces(pieces: Iterable[Any], files: Files) -> None:
-    """The pieces of an output as they come: text as it is, with a line break after it; others on lines of their own."""
+    """Print an output as it arrives: text as it is, with a final line break; other items on separate lines."""
     line_is_open = False
     try:
         for piece in pieces:
@@ -95,18 +95,18 @@ def show_pieces(pieces: Iterable[Any], files: Files) -> None:
 
 
 def show_prediction(prediction: Snapshot, output: Any, files: Files) -> None:
-    """The prediction as one line of JSON, as the API has it; ``saved`` are the paths of its files, if any."""
+    """Print the prediction as one line of JSON, as the API sent it; ``saved`` has the paths of saved files, if any."""
     _write(json.dumps({**prediction.to_dict(), **files.saved(output)}) + "\n")
 
 
 def show_events(events: Iterable[Event], files: Files) -> None:
-    """The events of a stream as they come, each as one line of JSON."""
+    """Print the events of a stream as they arrive, each as one line of JSON."""
     for event in events:
         _write(json.dumps({"event": event.event, **_evidence(event, files)}, default=str) + "\n")
 
 
 def _write(text: str) -> None:
-    """Straight to stdout: ``click.echo`` would take escape sequences out of what a model says."""
+    """Write to stdout directly: ``click.echo`` would strip escape sequences from the output."""
     if sys.stdout is not None:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -125,13 +125,13 @@ def _evidence(event: Event, files: Files) -> Mapping[str, Any]:
 
 
 class StatusLine:
-    """On a terminal, one line on stderr that says how far a prediction is, and is gone afterwards. ``on_update``."""
+    """An ``on_update`` callback: on a terminal, one line of progress on stderr, which is removed afterwards."""
 
     def __init__(self) -> None:
         self._shown = sys.stderr is not None and sys.stderr.isatty()
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """Show how far it is."""
+        """Show its progress."""
         progress = snapshot.progress
         steps = f", step {progress.current} of {progress.total}" if progress else ""
         self._show(f"{snapshot.model or 'prediction'} {snapshot.id}: {snapshot.status}{steps}")

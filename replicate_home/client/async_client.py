@@ -1,38 +1,44 @@
-"""The client for event loops: the same calls as :class:`Client`, awaited, and streams for ``async for``."""
+"""The client for event loops: the calls of :class:`Client`, awaited, and streams for ``async for``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
 from ..transports.async_base import AsyncTransport
 from ..transports.base import Transport
+from ..wire import Response
 from .engine.async_connections import AsyncConnections
 from .engine.async_engine import AsyncEngine
-from .engine.calls import RunOptions, UseOptions, taking, use_inputs, use_options
+from .engine.calls import RunOptions, UseOptions, reference_of, taking, use_inputs, use_options
 from .engine.connections import Models
 from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
 from .outputs.async_streams import AsyncStream
-from .outputs.download import AsyncFiles
-from .outputs.format import Format
 from .outputs.results import Result
 
 if TYPE_CHECKING:
+    from .resources.accounts import AsyncAccounts
+    from .resources.collections import AsyncCollections
+    from .resources.deployments import AsyncDeployments
+    from .resources.files import AsyncFiles
+    from .resources.hardware import AsyncHardwareKinds
     from .resources.models import AsyncModels
     from .resources.predictions import AsyncPredictions
+    from .resources.search import AsyncSearch
+    from .resources.trainings import AsyncTrainings
+    from .resources.webhooks import AsyncWebhooks
 
 
 class AsyncClient:
-    """Runs models on Replicate, on its homepage, or in this process, from event loops; see :class:`Client`.
+    """Runs models on Replicate, its homepage, a Cog server, or in this process, from event loops; see :class:`Client`.
 
-    ``transport`` is of either kind: a blocking one is served by threads. Where none is given the network is reached
-    with aiohttp, if that is installed (``python -m pip install aiohttp``), else by threads too; by threads some dozens
-    of requests go at a time, and the server is not asked to hold creates.
+    ``transport`` may be of either kind; a blocking one is run in threads. The default is aiohttp if that is installed
+    (``python -m pip install aiohttp``), and otherwise threads. Threads make a few dozen requests at a time, and then
+    the server is not asked to hold the first request.
 
-    One client may be used in several event loops, one after the other or at once.
+    A client may be used in several event loops, one after another or at once.
     """
 
     def __init__(
@@ -59,22 +65,22 @@ class AsyncClient:
 
     @taking(RunOptions)
     async def run(self, options: RunOptions) -> Result:
-        """Run a model and return its output when it has succeeded; see :meth:`Client.run` for the options.
+        """Run a model, wait for it, and return its output; see :meth:`Client.run` for the options.
 
-        ``on_update`` is awaited where it returns a coroutine. A task that is canceled cancels the prediction, unless
+        If ``on_update`` returns a coroutine, it is awaited. Canceling the task cancels the prediction, unless
         ``cancel_on_exit`` is False.
         """
-        async with self._streamed(options, delivers=False) as stream:
+        async with AsyncStream.of(self._engine, options, delivers=False) as stream:
             return await stream.result()
 
     @taking(RunOptions)
     def stream(self, options: RunOptions) -> AsyncStream:
-        """Run a model and iterate its output as it grows; see :class:`AsyncStream`."""
-        return self._streamed(options, delivers=True)
+        """Run a model and iterate its output as it arrives; see :class:`AsyncStream`."""
+        return AsyncStream.of(self._engine, options, delivers=True)
 
-    def use(self, model: str, **options: Unpack[UseOptions]) -> AsyncFunction:
+    def use(self, model: Any, **options: Unpack[UseOptions]) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
-        ModelRef.parse(model, aliases=True)
+        ModelRef.parse(reference_of(model), aliases=True)
         return AsyncFunction(self, model, use_options(options))
 
     @property
@@ -86,10 +92,74 @@ class AsyncClient:
 
     @property
     def models(self) -> AsyncModels:
-        """What models take and give."""
+        """Models, their versions and examples, and their inputs and outputs."""
         from .resources.models import AsyncModels
 
         return AsyncModels(self._engine)
+
+    @property
+    def deployments(self) -> AsyncDeployments:
+        """Your deployments, and predictions on them."""
+        from .resources.deployments import AsyncDeployments
+
+        return AsyncDeployments(self._engine)
+
+    @property
+    def trainings(self) -> AsyncTrainings:
+        """Train models, and follow trainings."""
+        from .resources.trainings import AsyncTrainings
+
+        return AsyncTrainings(self._engine)
+
+    @property
+    def files(self) -> AsyncFiles:
+        """Your uploaded files."""
+        from .resources.files import AsyncFiles
+
+        return AsyncFiles(self._engine)
+
+    @property
+    def collections(self) -> AsyncCollections:
+        """Curated collections of models."""
+        from .resources.collections import AsyncCollections
+
+        return AsyncCollections(self._engine)
+
+    @property
+    def search(self) -> AsyncSearch:
+        """Search models, collections and documentation: ``client.search("cats")``."""
+        from .resources.search import AsyncSearch
+
+        return AsyncSearch(self._engine)
+
+    @property
+    def hardware(self) -> AsyncHardwareKinds:
+        """What models can run on."""
+        from .resources.hardware import AsyncHardwareKinds
+
+        return AsyncHardwareKinds(self._engine)
+
+    @property
+    def accounts(self) -> AsyncAccounts:
+        """The account that the token belongs to."""
+        from .resources.accounts import AsyncAccounts
+
+        return AsyncAccounts(self._engine)
+
+    @property
+    def webhooks(self) -> AsyncWebhooks:
+        """The secret that signs the account's webhooks."""
+        from .resources.webhooks import AsyncWebhooks
+
+        return AsyncWebhooks(self._engine)
+
+    async def request(
+        self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None
+    ) -> Response:
+        """Call an endpoint that has no method here; see :meth:`Client.request`."""
+        from ..operations.custom import custom
+
+        return await self._engine.operate(custom(method, path, json=json, query=query))
 
     def with_options(
         self,
@@ -99,12 +169,12 @@ class AsyncClient:
         max_retries: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncClient:
-        """A client with these options instead, sharing this one's connections; ``headers`` are added."""
+        """A client with these options changed, over the same connections; ``headers`` are added to the others."""
         given = changed(self._engine.settings, api_token, timeout, max_retries, headers)
         return client_over(AsyncEngine(given, self._engine.async_connections), type(self))
 
     async def close(self) -> None:
-        """Close the connections, after waiting for cancels under way; a transport that was passed in stays open."""
+        """Close the connections, after cancels in progress have ended; a transport that you passed stays open."""
         await self._engine.close()
 
     aclose = close
@@ -116,31 +186,25 @@ class AsyncClient:
         await self.close()
 
     def __repr__(self) -> str:
-        engine = self.__dict__.get("_engine")  # a traceback may show a client that is half made
+        engine = self.__dict__.get("_engine")  # a traceback may show a client that is not fully built
         return f"AsyncClient({engine or ''})"
 
     def __copy__(self) -> AsyncClient:
         return client_over(self._engine, type(self))
 
     def __deepcopy__(self, memo: Any) -> AsyncClient:
-        return self.__copy__()  # its connections cannot be doubled, and its options do not change
+        return self.__copy__()  # connections cannot be copied, and options never change
 
     def __reduce__(self) -> tuple[Callable[..., AsyncClient], tuple[Any, ...]]:
         shared = self._engine.connections
         given = self._engine.settings.without_token()
         return _unpickled, (type(self), given, shared.given, shared.clock, shared.models)
 
-    def _streamed(self, options: RunOptions, *, delivers: bool) -> AsyncStream:
-        engine = self._engine
-        route = engine.route(options.model)
-        begin = partial(engine.begin, options, route, delivers=delivers)
-        return AsyncStream(engine, route, Format.of(options, route.dialect.base_url, AsyncFiles(engine, route)), begin)
-
 
 class AsyncFunction:
     """A model as a function: call it with its inputs and await a :class:`Result`."""
 
-    def __init__(self, client: AsyncClient, model: str, options: UseOptions) -> None:
+    def __init__(self, client: AsyncClient, model: Any, options: UseOptions) -> None:
         self._client = client
         self._options = options
         self.model = model
@@ -158,7 +222,7 @@ class AsyncFunction:
 
 
 def client_over(engine: AsyncEngine, kind: type[AsyncClient] = AsyncClient) -> AsyncClient:
-    """A client with this engine, whose connections others may share."""
+    """A client over this engine, whose connections other clients may share."""
     client = kind.__new__(kind)
     client._engine = engine
     return client

@@ -1,4 +1,4 @@
-"""The client for plain scripts: blocking calls, and streams to iterate."""
+"""The blocking client: calls that return results, and streams to iterate."""
 
 from __future__ import annotations
 
@@ -8,31 +8,38 @@ from typing import TYPE_CHECKING, Any, Unpack
 from ..clock import Clock
 from ..dialects.refs import ModelRef
 from ..transports.base import Transport
-from .engine.calls import RunOptions, UseOptions, taking, use_inputs, use_options
+from ..wire import Response
+from .engine.calls import RunOptions, UseOptions, reference_of, taking, use_inputs, use_options
 from .engine.connections import Connections, Models
 from .engine.engine import Engine, checked_transport
 from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
-from .outputs.download import Files
-from .outputs.format import Format
 from .outputs.results import Result
 from .outputs.streams import Stream
 
 if TYPE_CHECKING:
     from .async_client import AsyncClient
+    from .resources.accounts import Accounts
+    from .resources.collections import Collections
+    from .resources.deployments import Deployments
+    from .resources.files import Files as FilesResource
+    from .resources.hardware import HardwareKinds
     from .resources.models import Models as ModelsResource
     from .resources.predictions import Predictions
+    from .resources.search import Search
+    from .resources.trainings import Trainings
+    from .resources.webhooks import Webhooks
 
 
 class Client:
-    """Runs models on Replicate, on its homepage, or in this process.
+    """Runs models on Replicate, its homepage, a Cog server, or in this process.
 
-    ``api_token`` is read from REPLICATE_API_TOKEN where it is not given. ``timeout`` is the whole budget of a
-    call in seconds, 600 where nothing is said, None for no limit. ``max_retries`` is how often a request that is
-    safe to repeat is sent again. One client may be used by many threads; pickled, it leaves its token behind.
+    ``api_token`` defaults to REPLICATE_API_TOKEN. ``timeout`` is the budget for a whole call in seconds: 600 by
+    default, None for no limit. ``max_retries`` is how often a request that is safe to repeat is sent again. A client
+    can be shared by threads. Pickling a client drops its token.
 
-    Which backend answers: ``backend=``, else what a given ``transport`` declares, else REPLICATE_HOME_BACKEND,
-    else ``base_url=`` or REPLICATE_BASE_URL, else this process for ``local/...``, else the hosted API, which needs a
-    token.
+    The backend is the first of these that is set: ``backend=`` (``replicate``, ``home``, ``cog`` or ``local``), what
+    ``transport`` declares, REPLICATE_HOME_BACKEND, and the server at ``base_url=`` or REPLICATE_BASE_URL. Otherwise
+    ``local/...`` models run in this process, and all others on the hosted API, which needs a token.
     """
 
     def __init__(
@@ -60,33 +67,33 @@ class Client:
 
     @taking(RunOptions)
     def run(self, options: RunOptions) -> Result:
-        """Run a model and return its output when it has succeeded.
+        """Run a model, wait for it, and return its output.
 
         ``model`` is ``owner/name``, ``owner/name:version`` or a version id. ``input`` has the model's inputs by name;
-        ``prompt`` and ``messages`` (``[{"role": "user", "content": "Hi"}]``) are put into it.
+        ``prompt`` and ``messages`` (``[{"role": "user", "content": "Hi"}]``) are added to it.
 
-        ``timeout`` is how many seconds the whole call may take; at its end, or on an exception, the prediction is
-        canceled unless ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first request.
-        ``webhook`` is a URL that the server reports to, ``webhook_events_filter`` which of start, output, logs and
-        completed it reports. ``on_update`` is called with every new snapshot of the prediction; ``progress=True`` shows
-        a bar. With ``use_file_output=False`` files in the output stay URLs. ``file_encoding_strategy`` sends files
-        inline (``"base64"``) or uploads them (``"url"``); otherwise their size decides.
+        ``timeout`` is how many seconds the whole call may take. When it expires, or on an exception, the prediction is
+        canceled, unless ``cancel_on_exit`` is False. ``wait`` is how many seconds the server may hold the first
+        request (1 by default). ``webhook`` is a URL that the server reports to, and ``webhook_events_filter`` which of
+        ``start``, ``output``, ``logs`` and ``completed`` it reports. ``on_update`` is called with every new snapshot of
+        the prediction; ``progress=True`` shows a progress bar. With ``use_file_output=False``, files in the output stay
+        URLs. ``file_encoding_strategy`` sends files inline (``"base64"``) or uploads them (``"url"``); by default
+        their size decides.
 
-        Raises :class:`ModelError` where the model failed, :class:`PredictionTimeout`,
-        :class:`CreateOutcomeUnknown` where it is not known whether the prediction exists, and the errors of any
-        request.
+        Raises :class:`ModelError` if the model failed, :class:`PredictionTimeout` if the call timed out,
+        :class:`CreateOutcomeUnknown` if the prediction may or may not exist, and the errors of any request.
         """
-        with self._streamed(options, delivers=False) as stream:
+        with Stream.of(self._engine, options, delivers=False) as stream:
             return stream.result()
 
     @taking(RunOptions)
     def stream(self, options: RunOptions) -> Stream:
-        """Run a model and iterate its output as it grows; see :class:`Stream`, and :meth:`run` for the options."""
-        return self._streamed(options, delivers=True)
+        """Run a model and iterate its output as it arrives; see :class:`Stream`, and :meth:`run` for the options."""
+        return Stream.of(self._engine, options, delivers=True)
 
-    def use(self, model: str, **options: Unpack[UseOptions]) -> Function:
+    def use(self, model: Any, **options: Unpack[UseOptions]) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
-        ModelRef.parse(model, aliases=True)
+        ModelRef.parse(reference_of(model), aliases=True)
         return Function(self, model, use_options(options))
 
     @property
@@ -98,10 +105,76 @@ class Client:
 
     @property
     def models(self) -> ModelsResource:
-        """What models take and give."""
+        """Models, their versions and examples, and their inputs and outputs."""
         from .resources.models import Models
 
         return Models(self._engine)
+
+    @property
+    def deployments(self) -> Deployments:
+        """Your deployments, and predictions on them."""
+        from .resources.deployments import Deployments
+
+        return Deployments(self._engine)
+
+    @property
+    def trainings(self) -> Trainings:
+        """Train models, and follow trainings."""
+        from .resources.trainings import Trainings
+
+        return Trainings(self._engine)
+
+    @property
+    def files(self) -> FilesResource:
+        """Your uploaded files."""
+        from .resources.files import Files
+
+        return Files(self._engine)
+
+    @property
+    def collections(self) -> Collections:
+        """Curated collections of models."""
+        from .resources.collections import Collections
+
+        return Collections(self._engine)
+
+    @property
+    def search(self) -> Search:
+        """Search models, collections and documentation: ``client.search("cats")``."""
+        from .resources.search import Search
+
+        return Search(self._engine)
+
+    @property
+    def hardware(self) -> HardwareKinds:
+        """What models can run on."""
+        from .resources.hardware import HardwareKinds
+
+        return HardwareKinds(self._engine)
+
+    @property
+    def accounts(self) -> Accounts:
+        """The account that the token belongs to."""
+        from .resources.accounts import Accounts
+
+        return Accounts(self._engine)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The secret that signs the account's webhooks."""
+        from .resources.webhooks import Webhooks
+
+        return Webhooks(self._engine)
+
+    def request(self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None) -> Response:
+        """Call an endpoint that has no method here, with this client's token, retries and limits.
+
+        ``path`` is relative to the base URL, such as ``/models``, or a URL from the API. ``json`` is the body. An error
+        status raises, as for any call; the response has the body as bytes.
+        """
+        from ..operations.custom import custom
+
+        return self._engine.operate(custom(method, path, json=json, query=query))
 
     def with_options(
         self,
@@ -111,14 +184,14 @@ class Client:
         max_retries: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Client:
-        """A client with these options instead, sharing this one's connections; ``headers`` are added."""
+        """A client with these options changed, over the same connections; ``headers`` are added to the others."""
         given = changed(self._engine.settings, api_token, timeout, max_retries, headers)
         return _client_over(Engine(given, self._engine.connections), type(self))
 
     def as_async(self) -> AsyncClient:
-        """The same client for event loops, over the same connections, which it leaves open.
+        """The same client for event loops, over the same connections. Closing it leaves them open.
 
-        They are served by threads: for thousands of predictions at once, make an :class:`AsyncClient` itself.
+        It makes requests in threads: for thousands of concurrent predictions, create an :class:`AsyncClient` instead.
         """
         from .async_client import client_over
         from .engine.async_connections import AsyncConnections
@@ -128,7 +201,7 @@ class Client:
         return client_over(AsyncEngine(self._engine.settings, shared))
 
     def close(self) -> None:
-        """Close the connections; a transport that was passed in stays open."""
+        """Close the connections; a transport that you passed stays open."""
         self._engine.close()
 
     def __enter__(self) -> Client:
@@ -138,31 +211,25 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        engine = self.__dict__.get("_engine")  # a traceback may show a client that is half made
+        engine = self.__dict__.get("_engine")  # a traceback may show a client that is not fully built
         return f"Client({engine or ''})"
 
     def __copy__(self) -> Client:
         return _client_over(self._engine, type(self))
 
     def __deepcopy__(self, memo: Any) -> Client:
-        return self.__copy__()  # its connections cannot be doubled, and its options do not change
+        return self.__copy__()  # connections cannot be copied, and options never change
 
     def __reduce__(self) -> tuple[Callable[..., Client], tuple[Any, ...]]:
         shared = self._engine.connections
         given = self._engine.settings.without_token()
         return _unpickled, (type(self), given, shared.given, shared.clock, shared.models)
 
-    def _streamed(self, options: RunOptions, *, delivers: bool) -> Stream:
-        engine = self._engine
-        route = engine.route(options.model)
-        life = engine.begin(options, route, delivers=delivers)
-        return Stream(engine, route, Format.of(options, route.dialect.base_url, Files(engine, route)), life)
-
 
 class Function:
     """A model as a function: call it with its inputs for a :class:`Result`."""
 
-    def __init__(self, client: Client, model: str, options: UseOptions) -> None:
+    def __init__(self, client: Client, model: Any, options: UseOptions) -> None:
         self._client = client
         self._options = options
         self.model = model

@@ -1,6 +1,6 @@
-"""The demo models: honest toys that show every part of the client without an account or a network.
+"""The toy models: they show every part of the client without an account or a network.
 
-None is a neural network. Each borrows a library of the extra ``local``, imported when the model first runs.
+None of them is a neural network. Each uses a library of the extra ``local``, imported when the model first runs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,6 @@ MODELS: dict[str, Callable[..., Any]] = {
     "local/plasma": plasma.plasma,
     "local/posterize": posterize.posterize,
 }
-"""The demo models by name, ready to be registered with an emulator."""
+"""The toy models by name, to be registered with an emulator."""
 
 __all__ = ["MODELS"]

@@ -1,4 +1,4 @@
-"""``local/eliza``: Weizenbaum's conversation of 1966 as nltk plays it, so that ``messages`` can be shown offline."""
+"""``local/eliza``: Weizenbaum's program of 1966 as implemented by nltk, to try ``messages`` offline."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from ..emulator.registry import LocalRun
 from .extra import borrow
 
-_HEARD = 500  # characters: the rules repeat what was said, and nobody wants a book repeated
-# nltk takes a "%" for one of its own place holders, even in what was said; its table of reflections has no word with a
-# dotless i or a long s, which its patterns nevertheless find; and it knows the typewriter's apostrophe only.
+_HEARD = 500  # characters: the rules repeat what was said, and a book should not be repeated
+# nltk mistakes a "%" for one of its own placeholders, even in what was said. Its patterns match words with a dotless i
+# or a long s, which its table of reflections lacks. And it recognizes only the straight apostrophe.
 _SPELLED = str.maketrans({"%": " percent", "ı": "i", "ſ": "s", "’": "'"})
 
 
@@ -23,7 +23,7 @@ def eliza(
     tokens_per_second: float = 20,
     seed: int | None = None,
 ) -> Iterator[str]:
-    """Answer as ELIZA, the psychotherapist of 1966, does: pattern rules from nltk, a toy, no neural network.
+    """Answer like ELIZA, the psychotherapist of 1966: pattern rules from nltk; a toy, not a neural network.
 
     It hears the last user message of ``messages``, else the prompt, and remembers nothing before it. One word a
     piece, ``tokens_per_second`` pieces a second. The same words and seed give the same answer.
@@ -32,7 +32,7 @@ def eliza(
         raise ValueError(f"tokens_per_second must be more than 0, got {tokens_per_second}")
     said = _last_said(messages or []) or prompt
     if not said.strip():
-        raise ValueError("prompt must not be empty: say something, as prompt or as the last user message")
+        raise ValueError("prompt must not be empty: write something, in prompt or in the last user message")
     dice = random.Random(repr((seed, said)) if seed is not None else None)  # noqa: S311  # nothing secret is drawn
     words = _therapist(dice)(_heard(said)).split()
     yield words[0]
@@ -51,14 +51,14 @@ def _last_said(messages: list[dict[str, Any]]) -> str:
 
 
 def _heard(said: str) -> str:
-    """What the rules can work on: one line, no closing punctuation, nothing that nltk stumbles over."""
-    sound = said[: 2 * _HEARD].encode("utf-8", "replace").decode()  # it is said again, so it must be writable
+    """Text that the rules can handle: one line, no closing punctuation, nothing that breaks nltk."""
+    sound = said[: 2 * _HEARD].encode("utf-8", "replace").decode()  # it is repeated, so it must be encodable
     line = " ".join(sound.split())[:_HEARD].translate(_SPELLED)
     return line.rstrip("!. ") or line
 
 
 def _therapist(dice: random.Random) -> Callable[[str], str]:
-    """nltk's ``respond`` with dice of its own: the library's draws from the process-wide ones, which are the user's."""
+    """nltk's ``respond`` with its own random numbers: nltk draws from the global ones, which belong to the user."""
     chat = borrow("nltk.chat.eliza").eliza_chatbot
     respond = type(chat).respond
     seeded = FunctionType(respond.__code__, {**respond.__globals__, "random": dice})

@@ -1,7 +1,7 @@
-"""``local/markov``: a Markov chain over the prose of the Python manual that every Python carries.
+"""``local/markov``: a Markov chain over the Python manual, which comes with every Python.
 
-The text is cut into sentences of plain words, the chain is built once per process, and a run walks it with
-dice of its own. Nothing here waits except through the run.
+The text is split into sentences of plain words, the chain is built once per process, and each run walks it with its own
+random numbers. Nothing here waits except through the run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from threading import Lock
 from ..emulator.registry import LocalRun
 from .extra import borrow
 
-ENOUGH = 40  # words that every prompt is answered with, unless the caller wants fewer
+ENOUGH = 40  # words in an answer at least, unless the caller wants fewer
 STATE_SIZE = 2
 _REDRAWS = 20
 
@@ -24,14 +24,14 @@ _REDRAWS = 20
 def markov(
     run: LocalRun, prompt: str, max_words: int = 120, tokens_per_second: float = 20, seed: int | None = None
 ) -> Iterator[str]:
-    """Continue the prompt with prose from a Markov chain over the Python manual: a toy, no neural network.
+    """Continue the prompt with prose from a Markov chain over the Python manual; a toy, not a neural network.
 
-    It goes on from the longest tail of the prompt that the manual contains, else it begins a sentence of its own. One
-    word a piece, ``tokens_per_second`` pieces a second, whole sentences up to ``max_words``. The same prompt and seed
-    give the same text.
+    It continues from the longest ending of the prompt that the manual contains, or else starts a new sentence. It
+    yields one word at a time, ``tokens_per_second`` words per second, in whole sentences up to ``max_words``. The same
+    prompt and seed give the same text.
     """
     if not prompt.strip():
-        raise ValueError("prompt must not be empty: give the words to go on from")
+        raise ValueError("prompt must not be empty: write the words to continue")
     if not max_words >= 1:
         raise ValueError(f"max_words must be at least 1, got {max_words}")
     if not tokens_per_second > 0:
@@ -45,7 +45,7 @@ def markov(
 
 
 def _text(manual: Manual, prompt: str, max_words: int, dice: random.Random) -> Iterator[str]:
-    """Whole sentences while they fit; one is cut short only where too little would be said."""
+    """Whole sentences while they fit; one is cut short only if the text would be too short without it."""
     enough = ENOUGH if max_words >= ENOUGH else 1
     said = 0
     state = manual.state_after(prompt, dice)
@@ -60,7 +60,7 @@ def _text(manual: Manual, prompt: str, max_words: int, dice: random.Random) -> I
 
 
 class Manual:
-    """The manual's sentences as a chain: which words may follow two others, and where each word stands."""
+    """The manual's sentences as a chain: which words may follow two others, and where each word occurs."""
 
     def __init__(self, sentences: list[list[str]]) -> None:
         chain = borrow("markovify.chain")
@@ -122,7 +122,7 @@ _building = Lock()
 
 
 def _manual() -> Manual:
-    """The one chain of this process, built by whoever asks first while the others wait."""
+    """The chain of this process, built by the first run while others wait."""
     with _building:
         return _build()
 
@@ -182,5 +182,5 @@ def _is_prose(sentence: str) -> bool:
 
 
 def _fold(word: str) -> str:
-    """A word without the punctuation around it, in any case of letters."""
+    """A word in lower case, without the punctuation around it."""
     return word.strip(".,;:!?…()[]").casefold()

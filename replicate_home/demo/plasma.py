@@ -1,6 +1,6 @@
-"""``local/plasma``: a picture of coloured clouds. The prompt chooses colours, the dice choose shapes; nobody draws.
+"""``local/plasma``: a picture of colored clouds. The prompt chooses the colors, random numbers the shapes.
 
-A height field is summed from a few coarse grids of noise, and a gradient of the prompt's colours is laid over it.
+A height field is summed from a few coarse grids of noise, and a gradient of the prompt's colors is laid over it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .extra import as_png, borrow
 
 NAME = "local/plasma"
 SMALLEST, LARGEST = 16, 2048  # pixels
-_ROOM_FOR_STRIP = 64  # pixels of height below which the caption would be all there is
-_CAPTION = 400  # characters of a prompt that are looked at for the caption
-_MIXED = 4  # colour words that are mixed
+_ROOM_FOR_STRIP = 64  # pixels of height; below, the caption would fill the picture
+_CAPTION = 400  # characters of the prompt that are considered for the caption
+_MIXED = 4  # color words that are mixed
 _GRID = 256  # points of the height field along the longer side; the rest is interpolated
 _SLOPE = 0.9  # how much of the height is "further down", against noise that adds up to about 1
 _ROUGHNESS = 0.55  # how much fainter each finer octave is
 
-# A colour word is one or more stops of a gradient, dark to light, as RRGGBB.
+# A color word is one or more stops of a gradient, dark to light, as RRGGBB.
 PALETTES = {
     "sunset": "2b1055 7b2d6b d9455f ff8c42 ffd56b",
     "sunrise": "3a1c71 d76d77 ff9a76 ffd8a8 fff3d6",
@@ -80,70 +80,70 @@ PALETTES = {
     "brown": "1f0f06 5a3216 96623a d9b48c",
     "black": "000000 17181c 34363d 6a6d76",
     "white": "b9bec6 dfe3e8 f6f8fa ffffff",
-    "grey": "16181b 55595f 9a9ea4 e3e5e7",
+    "gray": "16181b 55595f 9a9ea4 e3e5e7",
 }
-_SAME = {"gray": "grey", "golden": "gold", "azure": "sky", "scarlet": "red", "emerald": "green", "amber": "orange"}
+_SAME = {"grey": "gray", "golden": "gold", "azure": "sky", "scarlet": "red", "emerald": "green", "amber": "orange"}
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 def plasma(run: LocalRun, prompt: str, width: int = 512, height: int = 512, seed: int | None = None) -> bytes:
-    """Render a PNG of clouds in the colours that the prompt names: a toy, no neural network.
+    """Render a PNG of clouds in the colors that the prompt names; a toy, not a neural network.
 
-    Words such as sunset, sea, forest, gold or blue choose the colours, in their order from the top; without one the
-    prompt and seed do. The lowest part of the picture is a strip with the prompt and this model's name, where it is at
-    least 64 pixels high. The same prompt, seed and size give the same picture.
+    Words such as sunset, sea, forest, gold or blue choose the colors, from top to bottom; without any, prompt and seed
+    choose. If the picture is at least 64 pixels high, its lowest part is a strip with the prompt and this model's name.
+    The same prompt, seed and size give the same picture.
     """
     if not prompt.strip():
-        raise ValueError("prompt must not be empty: name colours or a scene, such as 'sunset over the sea'")
+        raise ValueError("prompt must not be empty: name colors or a scene, such as 'sunset over the sea'")
     for name, size in (("width", width), ("height", height)):
         if not SMALLEST <= size <= LARGEST:
             raise ValueError(f"{name} must be between {SMALLEST} and {LARGEST} pixels, got {size}")
     # repr, because a lone surrogate in the prompt cannot be encoded.
     dice = random.Random(repr((seed, prompt)))  # noqa: S311  # nothing secret is drawn
-    colours = gradient(stops(prompt, dice))
+    colors = gradient(stops(prompt, dice))
     strip = _strip(prompt, width, height)
     picture = borrow("PIL.Image").new("RGB", (width, height))
-    picture.paste(_clouds(width, height - strip.height, colours, dice))
+    picture.paste(_clouds(width, height - strip.height, colors, dice))
     picture.paste(strip, (0, height - strip.height))
     run.log(f"{NAME}: {width}x{height}")
     return as_png(picture)
 
 
-def stops(prompt: str, dice: random.Random) -> list[Colour]:
-    """The colours of the prompt's colour words in their order, else those of a palette the dice choose."""
-    words = (_colour_word(word) for word in re.findall(r"[a-z]+", prompt.lower()))
+def stops(prompt: str, dice: random.Random) -> list[Color]:
+    """The colors of the prompt's color words in their order, or else those of a random palette."""
+    words = (_color_word(word) for word in re.findall(r"[a-z]+", prompt.lower()))
     named = list(dict.fromkeys(word for word in words if word))[:_MIXED] or [dice.choice(list(PALETTES))]
     codes = " ".join(PALETTES[word] for word in named).split()
     return [(int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16)) for code in codes]
 
 
-def _colour_word(word: str) -> str | None:
+def _color_word(word: str) -> str | None:
     singular = word.removesuffix("s")
     return next((w for w in (word, singular, _SAME.get(word), _SAME.get(singular)) if w in PALETTES), None)
 
 
-def gradient(colours: list[Colour]) -> list[int]:
-    """256 colours from the first to the last stop, as the flat list that Pillow's palettes are."""
+def gradient(colors: list[Color]) -> list[int]:
+    """256 colors from the first to the last stop, as the flat list that Pillow's palettes are."""
     flat = []
     for shade in range(256):
-        place = shade / 255 * (len(colours) - 1)
-        left = min(int(place), len(colours) - 2)
-        flat += [round(a + (b - a) * (place - left)) for a, b in zip(colours[left], colours[left + 1], strict=True)]
+        place = shade / 255 * (len(colors) - 1)
+        left = min(int(place), len(colors) - 2)
+        flat += [round(a + (b - a) * (place - left)) for a, b in zip(colors[left], colors[left + 1], strict=True)]
     return flat
 
 
-def _clouds(width: int, height: int, colours: list[int], dice: random.Random) -> Any:
+def _clouds(width: int, height: int, colors: list[int], dice: random.Random) -> Any:
     """The gradient laid over a height field from top to bottom, lit from above."""
     image, chops = borrow("PIL.Image"), borrow("PIL.ImageChops")
     scale = _GRID / max(width, height)
     columns, rows = max(2, round(width * scale)), max(2, round(height * scale))
     field = _height_field(columns, rows, dice)
     slopes = [0.0] * columns + [below - above for above, below in zip(field, field[columns:], strict=False)]
-    picture = _grey(field, columns, rows).resize((width, height), image.Resampling.BICUBIC).convert("L")
-    picture.putpalette(colours)
+    picture = _gray(field, columns, rows).resize((width, height), image.Resampling.BICUBIC).convert("L")
+    picture.putpalette(colors)
     steepest = max(map(abs, slopes)) or 1
-    light = _grey([128 + slope * 70 / steepest for slope in slopes], columns, rows)
+    light = _gray([128 + slope * 70 / steepest for slope in slopes], columns, rows)
     lit = light.resize((width, height), image.Resampling.BICUBIC).convert("L").convert("RGB")
     return chops.soft_light(picture.convert("RGB"), lit)
 
@@ -154,20 +154,20 @@ def _height_field(columns: int, rows: int, dice: random.Random) -> list[float]:
     field = [_SLOPE * (place // columns) / rows for place in range(columns * rows)]
     for octave in range(1, 7):
         cells = 2**octave + 1
-        noise = _grey([dice.random() for _ in range(cells * cells)], cells, cells).resize((columns, rows), bicubic)
+        noise = _gray([dice.random() for _ in range(cells * cells)], cells, cells).resize((columns, rows), bicubic)
         faint = _ROUGHNESS**octave
         field = [height + faint * more for height, more in zip(field, array("f", noise.tobytes()), strict=True)]
     low, high = min(field), max(field)
     return [(height - low) / (high - low) * 255 for height in field]
 
 
-def _grey(values: list[float], columns: int, rows: int) -> Any:
-    """An image of floating point greys."""
+def _gray(values: list[float], columns: int, rows: int) -> Any:
+    """An image of floating-point grays."""
     return borrow("PIL.Image").frombytes("F", (columns, rows), array("f", values).tobytes(), "raw", "F;32NF")
 
 
 def _strip(prompt: str, width: int, height: int) -> Any:
-    """The caption: the prompt in at most two lines and the model's name; empty where there is no room for it."""
+    """The caption: the prompt in at most two lines and the model's name; empty if there is no room for it."""
     image, draw, fonts = borrow("PIL.Image"), borrow("PIL.ImageDraw"), borrow("PIL.ImageFont")
     if height < _ROOM_FOR_STRIP:
         return image.new("RGB", (width, 0))
@@ -183,7 +183,7 @@ def _strip(prompt: str, width: int, height: int) -> Any:
 
 
 def _wrapped(prompt: str, length: Callable[[str], float], width: float) -> list[str]:
-    """The prompt in at most two rows of ``width``, broken at a space where there is one, cut with an ellipsis."""
+    """The prompt in at most two rows of ``width``, broken at a space if possible, cut with an ellipsis."""
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in prompt[:_CAPTION]).split())
     rows: list[str] = []
     while text and len(rows) < 2:

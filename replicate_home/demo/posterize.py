@@ -1,4 +1,4 @@
-"""``local/posterize``: fewer colours for a picture, band by band, so that progress and cancelling have time to show."""
+"""``local/posterize``: fewer colors for a picture, band by band, so that there is time to watch or cancel it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ STEPS = 10
 
 
 def posterize(run: LocalRun, image: Path, levels: int = 4, seconds: float = 0) -> bytes:
-    """Reduce a picture to ``levels`` shades of red, green and blue and return it as PNG: a toy, no neural network.
+    """Reduce a picture to ``levels`` shades of red, green and blue and return it as PNG; a toy, not a neural network.
 
-    It works in ten steps that take ``seconds`` together and logs each as a progress line. What is no picture fails.
+    It works in ten steps that take ``seconds`` in total, and logs each as a progress line.
     """
     if not 2 <= levels <= 256:
         raise ValueError(f"levels must be between 2 and 256, got {levels}")
@@ -31,7 +31,7 @@ def posterize(run: LocalRun, image: Path, levels: int = 4, seconds: float = 0) -
 
 
 def _read(path: Path) -> Any:
-    """The picture, upright, as RGB or RGBA; of an animation the first frame."""
+    """The picture, upright, as RGB or RGBA; the first frame of an animation."""
     image, operations = borrow("PIL.Image"), borrow("PIL.ImageOps")
     try:
         with image.open(path) as opened:
@@ -42,7 +42,7 @@ def _read(path: Path) -> Any:
 
 
 def _shades(levels: int, bands: tuple[str, ...]) -> list[int]:
-    """What becomes of each value in each band; transparency stays."""
+    """The new value for each value in each band; transparency is unchanged."""
     shades = [round(round(value * (levels - 1) / 255) * 255 / (levels - 1)) for value in range(256)]
     return [shade for band in bands for shade in (range(256) if band == "A" else shades)]
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import attrs
 
 from ..exceptions import InvalidInput, ProtocolError
 from ..protocol.redaction import excerpt
+from ..protocol.sse import ServerSentEvent
 from ..protocol.strict_json import parse_json
 from ..records.parsing import parse
 from ..records.prediction import Snapshot
@@ -26,7 +27,11 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 @attrs.frozen
 class Create:
-    """What the caller wants run. ``wait`` and ``cancel_after`` are in seconds."""
+    """What the caller wants run. ``wait`` and ``cancel_after`` are in seconds.
+
+    ``id`` and ``created_at`` (ISO 8601) are for servers that leave these to their clients; ``follows`` says whether the
+    prediction is followed from here to its end.
+    """
 
     ref: ModelRef
     input: Mapping[str, Any]
@@ -34,6 +39,9 @@ class Create:
     cancel_after: float | None = None
     webhook: str | None = None
     webhook_events_filter: list[str] | None = None
+    id: str = ""
+    created_at: str | None = None
+    follows: bool = True
 
 
 class Refusal(Enum):
@@ -41,6 +49,7 @@ class Refusal(Enum):
 
     FINAL = "it will not be done"
     AGAIN = "nothing was created; asking again a few times may help"
+    LATER = "nothing was created; the server is busy or not ready"
     UNKNOWN = "it may or may not have been created"
 
 
@@ -70,8 +79,29 @@ class Dialect(Protocol):
         """Whether files can be uploaded; otherwise they are sent inline."""
         ...
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a prediction outlives the connection that asked for it, and can be asked for when it has ended."""
+        ...
+
     def create(self, wanted: Create) -> Request:
         """Ask for a prediction."""
+        ...
+
+    def expected(self, wanted: Create) -> Snapshot | None:
+        """What :meth:`create` asks for, where its id is made here; None where the server makes it."""
+        ...
+
+    def instead(self, create: Request, status: int) -> Request | None:
+        """Another way to ask for the same, where the status refuses only the way; None for any other refusal."""
+        ...
+
+    def health(self) -> Request | None:
+        """Ask how the server is, after a create was refused for now; None where it cannot be asked."""
+        ...
+
+    def broken(self, response: Response) -> str | None:
+        """Why the server will never be ready, from the response to :meth:`health`; None where it may be."""
         ...
 
     def poll(self, known: Snapshot) -> Request:
@@ -94,8 +124,15 @@ class Dialect(Protocol):
         """What an error status in response to a create says of it."""
         ...
 
-    def gone(self, status: int) -> bool:
-        """Whether this status, in response to a poll, says that the server does not know the prediction."""
+    def gone(self, response: Response) -> bool:
+        """Whether this response to a poll or a cancel says that the server does not know the prediction."""
+        ...
+
+    def heard(self, events: Sequence[ServerSentEvent]) -> Sequence[ServerSentEvent]:
+        """The events of a stream in the hosted API's words, and ``prediction``, whose data is one as in a response.
+
+        Raises :class:`ProtocolError`.
+        """
         ...
 
     def file(self, url: str) -> Request:
@@ -115,8 +152,30 @@ class Dialect(Protocol):
         ...
 
 
-class OrdinaryStatuses:
-    """What the statuses of an ordinary HTTP API say; base of the dialects whose servers answer so."""
+class OrdinaryAnswers:
+    """What an ordinary HTTP API answers: it makes the ids, and keeps its predictions for a while."""
+
+    keeps: ClassVar[bool] = True
+
+    def expected(self, wanted: Create) -> Snapshot | None:  # noqa: ARG002 - the protocol's signature
+        """None: the server makes the ids."""
+        return None
+
+    def instead(self, create: Request, status: int) -> Request | None:  # noqa: ARG002 - as above
+        """None: there is one way to ask."""
+        return None
+
+    def health(self) -> Request | None:
+        """None: there is nothing to ask."""
+        return None
+
+    def broken(self, response: Response) -> str | None:  # noqa: ARG002 - as above
+        """None: nothing says so."""
+        return None
+
+    def heard(self, events: Sequence[ServerSentEvent]) -> Sequence[ServerSentEvent]:
+        """The same events."""
+        return events
 
     def refusal(self, status: int) -> Refusal:
         """429 comes from a limiter, before anything is created; a 5xx may come after."""
@@ -124,9 +183,9 @@ class OrdinaryStatuses:
             return Refusal.AGAIN
         return Refusal.UNKNOWN if status >= 500 else Refusal.FINAL
 
-    def gone(self, status: int) -> bool:
+    def gone(self, response: Response) -> bool:
         """404 and 410."""
-        return status in (404, 410)
+        return response.status in (404, 410)
 
 
 def encode_json(value: Any) -> bytes:
@@ -149,9 +208,9 @@ def parse_prediction(response: Response) -> dict[str, Any]:
 def checked_id(prediction_id: str) -> str:
     """The id, fit to stand in a path; raises InvalidInput for one that is not."""
     if not isinstance(prediction_id, str):
-        raise TypeError(f"a prediction id is a string, got {type(prediction_id).__name__}")
+        raise TypeError(f"a prediction id must be a string, got {type(prediction_id).__name__}")
     if not _ID.fullmatch(prediction_id):
-        raise InvalidInput(f"a prediction id is letters and digits, got {prediction_id[:100]!r}")
+        raise InvalidInput(f"a prediction id must be letters and digits, got {prediction_id[:100]!r}")
     return prediction_id
 
 

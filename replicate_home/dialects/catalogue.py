@@ -1,4 +1,4 @@
-"""What Replicate's homepage is known to run: models, short names and versions, as far as anybody wrote them down.
+"""The models that Replicate's homepage is known to run, with short names and versions.
 
 Data first: the lower-case names are those of the provider's class attributes. The homepage takes no model without a
 version, so what is not in ``KNOWN`` cannot be asked of it.
@@ -69,7 +69,7 @@ _FULL_NAMES = {
 
 
 def resolve_alias(name: str) -> str | None:
-    """The full name that ``name`` stands for, in any case of letters, or None if nobody knows it.
+    """The full name that ``name`` stands for, in upper or lower case, or None if it is unknown.
 
     The full name of a known model stands for itself.
     """

@@ -14,7 +14,7 @@ from ..exceptions import ModelNotFound, PermissionDenied
 from ..records.prediction import Snapshot, Status
 from ..version import USER_AGENT
 from ..wire import Request, Response
-from .base import Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
+from .base import Create, OrdinaryAnswers, checked_id, checked_snapshot, encode_json, parse_prediction
 from .catalogue import model_versions
 from .refs import ModelRef
 
@@ -22,7 +22,7 @@ BASE_URL = "https://homepage.replicate.com"
 
 
 @attrs.frozen
-class Home(OrdinaryStatuses):
+class Home(OrdinaryAnswers):
     """``headers`` go with every request."""
 
     base_url: str = BASE_URL
@@ -37,7 +37,7 @@ class Home(OrdinaryStatuses):
         version = wanted.ref.version or model_versions.get(model or "")
         if version is None:
             raise ModelNotFound(
-                f"the homepage endpoint does not know {model!r}; it has {', '.join(model_versions)}. "
+                f"the homepage endpoint does not know {str(wanted.ref)!r}; it has {', '.join(model_versions)}. "
                 "Other models need a token: set REPLICATE_API_TOKEN"
             )
         body: dict[str, Any] = {"model": model} if model else {}

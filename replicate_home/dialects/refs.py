@@ -1,4 +1,4 @@
-"""How a model is named: ``owner/name``, ``owner/name:version``, a bare version id, or an alias."""
+"""How what runs is named: ``owner/name``, ``owner/name:version``, a version id, a deployment or an alias."""
 
 from __future__ import annotations
 
@@ -11,31 +11,45 @@ from .catalogue import resolve_alias
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _REF = re.compile(rf"(?P<owner>{_PART})/(?P<name>{_PART})(?::(?P<version>{_PART}))?")
+_DEPLOYMENT = re.compile(rf"deployments/({_PART}/{_PART})")
 _VERSION = re.compile(r"[0-9a-f]{64}|dp?-[0-9a-f]{32}")
 
 
 @attrs.frozen
 class ModelRef:
-    """A model and, where given, its version; a bare version id has neither owner nor name."""
+    """A model and, where given, its version, or a deployment.
+
+    A bare version id has neither owner nor name, nor has a ``deployment``, which is ``owner/name`` itself. An
+    ``official`` model is asked for at its own address.
+    """
 
     owner: str | None
     name: str | None
     version: str | None = None
+    deployment: str | None = None
+    official: bool = False
 
     @property
     def model(self) -> str | None:
-        """``owner/name``, or None for a bare version id."""
+        """``owner/name``, or None for a bare version id and for a deployment."""
         return f"{self.owner}/{self.name}" if self.owner else None
 
     def __str__(self) -> str:
-        return ":".join(part for part in (self.model, self.version) if part)
+        if self.deployment:
+            return f"deployments/{self.deployment}"
+        model = self.model
+        if model and self.version:
+            return f"{model}:{self.version}"
+        return model or self.version or ""
 
     @classmethod
-    def parse(cls, text: str, *, aliases: bool = False) -> ModelRef:
-        """Read a reference; ``aliases`` allows the homepage's short names.
+    def parse(cls, text: str | ModelRef, *, aliases: bool = False) -> ModelRef:
+        """Read a reference, unless it was read already; ``aliases`` allows the homepage's short names.
 
         Raises TypeError for anything but a string, :class:`InvalidInput` for a string that is no reference.
         """
+        if isinstance(text, ModelRef):
+            return text
         if not isinstance(text, str):
             raise TypeError(f"model must be a string such as 'owner/name', got {type(text).__name__}")
         match = _REF.fullmatch(text)
@@ -43,6 +57,9 @@ class ModelRef:
             return cls(match["owner"], match["name"], match["version"])
         if _VERSION.fullmatch(text):
             return cls(None, None, text)
+        deployment = _DEPLOYMENT.fullmatch(text)
+        if deployment:
+            return cls(None, None, deployment=deployment[1])
         full_name = resolve_alias(text)
         if full_name and aliases:
             return cls.parse(full_name)
@@ -52,4 +69,7 @@ class ModelRef:
 def _explain(text: str, full_name: str | None) -> str:
     if full_name:
         return f"{text!r} is a short name that only the homepage endpoint knows; write {full_name!r}"
-    return f"{text[:200]!r} is not a model: expected 'owner/name', 'owner/name:version' or a version id"
+    return (
+        f"{text[:200]!r} is not a model: expected 'owner/name', 'owner/name:version', a version id or "
+        "'deployments/owner/name'"
+    )

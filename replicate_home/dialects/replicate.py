@@ -18,7 +18,7 @@ from ..protocol.strict_json import parse_json
 from ..records.prediction import Snapshot
 from ..version import USER_AGENT
 from ..wire import Request, Response, Secret
-from .base import Create, OrdinaryStatuses, checked_id, checked_snapshot, encode_json, parse_prediction
+from .base import Create, OrdinaryAnswers, checked_id, checked_snapshot, encode_json, parse_prediction
 from .refs import ModelRef
 
 BASE_URL = "https://api.replicate.com/v1"
@@ -29,8 +29,11 @@ _SENDABLE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")  # what a header can say i
 
 
 @attrs.frozen
-class Replicate(OrdinaryStatuses):
-    """``name`` is what the client calls this backend; ``headers`` go with every request to the API itself."""
+class Replicate(OrdinaryAnswers):
+    """``name`` is what the client calls this backend; ``headers`` go with every request to the API itself.
+
+    ``things`` are what it is asked about: predictions, or what lives as they do, such as ``trainings``.
+    """
 
     base_url: str = BASE_URL
     token: Secret | None = None
@@ -38,6 +41,7 @@ class Replicate(OrdinaryStatuses):
     name: str = "replicate"
     aliases: bool = False
     uploads: bool = True
+    things: str = "predictions"
 
     def call(
         self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, **parts: Any
@@ -60,9 +64,9 @@ class Replicate(OrdinaryStatuses):
         return Request(method, url, sent, token=token, **parts)
 
     def create(self, wanted: Create) -> Request:
-        """POST /predictions, for all forms of a model reference."""
-        ref = wanted.ref
-        body: dict[str, Any] = {"version": ref.version or ref.model, "input": wanted.input}
+        """POST /predictions, or the predictions of a deployment or of an official model."""
+        path, named = _asked_for(wanted.ref)
+        body: dict[str, Any] = {**named, "input": wanted.input}
         if wanted.webhook is not None:
             body["webhook"] = wanted.webhook
         if wanted.webhook_events_filter is not None:
@@ -72,15 +76,16 @@ class Replicate(OrdinaryStatuses):
             headers["Prefer"] = f"wait={min(LONGEST_WAIT, wanted.wait)}"
         if wanted.cancel_after is not None:
             headers["Cancel-After"] = f"{max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))}s"
-        return self.call("POST", "/predictions", json=body, headers=headers, hold=float(wanted.wait or 0))
+        hold = float(wanted.wait or 0)
+        return self.call("POST", path, json=body, headers=headers, hold=hold, about=str(wanted.ref))
 
     def poll(self, known: Snapshot) -> Request:
         """GET /predictions/{id}; built from the id, never taken from the answer."""
-        return self.call("GET", f"/predictions/{checked_id(known.id)}")
+        return self.call("GET", f"/{self.things}/{checked_id(known.id)}")
 
     def cancel(self, known: Snapshot) -> Request | None:
         """POST /predictions/{id}/cancel, whose answer is the prediction."""
-        return self.call("POST", f"/predictions/{checked_id(known.id)}/cancel")
+        return self.call("POST", f"/{self.things}/{checked_id(known.id)}/cancel")
 
     def stream(self, known: Snapshot, last_event_id: str | None) -> Request | None:
         """GET the stream URL. It is a capability: only the API's own origin is sent the token."""
@@ -106,7 +111,7 @@ class Replicate(OrdinaryStatuses):
         return self.call("GET", url, headers={"Accept": "*/*"}, streams=True)
 
     def schema(self, ref: ModelRef) -> Request | None:
-        """GET the model, or its version; None for a version alone, which the API finds by its model only."""
+        """GET the model, or its version; None for a version alone, or a deployment: their models are not known here."""
         if ref.model is None:
             return None
         version = "" if ref.version is None else f"/versions/{ref.version}"
@@ -119,6 +124,15 @@ class Replicate(OrdinaryStatuses):
             found = found["latest_version"]
         document = found.get("openapi_schema") if isinstance(found, dict) else None
         return document if isinstance(document, dict) else {}
+
+
+def _asked_for(ref: ModelRef) -> tuple[str, dict[str, Any]]:
+    """The path of a create, and what its body says of the model beside the input."""
+    if ref.deployment:
+        return f"/deployments/{ref.deployment}/predictions", {}
+    if ref.official:
+        return f"/models/{ref.model}/predictions", {}
+    return "/predictions", {"version": ref.version or ref.model}
 
 
 def _snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:

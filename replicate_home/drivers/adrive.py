@@ -52,6 +52,8 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
             return before
         try:
             state = self._become(before, await self._advance(before))
+            if type(state) is Settled:  # isinstance would be one more call for every read of a stream
+                self.name_cause(state)
         except GeneratorExit:  # the event loop is gone, and nothing can be awaited
             self.left = True
             self.close_body()

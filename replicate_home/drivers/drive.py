@@ -49,6 +49,8 @@ class Drive(Driving[Transport, Body]):
         at_work(self.clock)
         try:
             state = self._become(before, self._advance(before))
+            if type(state) is Settled:  # isinstance would be one more call for every read of a stream
+                self.name_cause(state)
         except BaseException as error:
             creates = self.creates
             self.leave()

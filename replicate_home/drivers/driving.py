@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
 from ..clock import Clock
-from ..exceptions import ReplicateHomeError
+from ..exceptions import ModelError, ReplicateHomeError
 from ..lifecycle.life import News
 from ..lifecycle.machine import Kind, Reading, Sending, Settled, State
 
@@ -59,13 +59,25 @@ class Driving(Generic[T, B]):
         """Whether a create is under way."""
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
 
+    def name_cause(self, state: Settled) -> None:
+        """Name the exception of a model in this process as what its failure was caused by."""
+        if state.error is not None:
+            name_cause(state.error, self.transport)
+
     def explain(self, error: BaseException, creates: bool) -> None:
-        """Note on an exception which prediction it was about, or that there may be one that nobody knows of."""
+        """Note on an exception which prediction it was about, or that there may be one whose id is unknown."""
         snapshot = self.state.life.snapshot
         if snapshot is not None:
             error.add_note(f"while waiting for prediction {snapshot.id}")
         elif creates and not isinstance(error, ReplicateHomeError):  # such as a fake's, which creates nothing
             error.add_note(MAY_EXIST)
+
+
+def name_cause(error: ReplicateHomeError, transport: Any) -> None:
+    """Where a model failed: the transport may know the exception, and may raise it itself where it is a test's own."""
+    ask = getattr(transport, "cause_of", None)
+    if isinstance(error, ModelError) and ask is not None:
+        error.__cause__ = ask(error.prediction.id)
 
 
 def holds_body(state: State) -> bool:
@@ -74,5 +86,10 @@ def holds_body(state: State) -> bool:
 
 
 def hears_of_create(state: Any) -> bool:
-    """Whether this is a create whose response must not be lost: its prediction is the call's own to cancel."""
-    return isinstance(state, Sending) and state.kind is Kind.CREATE and state.life.terms.cancels
+    """Whether this is a create whose response must not be lost: it has the id by which the call cancels it."""
+    return (
+        isinstance(state, Sending)
+        and state.kind is Kind.CREATE
+        and state.life.terms.cancels
+        and state.expected is None
+    )

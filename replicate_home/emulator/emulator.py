@@ -19,7 +19,8 @@ import attrs
 from ..clock import SYSTEM_CLOCK, Clock, NotYet
 from ..exceptions import ReplicateHomeError
 from ..wire import Body, Request, Response
-from .incoming import IncomingRequest
+from .faults import Fault, FaultPlan, model_named
+from .incoming import IncomingRequest, json_object
 from .limits import Limits, RateLimiter
 from .problems import Problem, not_found
 from .registry import LocalModel, Models
@@ -49,7 +50,8 @@ class Emulator:
     then everything happens in virtual time and without threads; ``api_token`` None accepts any token and none;
     ``seed`` determines the ids, which are new each time without one. ``limits`` are those of the hosted service where
     they are asked for; ``send_webhook`` is given each signed webhook, by default it sends those to receivers on this
-    machine. ``requests`` and ``calls`` are the logs of what was asked and created.
+    machine. ``faults`` are what goes wrong on the way. ``requests`` and ``calls`` are the logs of what was asked and
+    created.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Emulator:
         )
         self.clock = clock
         self.base_url = base_url
+        self.faults = FaultPlan()
         self.requests: deque[HandledRequest] = deque(maxlen=100_000)
         self._api_token = api_token
         self._rates = RateLimiter(limits, clock)
@@ -94,6 +97,33 @@ class Emulator:
         headers: dict[str, str] = {}
         self.service.webhooks.send_due()  # which tell of what was, before this request changes anything
         return self._handle(incoming, headers, partial(self._route, incoming, headers))
+
+    def fault_for(self, request: Request) -> Fault | None:
+        """The fault that befalls ``request``, which is counted; one that the server never sees is logged here."""
+        if not self.faults:
+            return None
+        incoming = IncomingRequest.of(request, None, None)
+        try:
+            found = find_route(ROUTES, request.method, incoming.path)
+        except Problem:
+            found = None
+        fault = self.faults.take(found.operation if isinstance(found, Route) else "", lambda: self._model_of(incoming))
+        if fault is not None and fault.effect.answer is not None:
+            self.requests.append(HandledRequest(request.method, incoming.path, fault.effect.answer.status))
+        return fault
+
+    def _model_of(self, incoming: IncomingRequest) -> str | None:
+        """The model that a request is about."""
+        kind, _, rest = incoming.path.removeprefix("/files").lstrip("/").partition("/")
+        store, id = self.service.store, rest.partition("/")[0]
+        try:
+            if kind == "streams":
+                return store.streamed(id).model
+            if kind in ("predictions", "trainings", "delivery") and id:
+                return store.run(id, "trainings" if kind == "trainings" else "predictions").model
+            return model_named(json_object(incoming), incoming.path)
+        except Problem:
+            return None
 
     def close(self) -> None:
         """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""

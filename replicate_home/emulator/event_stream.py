@@ -7,8 +7,8 @@ import re
 
 from ..clock import Clock
 from ..exceptions import Disconnected, RequestTimeout
-from .stored_run import StoredRun, with_urls
-from .timeline import ENDS, Change, Peer
+from .stored_run import StoredRun, lost, with_urls
+from .timeline import ENDS, Change, Peer, Trouble
 
 KEEP_ALIVE = 15.0  # seconds of silence after which a stream says that it is still there
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -24,6 +24,7 @@ class EventStream:
         self._place = 0  # in the timeline
         self._number = 0  # of the next event
         self._over = False
+        self._is_cut = prediction.trouble in (Trouble.STREAM_CUT, Trouble.GONE)
         self._silent_since = clock.now()
 
     def read(self, deadline: float | None) -> bytes:
@@ -43,6 +44,8 @@ class EventStream:
             if data:
                 self._silent_since = self._clock.now()
                 return data
+        if self._is_cut:
+            raise lost("body")
         return b""
 
     def close(self) -> None:
@@ -64,6 +67,8 @@ class EventStream:
         if change.kind not in ENDS:
             return b""
         self._over = True
+        if self._is_cut:
+            return b""
         if change.kind == "succeeded":
             return event("done", "{}")
         if change.kind == "failed":

@@ -24,6 +24,8 @@ from .problems import Problem, invalid
 
 LARGEST_FILE = 100 * 2**20
 LARGEST_FILES = 256 * 2**20  # of one run together
+_MOST_PARTS = 100  # what a form may make the parser do is bounded by these two
+_LONGEST_HEAD = 8_192
 _NAME_LIMIT = 255  # bytes, as the hosted API has it
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 _MAGIC = (
@@ -60,12 +62,16 @@ def parse_multipart(content_type: str, body: bytes) -> dict[str, Part]:
     if not boundary:
         raise invalid("a file is uploaded as multipart/form-data with a boundary")
     marker = b"\r\n--" + boundary.encode("utf-8", "surrogateescape")
-    sections = (b"\r\n" + body).split(marker)
+    sections = (b"\r\n" + body).split(marker, _MOST_PARTS + 2)
+    if len(sections) > _MOST_PARTS + 2:
+        raise invalid(f"the multipart body has more than {_MOST_PARTS} parts")
     if len(sections) < 3 or not sections[-1].startswith(b"--"):
         raise invalid("the multipart body is cut short, or its boundary is not the one announced")
     parts = {}
     for section in sections[1:-1]:
         head, found, content = section.partition(b"\r\n\r\n")
+        if len(head) > _LONGEST_HEAD:
+            raise invalid(f"the headers of a part have more than {_LONGEST_HEAD} bytes")
         headers = _headers(head.decode("utf-8", "replace").strip())
         name = headers.get_param("name", header="content-disposition")
         if not found or not isinstance(name, str):

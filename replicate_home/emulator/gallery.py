@@ -47,7 +47,7 @@ COLLECTIONS = (
         "text-to-image",
         "Text to image",
         "Models that draw a picture of what they are told.",
-        "## Text to image\n\nThese models are given words and put out a picture.",
+        "## Text to image\n\nThese models turn words into a picture.",
         lambda schemas: _is_file(schemas["Output"]) and not _takes_a_file(schemas),
     ),
     Collection(
@@ -55,7 +55,7 @@ COLLECTIONS = (
         "super-resolution",
         "Super resolution",
         "Models that make one picture from another.",
-        "## Super resolution\n\nThese models are given a picture and put out a better one.",
+        "## Super resolution\n\nThese models turn a picture into a better one.",
         lambda schemas: _is_file(schemas["Output"]) and _takes_a_file(schemas),
     ),
     Collection(

@@ -8,22 +8,36 @@ there is something new, since a client across a socket waits by a clock of its o
 from __future__ import annotations
 
 import re
+import select
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.errors import FirstHeaderLineIsContinuationDefect, MalformedHeaderDefect, MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import attrs
+
+from ..clock import SYSTEM_CLOCK
 from ..exceptions import Disconnected, ReplicateHomeError
 from ..wire import Body, Request, Response
 from .emulator import Emulator
+from .faults import Ending, Fault, Playback, Wait
 from .incoming import LARGEST_FORM
-from .problems import Problem
+from .origins import LOOPBACK_NAMES, check_content_type, check_origin
+from .problems import Problem, bad_request
+from .rendering import Rendering
 from .timeline import Peer
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?", re.ASCII)
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 1\r\n\r\n"
+_UNREADABLE = (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect, MalformedHeaderDefect)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -32,6 +46,11 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave in one packet
     server: _Server
 
+    def setup(self) -> None:
+        """Have every wait for the client bounded."""
+        super().setup()
+        self.connection.settimeout(self.server.patience)
+
     def handle_one_request(self) -> None:
         with self.server.peer() as peer:
             self.peer = peer
@@ -39,22 +58,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
+            self._check_head()
             request = self._request()
+        except Problem as problem:
+            self._refuse(problem)
+            return
         except (ValueError, ConnectionError) as error:
-            self.close_connection = True
-            self._write(Problem(400, "Bad request", str(error)).response({}))
+            self._refuse(bad_request(str(error)))
             return
         try:
-            response, body = self.server.emulator.handle(request, None, self.peer)
+            check_content_type(request.method, request.headers)
+        except Problem as problem:
+            self._write(problem.response({}))
+            return
+        try:
+            if (fault := self.server.emulator.fault_for(request)) is not None:
+                self._play(fault, request)
+            else:
+                self._write(*self._handled(request))
         except Disconnected:
             self.close_connection = True
-            return
-        except ReplicateHomeError as error:  # a fake was asked something it was not told
-            response, body = Problem(500, type(error).__name__, str(error)).response({}), None
-        if body is None:
-            self._write(response)
-        else:
-            self._write_as_it_comes(response, body)
+
+    def _handled(self, request: Request) -> tuple[Response, Body | None]:
+        """What the emulator answers; a fake that was asked something it was not told says so."""
+        try:
+            return self.server.emulator.handle(request, None, self.peer)
+        except Disconnected:
+            raise
+        except ReplicateHomeError as error:
+            return Problem(500, type(error).__name__, str(error)).response({}), None
 
     def __getattr__(self, name: str) -> Any:
         # The base class looks for a method of this name; the emulator says itself which methods a path knows.
@@ -70,17 +102,43 @@ class _Handler(BaseHTTPRequestHandler):
         self.request_version = "HTTP/1.1"  # of 0.9, which is assumed before a version was read, the answer has no head
         self._write(Problem(code, title, message or explain or title).response({}))
 
+    def _refuse(self, problem: Problem) -> None:
+        """Say no; what is left of the request is not read, so the connection is over."""
+        self.close_connection = True
+        self._write(problem.response({}))
+
     # -- in
+
+    def _check_head(self) -> None:
+        """Refuse what two readers may read differently, and what another site's web page has sent."""
+        if any(isinstance(defect, _UNREADABLE) for defect in self.headers.defects) or any(
+            not _NAME.fullmatch(name) for name in self.headers
+        ):
+            raise bad_request("the headers cannot be read")
+        if any("\n" in value or "\r" in value for value in self.headers.values()):
+            raise bad_request("a header continues on a second line")
+        if any(len(self.headers.get_all(name, ())) > 1 for name in ("host", "content-length", "transfer-encoding")):
+            raise bad_request("a header that must appear only once is repeated")
+        check_origin(self._lines(), self.server.names)
+
+    def _lines(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
 
     def _request(self) -> Request:
         given = self.headers.get("Host", "")
         host = given if _HOST.fullmatch(given) else self.server.address
         path = self.path if self.path.startswith("/") else "/" + self.path.partition("://")[2].partition("/")[2]
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = self._lines()
         return Request(self.command, f"http://{host}{path}", headers, self._body(headers))
 
     def _body(self, headers: dict[str, str]) -> bytes:
-        if "chunked" in headers.get("transfer-encoding", "").lower():
+        if (encoding := headers.get("transfer-encoding")) is not None:
+            if (
+                encoding.strip().lower() != "chunked"
+                or "content-length" in headers
+                or self.request_version == "HTTP/1.0"
+            ):
+                raise ValueError("a body is either chunked or as long as its Content-Length says, and nothing else")
             return b"".join(self._chunks())
         length = headers.get("content-length", "0").strip()
         if not (length.isascii() and length.isdigit()) or len(length) > 18:
@@ -117,44 +175,56 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- out
 
-    def _head(self, response: Response, **more: str) -> None:
-        known = response.status in HTTPStatus._value2member_map_
-        self.send_response(response.status, HTTPStatus(response.status).phrase if known else "")
-        for name, value in {**response.headers, **more}.items():
-            self.send_header(name.replace("_", "-"), value)
-        if self.close_connection:
-            self.send_header("connection", "close")
-        self.end_headers()
-
-    def _write(self, response: Response) -> None:
-        if response.status == 204:
-            self._head(response)
-        else:
-            self._head(response, content_length=str(len(response.body)))
-            if self.command != "HEAD":
-                self.wfile.write(response.body)
-        self.wfile.flush()
-
-    def _write_as_it_comes(self, response: Response, body: Body) -> None:
-        """An event stream: chunked, every piece flushed; a cut of ours is seen as a missing last chunk."""
+    def _write(self, response: Response, body: Body | None = None) -> None:
+        """Every chunk flushed as it comes; a cut of ours is seen as a missing last chunk."""
         chunked = self.request_version != "HTTP/1.0"
-        self.close_connection = self.close_connection or not chunked
-        self._head(response, **({"transfer_encoding": "chunked"} if chunked else {}))
-        self.wfile.flush()
-        if self.command == "HEAD":
-            self.close_connection = True
-            return
+        self.close_connection = self.close_connection or (body is not None and not chunked)
+        rendering = self._rendering(response, body, chunked, self.close_connection)
         try:
-            while piece := body.read(None):
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-                self.wfile.flush()
-            if chunked:
-                self.wfile.write(b"0\r\n\r\n")
+            while chunk := rendering.read(None):
+                self.wfile.write(chunk)
                 self.wfile.flush()
         except Disconnected:
             self.close_connection = True
         finally:
-            body.close()
+            rendering.close()
+
+    def _rendering(self, response: Response, body: Body | None, chunked: bool, closes: bool) -> Rendering:
+        headers = {"date": self.date_time_string(), **response.headers}
+        return Rendering(attrs.evolve(response, headers=headers), body, self.command, chunked=chunked, closes=closes)
+
+    def _play(self, fault: Fault, request: Request) -> None:
+        """The answer as a fault has it; then the connection is over."""
+        self.close_connection = True
+        if fault.effect.refuses:
+            self._reset()
+            return
+        response, body = fault.effect.answer, None
+        if response is None:
+            response, body = self._handled(request)
+        playback = Playback(self._rendering(response, body, True, True), fault.effect)
+        try:
+            while not isinstance(step := playback.next(None), Ending):
+                if isinstance(step, Wait):
+                    self._wait(step.seconds)
+                else:
+                    self.wfile.write(step)
+                    self.wfile.flush()
+            if step.is_reset:
+                self._reset()
+        except Disconnected:
+            return
+        finally:
+            playback.rendering.close()
+
+    def _wait(self, seconds: float) -> None:
+        """Let real time pass, unless the client goes away or the server is closed."""
+        if select.select([self.connection], [], [], seconds)[0]:
+            raise Disconnected("gone", phase="body", may_have_been_processed=True)
+
+    def _reset(self) -> None:
+        """Have the connection end with a reset, also of what was not yet sent."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """The emulator has its own log."""
@@ -163,15 +233,18 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(HTTPServer):
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], emulator: Emulator, family: socket.AddressFamily) -> None:
+    def __init__(self, address: tuple[str, int], emulator: Emulator, manners: Manners) -> None:
         self.emulator = emulator
-        self.address_family = family
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.patience = manners.patience
+        self.names = None if manners.any_host else LOOPBACK_NAMES | {address[0].lower()}
+        self._most = manners.connections
         self._lock = threading.Lock()
         self._closed = False
         self._peers: set[Peer] = set()
         self._connections: dict[threading.Thread, socket.socket] = {}
         super().__init__(address, _Handler)
-        name = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
+        name = f"[{address[0]}]" if self.address_family == socket.AF_INET6 else address[0]
         self.address = f"{name}:{self.server_port}"
 
     def server_bind(self) -> None:
@@ -194,13 +267,35 @@ class _Server(HTTPServer):
             with self._lock:
                 self._peers.discard(peer)
 
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection: in order, unless it is to be reset."""
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_NO_LINGER)) == _NO_LINGER:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(
             target=self._serve, args=(request, client_address), name="replicate-home-connection", daemon=True
         )
         with self._lock:
-            self._connections[thread] = request
-        thread.start()
+            fits = len(self._connections) < self._most
+            if fits:
+                self._connections[thread] = request
+        if fits:
+            thread.start()
+            return
+        with suppress(OSError):
+            request.sendall(_FULL)
+        self.shutdown_request(request)
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; where there are no descriptors left, not before some may be free again."""
+        try:
+            return super().get_request()
+        except OSError:
+            SYSTEM_CLOCK.sleep(0.05)
+            raise
 
     def _serve(self, request: socket.socket, client_address: Any) -> None:
         with suppress(OSError):  # the client went away
@@ -248,10 +343,23 @@ class HttpServer:
         self.close()
 
 
-def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> HttpServer:
+@attrs.frozen
+class Manners:
+    """What a server puts up with: ``patience`` in seconds with a client that is silent, ``connections`` at once, and
+    with ``any_host`` requests for other names than those of this machine and the address it listens on.
+    """
+
+    patience: float = 60.0
+    connections: int = 512
+    any_host: bool = False
+
+
+_ORDINARY = Manners()
+
+
+def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0, *, manners: Manners = _ORDINARY) -> HttpServer:
     """Serve ``emulator`` over HTTP; port 0 takes a free one. Clients may use ``url`` with or without ``/v1``.
 
     Raises ``OSError`` where the address cannot be had.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return HttpServer(_Server((host, port), emulator, family))
+    return HttpServer(_Server((host, port), emulator, manners))

@@ -99,7 +99,7 @@ def json_object(incoming: IncomingRequest) -> dict[str, Any]:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no number in JSON")
+        raise ValueError(f"{text[:20]} is not a number in JSON")
     return number
 
 

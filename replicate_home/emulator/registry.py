@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
+from .predictors import as_function, is_predictor
 from .problems import not_found
 from .schema.kinds import Opener
 from .schema.signature import Signature, read_signature
@@ -100,6 +101,8 @@ class LocalModel:
         """Read ``function``'s signature and docstring, and those of ``train``."""
         if not callable(function):
             raise TypeError(f"the model {name} must be a callable, not {type(function).__name__}")
+        if is_predictor(function):
+            function = as_function(function)
         is_plain = hasattr(function, "__code__") or inspect.ismethod(function)
         about = inspect.getdoc(function) if is_plain else inspect.getdoc(type(function))
         trainer = None if train is None else cls.of(name, train)

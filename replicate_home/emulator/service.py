@@ -27,6 +27,7 @@ from .webhook_senders import Send
 from .webhooks import Webhooks
 
 ACCOUNT = "local"
+KEPT_CAUSES = 100  # exceptions, which hold what the models held
 RUNNING_AT_ONCE = 32  # further predictions stay ``starting`` until one ends
 
 
@@ -56,6 +57,7 @@ class Service:
         self.calls: deque[CreatedPrediction] = deque(maxlen=KEPT_RUNS)
         self.run_counts: Counter[str] = Counter()
         self._threads = ThreadPool(RUNNING_AT_ONCE, "prediction", idle=0.0)
+        self.causes: deque[tuple[str, Exception]] = deque(maxlen=KEPT_CAUSES)
         self._examples: dict[str, list[StoredRun]] = {}
         self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: every look steps them
 
@@ -83,6 +85,8 @@ class Service:
             streams=plan.streams,
             stream_token=self.store.new_id() + self.store.new_id(),
             retention=math.inf if self.limits.retention is None else self.limits.retention,
+            trouble=plan.trouble,
+            contradiction=plan.contradiction,
         )
         self.calls.append(CreatedPrediction(model.name, options.input, stored.id))
         self.run_counts[model.name] += 1
@@ -140,6 +144,10 @@ class Service:
             return self.store.delivered(found[1], found[2])
         return None
 
+    def cause_of(self, prediction_id: str) -> Exception | None:
+        """The exception that ended a model, while it is remembered."""
+        return next((error for id, error in reversed(self.causes) if id == prediction_id), None)
+
     def close(self) -> None:
         """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""
         self.webhooks.close()
@@ -181,9 +189,10 @@ class Service:
     def _run(
         self, id: str, plan: Plan, files: OutputFiles, clock: Clock, lifetime: float | None, limit: float | None
     ) -> Run:
-        bounds = {
+        bounds: dict[str, Any] = {
             "cancels_at": math.inf if lifetime is None else clock.now() + lifetime,
             "limit": math.inf if limit is None else limit,
+            "on_error": lambda error: self.causes.append((id, error)),
         }
         if isinstance(clock, FakeClock):
             return VirtualRun(id, plan, clock, self._virtual, store=files.store, **bounds)

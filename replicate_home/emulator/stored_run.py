@@ -9,9 +9,10 @@ from typing import Any
 
 import attrs
 
+from ..exceptions import Disconnected
 from .dates import iso
 from .files import OutputFiles, StoredFile
-from .timeline import ENDS, Change, Run
+from .timeline import ENDS, Change, Run, Trouble
 
 LARGEST_INLINE = 10 * 2**20  # larger files are named by URL also in the answer to a held create
 
@@ -41,6 +42,8 @@ class StoredRun:
     deployment: str | None = None
     retention: float = math.inf
     data_removed: bool = False
+    trouble: Trouble | None = None
+    contradiction: Any = None
 
     @property
     def created(self) -> float:
@@ -72,6 +75,11 @@ class StoredRun:
     def after(self, changes: list[Change], origin: str) -> dict[str, Any]:
         """As it was when only these ``changes`` had happened."""
         return self._shown(changes, origin, self.file_url(origin))
+
+    def check_trouble(self) -> None:
+        """Raise :class:`~replicate_home.Disconnected` where it is told to be gone after its end."""
+        if self.trouble is Trouble.GONE and self.has_ended():
+            raise lost("wait")
 
     def end(self) -> Change | None:
         """The end, if it can be seen."""
@@ -106,7 +114,7 @@ class StoredRun:
             "model": self.model,
             "version": self.version,
             "input": self.input,
-            "output": None if self.data_removed else with_urls(_output(changes), url_of),
+            "output": None if self.data_removed else with_urls(self._output(changes, end), url_of),
             "logs": "" if self.data_removed else "".join(change.value for change in changes if change.kind == "logs"),
             "error": end.value if end is not None and end.kind == "failed" else None,
             "status": end.kind if end is not None else "processing" if changes else "starting",
@@ -124,6 +132,9 @@ class StoredRun:
         if self.resource == "trainings" and shown["output"] is None:
             del shown["output"]  # the API's document has no null there
         return shown
+
+    def _output(self, changes: list[Change], end: Change | None) -> Any:
+        return _output(changes) if end is None or self.contradiction is None else self.contradiction
 
     def _times(self, changes: list[Change], end: Change | None) -> dict[str, Any]:
         times: dict[str, Any] = {}
@@ -145,6 +156,11 @@ class StoredRun:
             folder = "files/streams" if self.streams == "files" else "streams"
             urls["stream"] = f"{origin}/v1/{folder}/{self.stream_token}"
         return urls
+
+
+def lost(phase: str) -> Disconnected:
+    """The connection is closed where an answer, or the rest of it, was due."""
+    return Disconnected("the connection was closed", phase=phase, may_have_been_processed=True)
 
 
 def _output(changes: list[Change]) -> Any:

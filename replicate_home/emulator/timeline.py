@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from enum import StrEnum
 from operator import attrgetter
 from threading import Condition, get_ident
 from typing import Any
@@ -24,6 +25,14 @@ ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
 LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere where nothing really waits
 LARGEST_OUTPUT = 64 * 2**20
 LONGEST_STEP = 0.05  # real seconds that are waited for a model which another thread runs
+
+
+class Trouble(StrEnum):
+    """What is to go wrong with a prediction on the way to its client; the run itself is not touched by it."""
+
+    ANSWER_LOST = "answer lost"  # it is created, and nobody is told
+    STREAM_CUT = "stream cut"  # its stream breaks off after the last item, as often as it is opened
+    GONE = "gone"  # from its end on, whatever is asked about it is answered by silence
 
 
 class Stopped(BaseException):
@@ -44,12 +53,15 @@ class Plan:
     """What a run does: ``call`` is given the run and returns the output, or an iterator of its items.
 
     ``streams`` is what may be streamed: ``text``, ``files``, ``maybe`` (the first item tells) or ``no``;
-    ``starts_after`` are the seconds before it starts.
+    ``starts_after`` are the seconds before it starts. ``contradiction`` is shown in place of the output of a run that
+    has ended.
     """
 
     call: Callable[[LocalRun], Any]
     streams: str = "no"
     starts_after: float = 0.0
+    trouble: Trouble | None = None
+    contradiction: Any = None
 
 
 class Peer:
@@ -113,9 +125,9 @@ class LocalRun:
 class Run:
     """One run of a plan.
 
-    ``changed`` guards the timeline and is notified of every change, as is ``on_change``; ``store`` makes an output
-    value JSON and keeps the files in it. At the moment ``cancels_at`` it is canceled, and ``limit`` seconds after its
-    start it fails.
+    ``changed`` guards the timeline and is notified of every change, as is ``on_change``; ``on_error`` is given the
+    exception that ended the model; ``store`` makes an output value JSON and keeps the files in it. At the moment
+    ``cancels_at`` it is canceled, and ``limit`` seconds after its start it fails.
     """
 
     def __init__(
@@ -129,6 +141,7 @@ class Run:
         cancels_at: float = math.inf,
         limit: float = math.inf,
         on_change: Callable[[], None] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
     ) -> None:
         self.id = id
         self.created = clock.now()
@@ -140,6 +153,7 @@ class Run:
         self._store = store
         self._limit = limit
         self._on_change = on_change
+        self._on_error = on_error
         self._changes: list[Change] = []
         self._size = 0
         self._steps = self._life()
@@ -211,6 +225,8 @@ class Run:
         except Stopped:
             self._add("canceled")  # ignored where the end is known; else the limit of virtual time was reached
         except Exception as error:
+            if self._on_error is not None:
+                self._on_error(error)
             self._add("failed", self._store(str(error) or type(error).__name__))
         except GeneratorExit:
             raise

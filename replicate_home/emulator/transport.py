@@ -6,9 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 from ..clock import Clock, NotYet
-from ..exceptions import Disconnected, RequestTimeout
+from ..exceptions import ConnectFailed, Disconnected, RequestTimeout
 from ..wire import Body, Request, Response
 from .emulator import Emulator
+from .faults import Fault, Playback
+from .playing import PlayedAnswer
+from .rendering import Rendering
 from .timeline import Peer
 
 Ask = Callable[[], tuple[Response, Body | None]]
@@ -54,10 +57,45 @@ class InProcessTransport:
         """Answer ``request`` here and now; an event stream or a download comes with its body."""
         if deadline is not None and self.clock.now() >= deadline:
             raise RequestTimeout("no time left to send", request=request, phase="connect")
+        if (fault := self.emulator.fault_for(request)) is not None:
+            return self._faulted(fault, request, deadline, partial(self._asked, fault, request, deadline))
         return self._answer(request, deadline, partial(self.emulator.handle, request, deadline, Peer()))
+
+    def cause_of(self, prediction_id: str) -> Exception | None:
+        """The exception that a model raised, which its client names as the cause of the prediction's failure."""
+        return self.emulator.service.cause_of(prediction_id)
 
     def close(self) -> None:
         """Nothing is pooled."""
+
+    def _asked(self, fault: Fault, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
+        """What the server answers, or what is answered in its place."""
+        if fault.effect.refuses:
+            raise ConnectFailed("the connection was refused", request=request, phase="connect")
+        if fault.effect.answer is not None:
+            return fault.effect.answer, None
+        return self.emulator.handle(request, deadline, Peer())
+
+    def _faulted(
+        self, fault: Fault, request: Request, deadline: float | None, ask: Ask
+    ) -> tuple[Response, Body | None]:
+        try:
+            response, body = ask()
+        except NotYet as later:
+            later.again = partial(self._faulted, fault, request, deadline, later.again or ask)
+            raise
+        playback = Playback(Rendering(response, body, request.method), fault.effect)
+        return self._played(PlayedAnswer(playback, request, self.clock), request, deadline)
+
+    def _played(self, answer: PlayedAnswer, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
+        try:
+            response = answer.head(deadline)
+        except NotYet as later:
+            later.again = partial(self._played, answer, request, deadline)
+            raise
+        if request.streams and response.status in (200, 206):
+            return response, answer
+        return _drained(response, answer, deadline, []), None
 
     def _answer(self, request: Request, deadline: float | None, ask: Ask) -> tuple[Response, Body | None]:
         try:

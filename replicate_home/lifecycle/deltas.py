@@ -74,7 +74,7 @@ def _as_sent(items: Sequence[str]) -> Sequence[str]:
 
 
 def _with_plain_lines(items: Sequence[str]) -> list[str]:
-    """A CR and an LF in neighbouring pieces are one line break."""
+    """A CR and an LF in neighboring pieces are one line break."""
     pieces: list[str] = []
     after_cr = False
     for item in items:

@@ -7,14 +7,18 @@ from copy import copy
 from typing import Any
 
 from ..exceptions import (
+    APIError,
     CreateOutcomeUnknown,
     CreateTimedOut,
     FileExpired,
     ModelCanceled,
     ModelError,
+    NotFound,
     OutputDiverged,
     PredictionTimeout,
     ReplicateHomeError,
+    ServerBusy,
+    ServerError,
     StreamInterrupted,
     UnsafeURL,
 )
@@ -33,27 +37,77 @@ def failed(snapshot: Snapshot) -> ModelError:
     return ModelError(f"{name} {ended}: {why}", prediction=snapshot)
 
 
-def timed_out(snapshot: Snapshot, seconds: float | None, canceled: bool) -> PredictionTimeout:
-    """The caller's budget is used up."""
+def timed_out(snapshot: Snapshot, seconds: float | None, canceled: bool, *, keeps: bool = True) -> PredictionTimeout:
+    """The caller's budget is used up; ``keeps`` says whether the server can be asked for what has ended."""
     after = f" within {seconds:g} s" if seconds is not None else " in time"
-    what = (
-        "it was canceled"
-        if canceled
-        else f"it was not canceled and may still be running: client.predictions.get({snapshot.id!r}).wait() resumes it"
-    )
+    what = "it was not canceled and may still be running"
+    if canceled:
+        what = "it was canceled"
+    elif keeps:
+        what += f": client.predictions.get({snapshot.id!r}).wait() resumes it"
     message = f"prediction {snapshot.id} was not finished{after}; {what}"
     return PredictionTimeout(message, prediction=snapshot, canceled=canceled)
 
 
-def outcome_unknown(cause: ReplicateHomeError, *, in_time: bool) -> CreateOutcomeUnknown:
-    """The create was sent, and what became of it cannot be told."""
+def outcome_unknown(
+    cause: ReplicateHomeError, *, in_time: bool, snapshot: Snapshot | None = None, keeps: bool = True
+) -> CreateOutcomeUnknown:
+    """The create was sent, and what became of it cannot be told; ``snapshot`` is what it asked for, where known."""
     kind = CreateOutcomeUnknown if in_time else CreateTimedOut
+    way_out = (
+        "client.predictions.list() (newest first) or https://replicate.com/predictions shows whether it exists"
+        if keeps
+        else "the server ends it with its connection, and keeps no list of what it ran"
+    )
     error = kind(
-        f"a prediction may have been created, or not: {cause}. It was not sent again, for that could run and bill it "
-        "twice; client.predictions.list() (newest first) or https://replicate.com/predictions shows whether it exists"
+        f"a prediction may have been created, or not: {cause}. It was not repeated, because that could run and bill it "
+        f"twice; {way_out}",
+        prediction=snapshot,
     )
     error.__cause__ = cause
     return error
+
+
+def busy(refusal: APIError) -> ServerBusy:
+    """The server was busy or not ready until the caller's time was up; ``refusal`` is its last word."""
+    error = ServerBusy(
+        f"the server was busy or not ready until the deadline, and nothing was created: {refusal}",
+        status=refusal.status, title=refusal.title, detail=refusal.detail, request_id=refusal.request_id,
+    )  # fmt: skip
+    error.__cause__ = refusal
+    return error
+
+
+def never_ready(why: str, refusal: APIError) -> ServerError:
+    """The server says that it will never be ready."""
+    error = ServerError(why, status=refusal.status, title=refusal.title, detail=refusal.detail)
+    error.__cause__ = refusal
+    return error
+
+
+def torn(snapshot: Snapshot, delivered: Sequence[Any], cause: ReplicateHomeError | None) -> StreamInterrupted:
+    """The connection that the prediction lived on is gone, and the prediction with it."""
+    why = "the server closed it early" if cause is None else str(cause)
+    error = StreamInterrupted(
+        f"the output of prediction {snapshot.id} is incomplete: the connection was lost, and the server ends a "
+        f"prediction with the connection that asked for it ({why}); run it again, or have "
+        "predictions.create(..., webhook=...) make one that outlives its connection",
+        partial_text=text_of(delivered),
+        prediction=snapshot,
+    )
+    error.__cause__ = cause
+    return error
+
+
+def forgotten(snapshot: Snapshot, delivered: Sequence[Any] = ()) -> ReplicateHomeError:
+    """The server does not know the prediction, and keeps nothing of what has ended."""
+    message = (
+        f"prediction {snapshot.id} does not run on this server: it never did, it has ended and nothing of it was kept, "
+        "or the server is too old to say"
+    )
+    if delivered:
+        return StreamInterrupted(message, partial_text=text_of(delivered), prediction=snapshot)
+    return NotFound(message, status=404, prediction=snapshot)
 
 
 def removed(snapshot: Snapshot, delivered: Sequence[Any]) -> ReplicateHomeError:
@@ -75,13 +129,15 @@ def diverged(snapshot: Snapshot, delivered: Sequence[Any]) -> OutputDiverged:
     )
 
 
-def interrupted(snapshot: Snapshot | None, delivered: Sequence[Any], cause: ReplicateHomeError) -> ReplicateHomeError:
+def interrupted(
+    snapshot: Snapshot | None, delivered: Sequence[Any], cause: ReplicateHomeError, *, keeps: bool = True
+) -> ReplicateHomeError:
     """The server cannot be asked any more; where output was delivered, it is known to be incomplete."""
     if not delivered or snapshot is None:
         return about(cause, snapshot)
     error = StreamInterrupted(
-        f"the output of prediction {snapshot.id} is incomplete, for the server cannot be asked for the rest: {cause}; "
-        f"client.predictions.get({snapshot.id!r}) has it once the server is back",
+        f"the output of prediction {snapshot.id} is incomplete, and the server cannot be reached: {cause}"
+        + (f"; client.predictions.get({snapshot.id!r}) has it once the server is back" if keeps else ""),
         partial_text=text_of(delivered),
         prediction=snapshot,
     )
@@ -104,11 +160,11 @@ def text_of(delivered: Sequence[Any]) -> str:
 def file_expired(url: str, status: int) -> FileExpired:
     """The file cannot be had any more; its URL is named without the signature in its query."""
     return FileExpired(
-        f"the file {without_query(url)} is not there ({status}): output files are kept for an hour, and their URLs "
+        f"the file {without_query(url)} no longer exists ({status}): output files are kept for an hour, and their URLs "
         "expire; run the model again"
     )
 
 
 def unsafe(url: str) -> UnsafeURL:
     """A URL from an answer that must not be requested."""
-    return UnsafeURL(f"{excerpt(without_query(url))!r} is not requested: only https to a public host is")
+    return UnsafeURL(f"{excerpt(without_query(url))!r} was not requested: only https URLs of public hosts are")

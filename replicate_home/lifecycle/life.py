@@ -10,7 +10,7 @@ from ..dialects.base import Dialect
 from ..protocol.sse import ServerSentEvent
 from ..records.events import DoneEvent, LogsEvent, StatusEvent
 from ..records.prediction import Snapshot
-from ..wire import Timeout
+from ..wire import Response, Timeout
 from . import policy
 from .append_only import EMPTY, Log
 from .deltas import new_items
@@ -52,7 +52,7 @@ class Life:
     """What is known so far; ``began`` is when the create was sent, or when the prediction was picked up again.
 
     ``streams``: the event stream may still be used; ``opens``: how often it was opened; ``reopen``: it has been cut;
-    ``done``: it said so itself.
+    ``done``: it said so itself; ``tied``: the prediction ends with the connection that asked for it.
     """
 
     terms: Terms
@@ -70,6 +70,7 @@ class Life:
     poll_errors: int = 0
     failing_since: float | None = None
     draws: int = 0
+    tied: bool = False
 
     def drawn(self) -> float:
         """This life's next number from 0 to 1; count it with ``draws``."""
@@ -99,9 +100,10 @@ class Life:
         """This life after some events of the stream, what is news in them, and whether the stream has said all.
 
         It has where a final word came, or where events are missing: then no later one is taken in.
+        Raises :class:`ProtocolError` for events that make no sense.
         """
-        seen, fresh, gap = sift(self.seen, events, reopened=self.opens > 1)
-        news, items, logged, done = news_in(fresh, self.terms.delivers)
+        seen, fresh, gap = sift(self.seen, self.terms.dialect.heard(events), reopened=self.opens > 1)
+        news, items, logged, done, told = news_in(fresh, self.terms.delivers)
         delivered = self.delivered.extended(items) if items else self.delivered
         cuts = self.cuts
         if cuts and any(event.id for event in fresh):  # one without an id may be a replay
@@ -110,14 +112,26 @@ class Life:
         life = Life(
             self.terms, self.began, self.snapshot, delivered, self.logged + logged, seen, self.streams, self.reopen,
             self.opens, self.done or done, cuts, self.retry_ms, self.poll_errors, self.failing_since, self.draws,
+            self.tied,
         )  # fmt: skip
+        for data in told:
+            life, more = life._told(data)
+            news = (*news, *more) if life.snapshot is not None and life.snapshot.is_terminal else (*more, *news)
         return life, news, done or gap
 
+    def _told(self, data: str) -> tuple[Life, tuple[News, ...]]:
+        """This life with the prediction as an event of the stream describes it."""
+        return self.seeing(self.terms.dialect.snapshot(Response(200, body=data.encode()), self.snapshot))
 
-def news_in(events: list[ServerSentEvent], delivers: bool) -> tuple[tuple[News, ...], list[Any], int, bool]:
-    """The news in new events, the output in it, how many characters of logs, and whether a final word came."""
+
+def news_in(events: list[ServerSentEvent], delivers: bool) -> tuple[tuple[News, ...], list[Any], int, bool, list[str]]:
+    """The news in new events, the output in it, how many characters of logs, and whether a final word came.
+
+    At last what was told of the whole prediction, as JSON.
+    """
     news: list[News] = []
     items: list[Any] = []
+    told: list[str] = []
     start = logged = 0
     done = False
     for event in events:
@@ -135,6 +149,8 @@ def news_in(events: list[ServerSentEvent], delivers: bool) -> tuple[tuple[News, 
             # `error` says why and `done` follows it; the poll after either tells both, and in full.
             done = True
             break
+        elif kind == "prediction":
+            told.append(event[1])
     if len(items) > start:
         news.append(Output(items[start:] if start else items))
-    return tuple(news), items, logged, done
+    return tuple(news), items, logged, done, told

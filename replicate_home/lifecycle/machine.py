@@ -10,6 +10,7 @@ arrived on the event stream), :class:`Settled` (nothing left to do).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
@@ -53,6 +54,7 @@ class Kind(StrEnum):
     LAST_CANCEL = "last cancel"
     LAST_POLL = "last poll"
     CANCEL = "cancel"
+    HEALTH = "health"
     PLAIN = "plain"
     FILE = "file"
 
@@ -62,6 +64,8 @@ class Sending:
     """Send ``request`` and wait for the answer until ``until``.
 
     ``cause`` is the error to settle with after a cancel; ``repeatable`` marks a POST that may be sent twice.
+    ``expected`` is what a create asks for, where its id is known before; ``then`` what a look at the server's health is
+    for.
     """
 
     life: Life
@@ -72,6 +76,8 @@ class Sending:
     hops: int = 0
     repeatable: bool = False
     cause: ReplicateHomeError | None = None
+    expected: Snapshot | None = None
+    then: Sending | None = None
     news: tuple[News, ...] = ()
 
     def next(self, came: Came, now: float) -> State:
@@ -80,7 +86,7 @@ class Sending:
 
     def leave(self, now: float) -> State:
         """The caller has gone: cancel what is ours, unless that is what is being done."""
-        return Settled(self.life, self.cause) if self.kind in _LATE else _leave(self.life, now)
+        return Settled(self.life, self.cause) if self.kind in _LATE else _leave(_naming(self), now)
 
 
 @attrs.frozen
@@ -145,9 +151,10 @@ State = Sending | Pausing | Reading | Settled
 # ---- how a life begins --------------------------------------------------------------------------------------
 
 
-def creating(terms: Terms, request: Request, now: float) -> State:
-    """A life that begins with a create."""
-    return _send(Life(terms, now), Kind.CREATE, request, now)
+def creating(terms: Terms, request: Request, now: float, expected: Snapshot | None = None) -> State:
+    """A life that begins with a create; ``expected`` is what it asks for, where its id is made here."""
+    sending = _send(Life(terms, now), Kind.CREATE, request, now)
+    return sending if expected is None else attrs.evolve(sending, expected=expected)
 
 
 def following(terms: Terms, snapshot: Snapshot, now: float) -> State:
@@ -173,22 +180,39 @@ def _created(sending: Sending, came: Came, now: float) -> State:
     life, dialect = sending.life, sending.life.terms.dialect
     if not isinstance(came, Response):
         return _outcome_unknown(sending, came, now) if _may_have_been_processed(came) else _again(sending, came, now)
+    if came.is_event_stream and sending.expected is not None:
+        life, news = attrs.evolve(life, tied=True, opens=1).seeing(sending.expected)
+        return _reading(life, now, news)
     if 200 <= came.status < 300:
         try:
-            snapshot = dialect.snapshot(came, None)
+            snapshot = dialect.snapshot(came, sending.expected)
         except ProtocolError as error:
             return _outcome_unknown(sending, error, now)
         held = sending.request.hold > 0 and came.status == 201
         return _follow(*life.seeing(snapshot), now, at_once=held and snapshot.output is not None)
     if came.status < 400:
         return Settled(life, _redirect(sending, came))
+    if (another := dialect.instead(sending.request, came.status)) is not None:
+        return attrs.evolve(sending, request=_reaching(life, another), news=())
     match dialect.refusal(came.status):
         case Refusal.AGAIN:
             return _again(sending, came, now)
+        case Refusal.LATER:
+            return _when_ready(sending, came, now)
         case Refusal.UNKNOWN:
             return _outcome_unknown(sending, _refusal(sending, came, now), now)
         case Refusal.FINAL:
             return Settled(life, _refusal(sending, came, now))
+
+
+def _healthy(sending: Sending, came: Came, now: float) -> State:
+    """Rule 1: a server that is busy or starting is asked again while there is time; one that is broken never."""
+    life, then = sending.life, sending.then
+    assert then is not None
+    assert isinstance(sending.cause, APIError)
+    if isinstance(came, Response) and (why := life.terms.dialect.broken(came)) is not None:
+        return Settled(life, endings.never_ready(why, sending.cause))
+    return _pause_until_ready(life, then, sending.cause, now)
 
 
 def _opened(sending: Sending, came: Came, now: float) -> State:
@@ -212,15 +236,20 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
     if _may_redirect(sending, came):
         return _redirected(sending, came, now)
     if 300 <= came.status < 400:
-        return Settled(life, endings.interrupted(life.snapshot, life.delivered, _redirect(sending, came)))
+        return Settled(life, _interrupted(life, _redirect(sending, came)))
+    dialect = life.terms.dialect
+    gone = dialect.gone(came)
+    if gone and not dialect.keeps:
+        assert life.snapshot is not None
+        return Settled(life, endings.forgotten(life.snapshot, life.delivered))
     if not 200 <= came.status < 300:
         refusal = _refusal(sending, came, now)
-        lags = life.terms.dialect.gone(came.status) and now - life.began < policy.REPLICA_LAG
+        lags = gone and now - life.began < policy.REPLICA_LAG
         if came.status in policy.RETRYABLE or lags:
             return _poll_failed(life, refusal, now)
         return Settled(life, refusal)
     try:
-        snapshot = life.terms.dialect.snapshot(came, life.snapshot)
+        snapshot = dialect.snapshot(came, life.snapshot)
     except WrongPrediction as error:
         # For callers it is that, and no class of its own.
         return _abandon(life, ProtocolError(str(error), prediction=life.snapshot), now)
@@ -229,7 +258,8 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
     life, news = attrs.evolve(life, poll_errors=0, failing_since=None).seeing(snapshot)
     if snapshot.is_terminal:
         return _finish(life, news)
-    may_open = life.seen.last or life.opens == 0  # without ids, only a stream that never was open
+    # Without ids, only a stream that never was open; or where all begin anew, and what ends between polls is lost.
+    may_open = life.seen.last or life.opens == 0 or not dialect.keeps
     if life.reopen and life.streams and may_open and life.cuts <= policy.MOST_CUTS:
         return _reopen(life, news, now)
     return _go_on_polling(life, news, now)
@@ -238,7 +268,7 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
 def _canceled_last(sending: Sending, came: Came, now: float) -> State:
     """Rule 6: the response to the cancel is the last look; a cancel that failed is followed by a poll."""
     life = sending.life
-    accepted = isinstance(came, Response) and 200 <= came.status < 300
+    accepted = isinstance(came, Response) and (200 <= came.status < 300 or _ended_with_its_connection(life, came))
     if not accepted and (sending.until is None or now < sending.until):
         return attrs.evolve(sending, kind=Kind.LAST_POLL, request=_poll_request(life), news=())
     return _looked(life, came, canceled=accepted)
@@ -246,7 +276,8 @@ def _canceled_last(sending: Sending, came: Came, now: float) -> State:
 
 def _polled_last(sending: Sending, came: Came, now: float) -> State:  # noqa: ARG001 - the signature of a rule
     """Rule 6: whatever the last poll says, it is over."""
-    return _looked(sending.life, came, canceled=False)
+    canceled = isinstance(came, Response) and _ended_with_its_connection(sending.life, came)
+    return _looked(sending.life, came, canceled=canceled)
 
 
 def _looked(life: Life, came: Came, *, canceled: bool) -> State:
@@ -261,7 +292,8 @@ def _looked(life: Life, came: Came, *, canceled: bool) -> State:
             return _finish(life, news)
         canceled = canceled or stopped
     assert life.snapshot is not None
-    return Settled(life, endings.timed_out(life.snapshot, life.terms.timeout.total, canceled), news=news)
+    error = endings.timed_out(life.snapshot, life.terms.timeout.total, canceled, keeps=life.terms.dialect.keeps)
+    return Settled(life, error, news=news)
 
 
 def _left(sending: Sending, came: Came, now: float) -> State:
@@ -309,6 +341,7 @@ def _downloaded(sending: Sending, came: Came, now: float) -> State:
 
 _RULES: dict[Kind, Callable[[Sending, Came, float], State]] = {
     Kind.CREATE: _created,
+    Kind.HEALTH: _healthy,
     Kind.STREAM: _opened,
     Kind.POLL: _polled,
     Kind.LAST_CANCEL: _canceled_last,
@@ -329,12 +362,34 @@ _LATE = frozenset({Kind.LAST_CANCEL, Kind.LAST_POLL, Kind.CANCEL})
 def _read(life: Life, came: list[ServerSentEvent] | Lost | None, now: float, retry_ms: int | None) -> State:
     """Rules 3 and 4: new events are news; the end of a stream, a gap or a final word is followed by a poll."""
     if not isinstance(came, list):
-        makes_sense = not isinstance(came, ProtocolError)
-        return _cut(attrs.evolve(life, retry_ms=retry_ms, streams=life.streams and makes_sense), now)
-    life, news, over = life.hearing(came)
+        return _stream_lost(life, came, now, retry_ms)
+    before = life.snapshot
+    try:
+        life, news, over = life.hearing(came)
+    except ProtocolError as error:
+        return _stream_lost(life, error, now, retry_ms)
+    if life.snapshot is not before and life.snapshot is not None and life.snapshot.is_terminal:
+        return _finish(life, news)
+    if over and life.tied:
+        return _torn(life, None, now, news)
     if over:
         return _send(attrs.evolve(life, streams=False), Kind.POLL, _poll_request(life), now, news)
     return _reading(life, now, news)
+
+
+def _stream_lost(life: Life, came: Lost | None, now: float, retry_ms: int | None) -> State:
+    if life.tied:
+        return _torn(life, came, now)
+    makes_sense = not isinstance(came, ProtocolError)
+    return _cut(attrs.evolve(life, retry_ms=retry_ms, streams=life.streams and makes_sense), now)
+
+
+def _torn(life: Life, came: Lost | None, now: float, news: tuple[News, ...] = ()) -> State:
+    """A prediction that ends with its connection has lost it: there is nothing left to ask, but time may be up."""
+    if _is_late(life, now):
+        return _last_look(life, news, now)
+    assert life.snapshot is not None
+    return _abandon(life, endings.torn(life.snapshot, life.delivered, came), now, news)
 
 
 def _cut(life: Life, now: float) -> State:
@@ -347,7 +402,8 @@ def _reopen(life: Life, news: tuple[News, ...], now: float) -> State:
     request = life.terms.dialect.stream(life.snapshot, life.seen.last)
     if request is None:
         return _go_on_polling(life, news, now)
-    delay = policy.reopen_delay(life.cuts, life.retry_ms, life.drawn())
+    hurries = not life.terms.dialect.keeps
+    delay = policy.reopen_delay(life.cuts, life.retry_ms, life.drawn(), hurries=hurries)
     life = attrs.evolve(life, draws=life.draws + 1)
     return Pausing(life, now + delay, Sending(life, Kind.STREAM, _reaching(life, request)), news)
 
@@ -394,7 +450,7 @@ def _poll_failed(life: Life, failure: ReplicateHomeError, now: float) -> State:
     asked = failure.retry_after or 0.0 if isinstance(failure, RateLimited) else 0.0
     worn_out = life.poll_errors >= policy.MOST_POLL_ERRORS or now - since >= policy.POLL_ERROR_SECONDS
     if worn_out or asked > policy.LONGEST_SERVER_WAIT or isinstance(failure, TLSFailed):
-        return Settled(life, endings.interrupted(life.snapshot, life.delivered, failure))
+        return Settled(life, _interrupted(life, failure))
     least = max(policy.patient(asked, life.drawn()), policy.after_failed_poll(life.poll_errors))
     return _pause_for_poll(life, least, now)
 
@@ -463,6 +519,25 @@ def _again(sending: Sending, came: Came, now: float) -> State:
     return Pausing(life, now + delay, attrs.evolve(sending, life=life, attempt=sending.attempt + 1, news=()))
 
 
+def _when_ready(sending: Sending, came: Response, now: float) -> State:
+    """The server is busy or not ready: look how it is, and ask again, which counts as no retry."""
+    life = sending.life
+    cause = endings.busy(_refusal(sending, came, now))
+    then = attrs.evolve(sending, news=())
+    request = life.terms.dialect.health()
+    if request is None:
+        return _pause_until_ready(life, then, cause, now)
+    return attrs.evolve(_send(life, Kind.HEALTH, request, now), cause=cause, then=then)
+
+
+def _pause_until_ready(life: Life, then: Sending, cause: APIError, now: float) -> State:
+    delay = policy.poll_interval(now - life.began, life.drawn())
+    if _is_late(life, now + delay):
+        return Settled(life, cause)
+    life = attrs.evolve(life, draws=life.draws + 1)
+    return Pausing(life, now + delay, attrs.evolve(then, life=life))
+
+
 def _in_time(state: State, now: float) -> State:
     """Rule 6: nothing of a followed prediction goes on past the deadline but the last look."""
     deadline = state.life.terms.deadline
@@ -496,6 +571,8 @@ def _until(life: Life, request: Request, now: float) -> float | None:
     if request.uploads:  # bounded by the time between its pieces
         return life.terms.deadline
     seconds = life.terms.timeout.read
+    if request.hold == math.inf:
+        return life.terms.deadline
     if seconds is not None and request.hold:
         seconds = max(seconds, request.hold + 15.0)
     return _within(life, seconds, now)
@@ -539,9 +616,33 @@ def _refusal(sending: Sending, response: Response, now: float) -> APIError:
     return api_error(response, sending.request, wall_time=wall_time, prediction=life.snapshot, missing=missing)
 
 
-def _outcome_unknown(sending: Sending, cause: ReplicateHomeError, now: float) -> Settled:
-    deadline = sending.life.terms.deadline
-    return Settled(sending.life, endings.outcome_unknown(cause, in_time=deadline is None or now < deadline))
+def _outcome_unknown(sending: Sending, cause: ReplicateHomeError, now: float) -> State:
+    """What has a name is canceled, at the deadline as any other prediction is; the rest can only be told."""
+    life, late = _naming(sending), _is_late(sending.life, now)
+    if late and life.snapshot is not None:
+        return _last_look(life, (), now)
+    keeps = life.terms.dialect.keeps
+    return _abandon(life, endings.outcome_unknown(cause, in_time=not late, snapshot=life.snapshot, keeps=keeps), now)
+
+
+def _naming(sending: Sending) -> Life:
+    """The life, with the prediction that a create under way asks for, where its id is made here."""
+    if sending.expected is None or sending.life.snapshot is not None:
+        return sending.life
+    return attrs.evolve(sending.life, snapshot=sending.expected, tied=not sending.life.terms.dialect.keeps)
+
+
+def _ended_with_its_connection(life: Life, response: Response) -> bool:
+    """Whether what is not there any more is so because its connection is gone, which is as good as a cancel."""
+    return life.tied and life.terms.dialect.gone(response)
+
+
+def _interrupted(life: Life, cause: ReplicateHomeError) -> ReplicateHomeError:
+    return endings.interrupted(life.snapshot, life.delivered, cause, keeps=life.terms.dialect.keeps)
+
+
+def _is_late(life: Life, now: float) -> bool:
+    return life.terms.deadline is not None and now >= life.terms.deadline
 
 
 def _may_have_been_processed(lost: Lost) -> bool:

@@ -39,8 +39,13 @@ def backoff(attempt: int, drawn: float, *, throttled: bool = False) -> float:
     return drawn * min(most, base * 2.0 ** min(attempt, 10))
 
 
-def reopen_delay(cuts: int, retry_ms: int | None, drawn: float) -> float:
-    """Seconds before a cut stream is opened again; ``retry_ms`` is the stream's own wish, of 10 s at most."""
+def reopen_delay(cuts: int, retry_ms: int | None, drawn: float, *, hurries: bool = False) -> float:
+    """Seconds before a cut stream is opened again; ``retry_ms`` is the stream's own wish, of 10 s at most.
+
+    It ``hurries`` where what ends during the pause is lost: then the first time is at once.
+    """
+    if hurries and cuts <= 1:
+        return 0.0
     if retry_ms is not None:
         return patient(min(10.0, max(0.1, retry_ms / 1000)), drawn)
     return (0.5 + 0.5 * drawn) * min(10.0, 2.0 ** max(0, cuts - 1))

@@ -76,6 +76,7 @@ def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tu
 
     An event without an id of its own, or with an empty one, counts as new, except as output of a stream that was
     opened again: nobody can say whether it is a replay, so it counts as a gap.
+    Logs without one are left out there, for the next snapshot has them whole.
     """
     last, moment, number, others = seen.last, seen.moment, seen.number, seen.others
     fresh: list[ServerSentEvent] = []
@@ -93,6 +94,8 @@ def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tu
             if reopened and event[0] == "output":
                 gap = True
                 break
+            if reopened and event[0] == "logs":
+                continue
             if own is not None:
                 last = own  # an empty id forgets the one before
             keep(event)

@@ -1,4 +1,4 @@
-"""What each call of the API asks, and how its response is read: values, made by pure functions, one file a resource.
+"""The request of each API call, and how its response is read: values made by pure functions, one file per resource.
 
-A client binds each function once and has its operation done. ``table.py`` lists them all.
+A client binds each function once and performs its operation. ``table.py`` lists them all.
 """

@@ -1,4 +1,4 @@
-"""``client.deployments``, but for their predictions."""
+"""``client.deployments``, except for their predictions."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def create_deployment(
     min_instances: int,
     max_instances: int,
 ) -> Operation[DeploymentFields]:
-    """Deploy a version of a model on machines of its own.
+    """Deploy a version of a model on dedicated machines.
 
-    ``hardware`` is a SKU of ``hardware.list``. The machines that are always up, ``min_instances`` of them, cost money
-    also while nothing runs on them.
+    ``hardware`` is a SKU from ``hardware.list``. ``min_instances`` machines are always up, and cost money even while
+    they are idle.
     """
     body = {
         "name": name,
@@ -55,7 +55,7 @@ def update_deployment(
     min_instances: int | None = None,
     max_instances: int | None = None,
 ) -> Operation[DeploymentFields]:
-    """Change what a deployment runs, or on what; what is not given stays as it is."""
+    """Change what a deployment runs, or the machines; arguments that are not given stay unchanged."""
     body: dict[str, Any] = given(
         version=None if version is None else _version(version),
         hardware=hardware,
@@ -66,7 +66,7 @@ def update_deployment(
 
 
 def delete_deployment(deployment: DeploymentName, name: str | None = None) -> Operation[bool]:
-    """Delete a deployment, which must have been idle for a while; True once the API has accepted it."""
+    """Delete a deployment, which must have been idle for a while. Returns True."""
     return Operation("deployments.delete", "DELETE", _path(deployment, name), accepted)
 
 

@@ -11,7 +11,7 @@ from .readers import One, Page, accepted, content
 
 
 def create_file(form: bytes | Upload, content_type: str) -> Operation[File]:
-    """Upload a file, at most 100 MB. ``form`` is the ``multipart/form-data`` with the part ``content``."""
+    """Upload a file of at most 100 MB. ``form`` is ``multipart/form-data`` with a part ``content``."""
     headers = {"Content-Type": content_type}
     return Operation("files.create", "POST", "/files", One(File), body=form, headers=headers, repeatable=True)
 
@@ -22,19 +22,19 @@ def list_files(cursor: Cursor = ...) -> Operation[PageFields[File]]:
 
 
 def get_file(file_id: str) -> Operation[File]:
-    """What is known of an uploaded file."""
+    """The details of an uploaded file."""
     return Operation("files.get", "GET", _path(file_id), One(File, file_id))
 
 
 def delete_file(file_id: str) -> Operation[bool]:
-    """Delete an uploaded file; True once the API has accepted it."""
+    """Delete an uploaded file. Returns True."""
     return Operation("files.delete", "DELETE", _path(file_id), accepted)
 
 
 def download_file(file_id: str, *, owner: str, expiry: int, signature: str) -> Operation[bytes]:
-    """The content of an uploaded file; the signature takes the place of a token.
+    """The content of an uploaded file; the signature replaces the token.
 
-    ``owner`` is the account that uploaded it, ``expiry`` until when the signature holds, in seconds since 1970.
+    ``owner`` is the account that uploaded it. ``expiry`` is when the signature expires, in seconds since 1970.
     """
     query = {"owner": owner, "expiry": str(expiry), "signature": signature}
     return Operation("files.download", "GET", f"{_path(file_id)}/download", content, query=query, streams=True)

@@ -8,5 +8,5 @@ from .readers import All
 
 
 def list_hardware() -> Operation[list[Hardware]]:
-    """What models can run on: the SKUs that ``models.create`` and ``deployments.create`` take."""
+    """The available hardware, with the SKUs for ``models.create`` and ``deployments.create``."""
     return Operation("hardware.list", "GET", "/hardware", All(Hardware))

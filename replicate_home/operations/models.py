@@ -1,4 +1,4 @@
-"""``client.models``, but for their predictions."""
+"""``client.models``, except for their predictions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def list_models(
     sort_by: Literal["model_created_at", "latest_version_created_at"] | None = None,
     sort_direction: Literal["asc", "desc"] | None = None,
 ) -> Operation[PageFields[ModelFields]]:
-    """Public models, those with the latest version first unless another order is given."""
+    """Public models, most recently updated first by default."""
     order = {} if isinstance(cursor, str) else given(sort_by=sort_by, sort_direction=sort_direction)
     return Operation("models.list", "GET", page_at(cursor, "/models"), Page(ModelFields), query=order)
 
 
 def search_models(query: str, cursor: Cursor = ...) -> Operation[PageFields[ModelFields]]:
-    """Public models that fit a few words."""
+    """Public models that match a few words."""
     if not isinstance(query, str):
         raise TypeError(f"query must be a string, got {type(query).__name__}")
     return Operation(
@@ -55,9 +55,9 @@ def create_model(
     license_url: str | None = None,
     cover_image_url: str | None = None,
 ) -> Operation[ModelFields]:
-    """Create a model without versions, such as a training can have for its destination.
+    """Create a model without versions, for example as the destination of a training.
 
-    ``owner`` is the account of the token, ``hardware`` a SKU of ``hardware.list``.
+    ``owner`` is the account of the token, ``hardware`` a SKU from ``hardware.list``.
     """
     owner_and_name(owner, name)
     body: dict[str, Any] = {
@@ -87,7 +87,7 @@ def update_model(
     weights_url: str | None = None,
     license_url: str | None = None,
 ) -> Operation[ModelFields]:
-    """Change what a model says of itself; what is not given stays as it is."""
+    """Change a model's description and links; arguments that are not given stay unchanged."""
     body: dict[str, Any] = given(
         description=description,
         readme=readme,
@@ -100,12 +100,12 @@ def update_model(
 
 
 def delete_model(model: ModelName, name: str | None = None) -> Operation[bool]:
-    """Delete a private model that has no versions any more; True once the API has accepted it."""
+    """Delete a private model that has no versions left. Returns True."""
     return Operation("models.delete", "DELETE", _path(model, name), accepted, missing=ModelNotFound)
 
 
 def get_readme(model: ModelName, name: str | None = None) -> Operation[str]:
-    """A model's README, in Markdown; :class:`NotFound` where it has none."""
+    """A model's README, in Markdown; raises :class:`NotFound` if it has none."""
     headers = {"Accept": "text/plain"}
     path = f"{_path(model, name)}/readme"
     return Operation("models.readme.get", "GET", path, text, headers=headers)
@@ -114,7 +114,7 @@ def get_readme(model: ModelName, name: str | None = None) -> Operation[str]:
 def list_examples(
     model: ModelName, name: str | None = None, *, cursor: Cursor = ...
 ) -> Operation[PageFields[Snapshot]]:
-    """Predictions that show what a model does, chosen by its owner."""
+    """Example predictions, chosen by the model's owner."""
     path = page_at(cursor, f"{_path(model, name)}/examples")
     return Operation("models.examples.list", "GET", path, Page(Snapshot), missing=ModelNotFound)
 
@@ -122,7 +122,7 @@ def list_examples(
 def list_versions(
     model: ModelName, name: str | None = None, *, cursor: Cursor = ...
 ) -> Operation[PageFields[VersionFields]]:
-    """The versions of a model, newest first. An official model shows none: :class:`NotFound`."""
+    """The versions of a model, newest first; raises :class:`NotFound` for an official model, which hides them."""
     path = page_at(cursor, f"{_path(model, name)}/versions")
     return Operation("models.versions.list", "GET", path, Page(VersionFields))
 
@@ -134,9 +134,9 @@ def get_version(model: ModelName, version: str | VersionFields | None = None) ->
 
 
 def delete_version(model: ModelName, version: str | VersionFields | None = None) -> Operation[bool]:
-    """Delete a version of a private model, and all predictions made with it; True once the API has accepted it.
+    """Delete a version of a private model, and all predictions made with it. Returns True.
 
-    It may take some minutes.
+    Deletion may take a few minutes.
     """
     path = _version_path(model, version)
     return Operation("models.versions.delete", "DELETE", path, accepted, missing=ModelNotFound)

@@ -1,4 +1,4 @@
-"""How things are named in paths. What could lead elsewhere is refused before any request is made of it."""
+"""Names in paths. A name that could lead to another path is refused before any request."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ DeploymentName = str | tuple[str, str] | DeploymentFields
 
 
 def owner_and_name(of: ModelName | DeploymentName, name: str | None = None, *, what: str = "model") -> str:
-    """``owner/name`` of a model or deployment, which may also be given in two parts, or as the record of it.
+    """``owner/name`` of a model or deployment, which may also be given in two parts, or as its record.
 
-    Raises TypeError for another type, :class:`InvalidInput` for what is no such name.
+    Raises TypeError for another type, and :class:`InvalidInput` for an invalid name.
     """
     if isinstance(of, (ModelFields, DeploymentFields)):
         of = (of.owner, of.name)
@@ -31,7 +31,7 @@ def owner_and_name(of: ModelName | DeploymentName, name: str | None = None, *, w
     parts = parts if name is None else (*parts, name)
     texts = [part for part in parts if isinstance(part, str)]
     if len(texts) != len(parts) or not texts:
-        raise TypeError(f"a {what} is named by 'owner/name', got {_types(parts)}")
+        raise TypeError(f"a {what} must be named as 'owner/name', got {_types(parts)}")
     text = "/".join(texts)
     if not _OWNER_AND_NAME.fullmatch(text):
         raise InvalidInput(f"{text[:200]!r} is not the name of a {what}: expected 'owner/name'")
@@ -41,14 +41,14 @@ def owner_and_name(of: ModelName | DeploymentName, name: str | None = None, *, w
 def model_and_version(model: ModelName, version: str | VersionFields | None) -> tuple[str, str]:
     """``owner/name`` and the id of a version, which may also be given as ``owner/name:version``.
 
-    Raises TypeError for another type, :class:`InvalidInput` for what is no such name.
+    Raises TypeError for another type, and :class:`InvalidInput` for an invalid name.
     """
     if isinstance(version, VersionFields):
         version = version.id
     if version is not None:
         return owner_and_name(model), checked_id(version, "version")
     if not isinstance(model, str):
-        raise TypeError("give the version too: its id, or 'owner/name:version' as one string")
+        raise TypeError("pass the version too: its id, or 'owner/name:version' as one string")
     found = _VERSION_OF.fullmatch(model)
     if found is None:
         raise InvalidInput(f"{model[:200]!r} is not the name of a version: expected 'owner/name:version'")
@@ -56,12 +56,12 @@ def model_and_version(model: ModelName, version: str | VersionFields | None) -> 
 
 
 def reference(text: str) -> str:
-    """``owner/name``, ``owner/name:version`` or a version's id: what a prediction can be asked for.
+    """``owner/name``, ``owner/name:version`` or a version's id: the references to a model.
 
-    Raises TypeError for another type, :class:`InvalidInput` for what is none of the three.
+    Raises TypeError for another type, and :class:`InvalidInput` for anything else.
     """
     if not isinstance(text, str):
-        raise TypeError(f"a model is named by a string such as 'owner/name', got {type(text).__name__}")
+        raise TypeError(f"a model must be named by a string such as 'owner/name', got {type(text).__name__}")
     if not (_OWNER_AND_NAME.fullmatch(text) or _VERSION_OF.fullmatch(text) or _ID.fullmatch(text)):
         raise InvalidInput(
             f"{text[:200]!r} is not a model: expected 'owner/name', 'owner/name:version' or a version id"
@@ -70,20 +70,20 @@ def reference(text: str) -> str:
 
 
 def checked_id(id: str, what: str) -> str:
-    """The id, fit to stand in a path. Raises TypeError for another type, :class:`InvalidInput` for what is no id."""
+    """The id, safe in a path. Raises TypeError for another type, and :class:`InvalidInput` for an invalid id."""
     if not isinstance(id, str):
-        raise TypeError(f"the id of a {what} is a string, got {type(id).__name__}")
+        raise TypeError(f"the id of a {what} must be a string, got {type(id).__name__}")
     if not _ID.fullmatch(id):
-        raise InvalidInput(f"the id of a {what} is letters and digits, got {id[:100]!r}")
+        raise InvalidInput(f"the id of a {what} must be letters and digits, got {id[:100]!r}")
     return id
 
 
 def slug(text: str) -> str:
-    """A collection's name in the URL. Raises TypeError for another type, :class:`InvalidInput` for what is none."""
+    """A collection's name in the URL. Raises TypeError for another type, :class:`InvalidInput` for an invalid one."""
     if not isinstance(text, str):
-        raise TypeError(f"a collection is named by its slug, got {type(text).__name__}")
+        raise TypeError(f"a collection must be named by its slug, got {type(text).__name__}")
     if not _SLUG.fullmatch(text):
-        raise InvalidInput(f"a slug is letters, digits and hyphens such as 'text-to-image', got {text[:100]!r}")
+        raise InvalidInput(f"a slug must be letters, digits and hyphens, such as 'text-to-image', got {text[:100]!r}")
     return text
 
 

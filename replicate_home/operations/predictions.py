@@ -1,6 +1,6 @@
-"""``client.predictions``, and those of models and deployments: how a prediction is asked for in the three ways.
+"""``client.predictions``, and the predictions of models and deployments.
 
-The input is JSON here: what else may stand in one is for the client to send first.
+Inputs are JSON here: the client uploads or encodes files first.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def create_prediction(
 ) -> Operation[Snapshot]:
     """Run a model: ``version`` is a version's id, ``owner/name:version``, or ``owner/name`` of an official model.
 
-    ``wait`` is how many seconds the server may hold the request, 60 at most. ``cancel_after`` is the run's own
-    deadline in seconds, 5 at least. ``webhook`` is called with the prediction at the events that
+    ``wait`` is how many seconds the server may hold the request, at most 60. ``cancel_after`` is the run's own
+    deadline in seconds, at least 5. ``webhook`` is called with the prediction at the events that
     ``webhook_events_filter`` names: ``start``, ``output``, ``logs``, ``completed``.
     """
     body = {
@@ -67,7 +67,7 @@ def create_deployment_prediction(
     webhook: str | None = None,
     webhook_events_filter: Sequence[str] | None = None,
 ) -> Operation[Snapshot]:
-    """Run what is deployed; the options are those of :func:`create_prediction`."""
+    """Run a deployment; the options are those of :func:`create_prediction`."""
     path = f"/deployments/{owner_and_name(deployment, what='deployment')}/predictions"
     body = {"input": input, **given(webhook=webhook, webhook_events_filter=webhook_events_filter)}
     return _create("deployments.predictions.create", path, body, wait, cancel_after, missing=NotFound)
@@ -88,7 +88,7 @@ def list_predictions(
 ) -> Operation[PageFields[Snapshot]]:
     """Your predictions, newest first, without their inputs and outputs.
 
-    ``created_after`` and ``created_before`` are ISO 8601 times; ``source="web"`` are those made on the website.
+    ``created_after`` and ``created_before`` are ISO 8601 times; ``source="web"`` selects those made on the website.
     """
     filters = given(created_after=created_after, created_before=created_before, source=source)
     query = {} if isinstance(cursor, str) else filters
@@ -96,7 +96,7 @@ def list_predictions(
 
 
 def cancel_prediction(prediction_id: str) -> Operation[Snapshot]:
-    """Have a prediction stopped; harmless where it has ended."""
+    """Cancel a prediction; harmless if it has ended."""
     path = f"/predictions/{checked_id(prediction_id, 'prediction')}/cancel"
     return Operation("predictions.cancel", "POST", path, One(Snapshot, prediction_id), repeatable=True)
 

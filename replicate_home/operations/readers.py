@@ -1,4 +1,4 @@
-"""The ways in which a response is read. They can be compared, so that operations can."""
+"""The ways to read a response. They can be compared, so that operations can be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Record)
 
 @attrs.frozen
 class One(Generic[R]):
-    """A record; ``id`` is the one that it has to have."""
+    """A record; ``id`` is the one it must have, if given."""
 
     kind: type[R]
     id: str | None = None
@@ -34,7 +34,7 @@ class One(Generic[R]):
 
 @attrs.frozen
 class All(Generic[R]):
-    """A list that comes without pages."""
+    """A list without pages."""
 
     kind: type[R]
 
@@ -65,5 +65,5 @@ def content(response: Response) -> bytes:
 
 
 def accepted(_: Response) -> bool:
-    """True, for it was done or will be: only successful responses are read."""
+    """True: only successful responses are read, so the request was accepted."""
     return True

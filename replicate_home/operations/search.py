@@ -8,9 +8,9 @@ from .readers import One
 
 
 def search(query: str, *, limit: int | None = None) -> Operation[SearchResults]:
-    """Public models, collections and documentation that fit a few words.
+    """Public models, collections and documentation that match a few words.
 
-    ``limit`` is how many models there are at most: 1 to 50, by default 20.
+    ``limit`` is the maximum number of models: 1 to 50, by default 20.
     """
     parameters = {"query": query, **given(limit=None if limit is None else str(limit))}
     return Operation("search", "GET", "/search", One(SearchResults), query=parameters)

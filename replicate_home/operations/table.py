@@ -1,4 +1,4 @@
-"""All operations, by the names that the API's own documentation has for them."""
+"""All operations, by their names in the API's documentation."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def create_training(
 ) -> Operation[TrainingFields]:
     """Train a version of a model; the result is a new version of the model ``destination``, which must exist.
 
-    The version is given with its model, ``"owner/name:version"``, or beside it. ``webhook`` is called with the training
+    Pass the version with its model, as ``"owner/name:version"``, or separately. ``webhook`` is called with the training
     at the events that ``webhook_events_filter`` names: ``start``, ``output``, ``logs``, ``completed``.
     """
     owner_name, version_id = model_and_version(model, version)
@@ -52,6 +52,6 @@ def list_trainings(cursor: Cursor = ...) -> Operation[PageFields[TrainingFields]
 
 
 def cancel_training(training_id: str) -> Operation[TrainingFields]:
-    """Have a training stopped; harmless where it has ended."""
+    """Cancel a training; harmless if it has ended."""
     path = f"/trainings/{checked_id(training_id, 'training')}/cancel"
     return Operation("trainings.cancel", "POST", path, One(TrainingFields, training_id), repeatable=True)

@@ -1,4 +1,4 @@
-"""``client.webhooks``, as far as it is a call of the API."""
+"""``client.webhooks``: the part that calls the API."""
 
 from __future__ import annotations
 

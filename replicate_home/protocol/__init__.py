@@ -1,1 +1,1 @@
-"""Bytes and text in, values out: what the server's formats mean. Pure, and knows no prediction."""
+"""The formats that servers use: bytes and text in, values out. Pure, and independent of predictions."""

@@ -1,4 +1,4 @@
-"""``data:`` URIs (RFC 2397): a file's content in the place of its URL."""
+"""``data:`` URIs (RFC 2397): a file's content in place of its URL."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _WHOLE = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+(=[^,;\s]*)?)*,\S*", re.AS
 
 
 def is_data_uri(text: str) -> bool:
-    """Whether all of a text is a ``data:`` URI that names its media type."""
+    """Whether the whole text is a ``data:`` URI that names its media type."""
     return text.startswith("data:") and _WHOLE.fullmatch(text) is not None
 
 
 def media_type(uri: str) -> str:
-    """The media type, without its parameters; ``text/plain`` where none is named."""
+    """The media type without its parameters; ``text/plain`` if none is named."""
     return uri[5:].partition(",")[0].partition(";")[0] or "text/plain"
 
 
 def content(uri: str) -> bytes:
-    """The bytes; raises :class:`ProtocolError` for base64 that is not valid."""
+    """The bytes; raises :class:`ProtocolError` for invalid base64."""
     head, _, payload = uri.partition(",")
     if not head.lower().endswith(";base64"):
         return unquote_to_bytes(payload)

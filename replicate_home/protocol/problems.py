@@ -1,6 +1,6 @@
-"""What a refusal means: an answer with an error status becomes the error for it.
+"""The error for a response with an error status.
 
-The body may be a problem document (RFC 9457), any other JSON, HTML, or nothing: the error is the same.
+Its class depends only on the status, whether the body is a problem document (RFC 9457), other JSON, HTML or empty.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ def api_error(
     prediction: Snapshot | None = None,
     missing: type[NotFound] = NotFound,
 ) -> APIError:
-    """The error for an answer that refuses ``request``; ``missing`` is the one for 404 and 410."""
+    """The error for a response that refuses ``request``; ``missing`` is the class for 404 and 410."""
     document = _document(response.body)
-    title, detail = (_words(document.get(name), request) for name in ("title", "detail"))
+    title = _words(document.get("title"), request)
+    detail = _words(_fields(document.get("detail")), request)
     if detail is None:
         detail = _words(document.get("error"), request) or _words(_text(response.body), request, 200)
     kind = _BY_STATUS.get(response.status, ServerError if response.status >= 500 else APIError)
@@ -63,7 +64,7 @@ def api_error(
         "prediction": prediction,
     }
     if kind is RateLimited:
-        from .retry_after import server_wait  # only a throttled call needs it
+        from .retry_after import server_wait  # only needed after a 429
 
         evidence["retry_after"] = server_wait(response, wall_time)
     return kind(_message(response, request, title, detail), **evidence)
@@ -91,8 +92,20 @@ def _document(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _fields(detail: Any) -> Any:
+    """FastAPI's list of invalid fields as text, such as ``input.size: 9 is too small``."""
+    if not isinstance(detail, list) or not all(isinstance(one, dict) and "msg" in one for one in detail):
+        return detail
+    return "; ".join(_field(one.get("loc"), str(one["msg"])) for one in detail)
+
+
+def _field(place: Any, message: str) -> str:
+    parts = [str(part) for part in place if part not in ("body", "__root__")] if isinstance(place, list) else []
+    return f"{'.'.join(parts)}: {message}" if parts else message
+
+
 def _words(value: Any, request: Request | None, length: int = 2048) -> str | None:
-    """Text fit to be shown: on one line, at most 2 kB, and without the token should the server echo it."""
+    """Text that can be shown: on one line, at most 2 kB, and without the token if the server echoes it."""
     if value is None or value == "":
         return None
     text = value if isinstance(value, str) else repr(value)
@@ -102,6 +115,8 @@ def _words(value: Any, request: Request | None, length: int = 2048) -> str | Non
 def _message(response: Response, request: Request | None, title: str | None, detail: str | None) -> str:
     said = ": ".join(part for part in (title, detail) if part) or "no explanation"
     message = f"{_asked(request)}: {response.status} {said}" if request else f"{response.status} {said}"
+    if request and request.about and response.status in (404, 410) and request.about not in message:
+        message = f"{message}; asked for {request.about!r}"
     advice = _ADVICE.get(response.status)
     return f"{message}; {advice}" if advice else message
 

@@ -1,7 +1,7 @@
-"""What may be shown of what a server sent: without tokens, on one line, and not too long.
+"""Redacts what a server sent before it is shown: no tokens, one line, a limited length.
 
-A server may repeat the token, in an error or in nonsense; so nothing of its words goes into a message, and no frame
-that holds them into a traceback, but by way of here.
+A server may echo the token, in an error or in garbage. So text from a server goes into a message only through here, and
+frames that hold it are removed from tracebacks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 def excerpt(data: bytes | str, length: int = 200) -> str:
-    """The beginning of a text on one line, fit to be printed: without what looks like a token."""
+    """The beginning of a text, on one line, without anything that looks like a token."""
     data = data[: 4 * length]
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
     text = _TOKEN.sub("***", _CONTROL.sub(" ", text).strip())
@@ -29,20 +29,20 @@ def excerpt(data: bytes | str, length: int = 200) -> str:
 
 
 def redact(text: str, token: Secret | None) -> str:
-    """The text without this token. Comes before any cut, or a part of the token may stay."""
+    """The text without this token. Redact before shortening, or a part of the token may remain."""
     secret = token.reveal() if token is not None else ""
     return text.replace(secret, "***") if secret else text
 
 
 def without_query(url: str) -> str:
-    """The URL without its query, which may hold a signature."""
+    """The URL without its query, which may contain a signature."""
     return url.partition("?")[0]
 
 
 def without_frames(read: Callable[[], T]) -> T:
-    """What ``read`` returns; its error without the frames whose locals hold what the server sent.
+    """What ``read`` returns. Its error loses the frames whose locals hold what the server sent.
 
-    A traceback may be printed with its locals, and a server may repeat the token.
+    A traceback may be printed with its locals, and a server may echo the token.
     """
     try:
         return read()

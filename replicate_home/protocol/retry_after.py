@@ -1,4 +1,4 @@
-"""How long a server asks to be left alone: in a header, or in the body of a 429."""
+"""How long a server asks clients to wait: in a header, or in the body of a 429."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RESETS = re.compile(r"resets in ~?\s*([0-9]+)\s*s")
 
 
 def server_wait(response: Response, wall_time: float) -> float | None:
-    """The seconds the server asked to be left alone for, from headers or body; None where it named none."""
+    """The wait in seconds that the server asked for in its headers or body; None if it did not."""
     milliseconds = response.headers.get("retry-after-ms", "").strip()
     if _DIGITS.fullmatch(milliseconds):
         return float(milliseconds[:40]) / 1000 or None
@@ -28,7 +28,7 @@ def server_wait(response: Response, wall_time: float) -> float | None:
 def parse_retry_after(value: str, wall_time: float) -> float | None:
     """Seconds from a ``Retry-After`` value (RFC 9110 10.2.3): ASCII digits or one of the three date forms.
 
-    None for anything else, and for a moment that has passed.
+    None for anything else, and for a time in the past.
     """
     value = value.strip()
     if _DIGITS.fullmatch(value):

@@ -1,8 +1,8 @@
-"""Server-sent events: bytes in, events out, and the same events for every way of cutting the bytes.
+"""Server-sent events: bytes in, events out, and the same events however the bytes are split into chunks.
 
 The grammar is the WHATWG's (https://html.spec.whatwg.org/multipage/server-sent-events.html). Nothing here
-waits, reconnects or knows what an event means. Every byte is looked at and copied a bounded number of times,
-and no chunk is kept: what stays between two feeds is the open event and the unfinished line.
+waits, reconnects or knows what an event means. Every byte is read and copied a bounded number of times,
+and no chunk is kept: only the open event and the unfinished line stay between two feeds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..exceptions import ProtocolError
 
 _BOM = b"\xef\xbb\xbf"
-_LONGEST_RETRY = 10**15  # milliseconds; int() refuses more than 4,300 digits, and nobody waits for so long
+_LONGEST_RETRY = 10**15  # milliseconds; int() refuses more than 4,300 digits, and no client waits that long
 
 _LINE_END = re.compile(rb"\r\n?|\n")
 _LINES = re.compile(rb"([^\r\n]*+)(?:\r\n?+|\n)")
@@ -23,8 +23,8 @@ _LINES = re.compile(rb"([^\r\n]*+)(?:\r\n?+|\n)")
 class ServerSentEvent(NamedTuple):
     """One event of a stream.
 
-    ``event`` is ``"message"`` where the stream named none. ``id`` is the one that this event itself carried,
-    or None: only that marks a replay. ``last_event_id`` is the id in force, which it may have inherited.
+    ``event`` is ``"message"`` if the stream named none. ``id`` is the id sent with this event itself, or None:
+    only that can reveal a replay. ``last_event_id`` is the id in effect, which may come from an earlier event.
     """
 
     event: str
@@ -37,9 +37,9 @@ class Decoder:
     """Decodes the event stream of one response; another response needs another decoder.
 
     ``retry`` is the reconnection time, in milliseconds, that the stream last asked for, or None.
-    ``last_event_id`` is the id to resume from; an event that was cut off does not count.
-    ``max_event`` is how many bytes the data of one event and the line being read may have together;
-    comments may be endless and are not kept.
+    ``last_event_id`` is the id to resume from; an incomplete event does not count.
+    ``max_event`` limits the data of one event plus the line being read, in bytes;
+    comments may be any length and are not kept.
     """
 
     retry: int | None
@@ -50,7 +50,7 @@ class Decoder:
         self.last_event_id = ""
         self._max_event = max_event
         self._too_long = False
-        self._beginning: bytes | None = b""  # what may yet be a byte order mark; None once that is known
+        self._beginning: bytes | None = b""  # possibly a byte order mark; None once that is decided
         self._after_cr = False
         self._line = bytearray()  # the unfinished one
         self._event = ""
@@ -60,8 +60,8 @@ class Decoder:
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Return the events that these bytes complete, in order.
 
-        Above ``max_event`` it raises :class:`ProtocolError`, in this call and all later ones; if the same
-        bytes completed other events before, this call still returns those.
+        An event longer than ``max_event`` raises :class:`ProtocolError`, in this call and all later ones. If the
+        same bytes completed other events first, this call still returns those.
         """
         events: list[ServerSentEvent] = []
         if not self._too_long:
@@ -89,7 +89,7 @@ class Decoder:
         self._after_cr = data.endswith(b"\r")
         end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if end > start:
-            # Text is not measured line by line, so lines are read as text only where all of this fits.
+            # Text is not measured line by line, so lines are read as text only if all of it fits.
             fits = len(self._data) + len(self._line) + len(data) <= self._max_event
             if self._line:
                 start = self._finish_line(data, start)
@@ -103,7 +103,7 @@ class Decoder:
             self._keep(data[start:])
 
     def _finish_line(self, data: bytes, start: int) -> int:
-        """Take the line that an earlier chunk began; return where the next one starts."""
+        """Read the rest of a line that began in an earlier chunk; return where the next one starts."""
         line_end = _LINE_END.search(data, start)
         assert line_end is not None
         line, self._line = self._line, bytearray()
@@ -112,21 +112,21 @@ class Decoder:
         return line_end.end()
 
     def _read_events(self, text: str, events: list[ServerSentEvent]) -> None:
-        """Read whole lines, in whatever spelling."""
+        """Read whole lines, in any of the forms that the grammar allows."""
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         lines = iter(text[:-1].split("\n"))
         if self._data or self._event or self._id is not None:
             self._finish_event(lines, events)
-        # Dense, for it runs for every line that any model streams: the open event is in local variables, no function
-        # of ours is called, and `new` skips NamedTuple's own __new__, which would be a fifth of the time. The order
-        # of the fields does not matter, nor does their number: a line costs what a line costs.
+        # Dense, because it runs for every line that a model streams: the open event is in local variables, none of our
+        # functions are called, and `new` skips NamedTuple's own __new__, which would take a fifth of the time. The
+        # cost depends only on the number of lines, not on the order of the fields.
         new, add = tuple.__new__, events.append
         event, own_id, last_id, data = self._event, self._id, self.last_event_id, []
         for line in lines:
             if line:
                 name, _, value = line.partition(": ")
-                if ":" in name:  # no space comes after the first colon
+                if ":" in name:  # no space after the first colon
                     name, _, value = line.partition(":")
                 if name == "data":
                     data.append(value)
@@ -148,7 +148,7 @@ class Decoder:
             self._data += "\n".join([*data, ""]).encode()
 
     def _finish_event(self, lines: Iterator[str], events: list[ServerSentEvent]) -> None:
-        """Take the lines that are left of an event that earlier bytes began."""
+        """Read the remaining lines of an event that began in earlier bytes."""
         for line in lines:
             if not line:
                 return self._dispatch(events)
@@ -156,7 +156,7 @@ class Decoder:
         return None
 
     def _read_lines(self, data: bytes, events: list[ServerSentEvent]) -> None:
-        """Read whole lines as bytes: where one may be too long, or is not valid UTF-8."""
+        """Read whole lines as bytes, because one may be too long, or is not valid UTF-8."""
         for line in _LINES.findall(data):
             if line:
                 self._take(line)
@@ -171,7 +171,7 @@ class Decoder:
         name = line if colon < 0 else line[:colon]
         start = len(line) if colon < 0 else colon + 1 + line.startswith(b" ", colon + 1)
         if name == b"data":
-            self._data += memoryview(line)[start:]  # a slice would be one more copy of what may be 128 MiB
+            self._data += memoryview(line)[start:]  # a slice would copy up to 128 MiB once more
             self._data += b"\n"
         elif name == b"event":
             self._event = _text(line[start:])
@@ -181,7 +181,7 @@ class Decoder:
             self._ask_for(_text(line[start:]))
 
     def _ask_for(self, milliseconds: str) -> None:
-        """Take a reconnection time, where it is one."""
+        """Take a reconnection time, if it is valid."""
         if milliseconds.isascii() and milliseconds.isdigit():
             self.retry = min(int(milliseconds.lstrip("0")[:16] or "0"), _LONGEST_RETRY)
 
@@ -195,7 +195,7 @@ class Decoder:
         self._event, self._id = "", None
 
     def _keep(self, piece: bytes) -> None:
-        """Keep a piece of an unfinished line; of a comment only that it is one."""
+        """Keep a piece of an unfinished line; of a comment, keep only the colon."""
         if (self._line or piece).startswith(b":"):
             self._line[:] = b":"
         else:

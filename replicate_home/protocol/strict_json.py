@@ -1,4 +1,4 @@
-"""JSON from a server, read strictly: what does not stand in RFC 8259 is a :class:`ProtocolError`."""
+"""JSON from a server, parsed strictly: anything outside RFC 8259 raises :class:`ProtocolError`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def _finite(digits: str) -> float:
 
 
 DEEPEST = 200
-"""Levels of nesting; far fewer than Python can walk through by recursion, far more than anybody means."""
+"""Levels of nesting: far fewer than Python can handle by recursion, far more than real data needs."""
 
 # One decoder: json.loads would build another for every call with hooks.
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def parse_json(data: bytes) -> Any:
-    """The value of a JSON text; raises :class:`ProtocolError` with an excerpt of what came instead."""
+    """The value of a JSON text; raises :class:`ProtocolError` with an excerpt if it is not JSON."""
     try:
         text = data.removeprefix(_BOM).decode()
         value = _DECODER.decode(text)
@@ -39,7 +39,7 @@ def parse_json(data: bytes) -> Any:
         reason = "nested too deeply"
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
-    shown, data, text = excerpt(data), b"", ""  # a traceback may show locals, and the server may repeat the token
+    shown, data, text = excerpt(data), b"", ""  # a traceback may show locals, and the server may echo the token
     raise ProtocolError(f"expected JSON, got {shown!r} ({reason})")
 
 

@@ -1,4 +1,4 @@
-"""What a provider is asked, and how a model's output becomes what it yields."""
+"""What a provider was asked, and how a model's output becomes what it yields."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _QUOTED = {ord(character): f"%{ord(character):02X}" for character in " ()<>"}
 
 
 class Images(str):
-    """The images of one answer: prints as markdown, one image a line.
+    """The images of one answer. It prints as Markdown, one image per line.
 
-    ``urls`` are their addresses in the model's order, ``alt`` is the prompt.
+    ``urls`` lists their URLs in the model's order; ``alt`` is the prompt.
     """
 
     urls: list[str]
@@ -43,7 +43,7 @@ class Images(str):
 
 @attrs.frozen
 class Question:
-    """What was asked. ``token`` is for the hosted API; ``is_link`` says which strings of the output are files."""
+    """What was asked. ``token`` is for the hosted API; ``is_link`` tells which strings in the output are files."""
 
     model: str
     """The full name, without its version."""
@@ -56,20 +56,20 @@ class Question:
     is_link: Callable[[str], bool]
 
     def client(self, kind: type[AnyClient], transport: Any) -> AnyClient:
-        """A client that can ask it; its connections are not its own."""
+        """A client to ask it with, over a shared transport."""
         made = kind(backend="home" if self.token is None else "replicate", base_url=self.base_url, transport=transport)
         return made if self.token is None else made.with_options(api_token=self.token.reveal())
 
 
 class Answer:
-    """Turns a model's output into what is yielded: text as it appears, all images as one at the end."""
+    """Turns a model's output into what is yielded: text as it arrives, and all images as one object at the end."""
 
     def __init__(self, question: Question) -> None:
         self.question = question
         self.urls: list[str] = []
 
     def opening(self) -> Iterable[Any]:
-        """What is yielded before anything is asked."""
+        """What is yielded before the request."""
         return ()
 
     def pieces(self, item: Any) -> Iterable[Any]:

@@ -1,8 +1,8 @@
-"""The provider class that this project grew out of: a model's answer as a generator, for event loops and plain code.
+"""The provider class: a model's output from a generator, with or without an event loop.
 
-A call is a :class:`Question`, which is all that was asked, and an :class:`Answer`, which turns the model's output into
-what is yielded. Both generators do the same with them, over ``AsyncClient`` and over ``Client``; a subclass that speaks
-another library's words replaces the answer and the errors, and nothing else.
+A call is a :class:`Question`, everything that was asked, and an :class:`Answer`, which turns the model's output into
+what is yielded. Both generators use them the same way, over ``AsyncClient`` and ``Client``. A subclass for another
+library replaces the answer and the errors, and nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..wire import Secret
 from .answers import Answer, Question
 from .shared_transport import SharedTransport
 
-# What callers name as g4f and OpenAI do, and what the models call it.
+# The names that g4f and OpenAI use, and the models' own.
 _TEXT_INPUTS = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -54,17 +54,17 @@ _LINK = re.compile(r"https?://\S+|data:[^,]*,.*", re.DOTALL)
 
 
 class ReplicateHome:
-    """Asks Replicate's homepage, which needs no account, or with an ``api_key`` the hosted API, for the same models.
+    """Runs models on Replicate's homepage, which needs no account, or, with an ``api_key``, on the hosted API.
 
-    The class is used as it is, never instantiated; a subclass may have other models, or a ``base_url`` elsewhere.
-    The calls that go on at once in one event loop, or in threads, share their connections; the last one closes them.
+    Use the class itself, without creating an instance. A subclass may have other models, or another ``base_url``.
+    Concurrent calls in one event loop, or in threads, share their connections; the last one closes them.
     """
 
     url = "https://replicate.com"
     base_url = HOME_URL
-    """Where the homepage's endpoint is."""
+    """The server that the homepage's endpoint is on."""
     api_base_url = REPLICATE_URL
-    """Where the hosted API is, which answers calls with an ``api_key``."""
+    """The hosted API, which is used with an ``api_key``."""
     api_endpoint = f"{HOME_URL}/api/prediction"
     working = True
     supports_stream = True
@@ -83,15 +83,15 @@ class ReplicateHome:
 
     @classmethod
     def get_models(cls, **_: Any) -> list[str]:
-        """The models to choose from; a few earlier ones are known besides (``model_versions``)."""
+        """The models to choose from; ``model_versions`` also has a few earlier ones."""
         return cls.models
 
     @classmethod
     def get_model(cls, model: str | None, **_: Any) -> str:
-        """The full name that ``model`` stands for: the default one for None, ``""`` and ``"auto"``.
+        """The full name of ``model``: that of the default model for None, ``""`` and ``"auto"``.
 
-        A full name, a short one, or a name without its owner, in any case of letters; ``owner/name:version`` is taken
-        as it is. Raises :class:`ModelNotFound` for anything else.
+        ``model`` may be a full name, a short name, or a name without its owner, in upper or lower case.
+        ``owner/name:version`` is returned as it is. Raises :class:`ModelNotFound` for anything else.
         """
         if model is not None and not isinstance(model, str):
             raise TypeError(f"model must be a string such as 'owner/name', got {type(model).__name__}")
@@ -103,7 +103,7 @@ class ReplicateHome:
             return found.pop()
         if not found and ":" in wanted:
             return str(ModelRef.parse(wanted))
-        said = f"may be any of {', '.join(sorted(found))}" if found else "is unknown"
+        said = f"is ambiguous ({', '.join(sorted(found))})" if found else "is unknown"
         raise ModelNotFound(
             f"{wanted[:200]!r} {said}: {cls.__name__} has {', '.join(cls.models)} (in short: "
             f"{', '.join(cls.model_aliases)})"
@@ -118,18 +118,18 @@ class ReplicateHome:
         proxy: str | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[Any, None]:
-        """Yield the answer: text as it appears, or :class:`Images` at the end.
+        """Yield the answer: text as it arrives, or :class:`Images` at the end.
 
-        ``prompt`` goes before ``messages``; with a prompt and no model the default image model is asked. ``timeout`` is
-        the whole budget in seconds (600; None for no limit), ``proxy`` an http or https proxy. ``api_key`` asks the
-        hosted API, ``base_url`` another server. ``extra_body`` goes into the model's input, as ``temperature``,
-        ``top_p``, ``top_k``, ``max_tokens``, ``stop`` and ``seed`` do for text, and ``n``, ``size``, ``width``,
-        ``height``, ``aspect_ratio``, ``seed``, ``negative_prompt``, ``guidance_scale`` and ``num_inference_steps`` for
-        images; whatever else is given is ignored.
+        ``prompt`` takes precedence over ``messages``; with a prompt and no model, the default image model is used.
+        ``timeout`` is the budget for the whole call in seconds (600 by default, None for no limit), ``proxy`` an http
+        or https proxy. ``api_key`` selects the hosted API, ``base_url`` another server. ``extra_body`` is added to the
+        model's input. So are ``temperature``, ``top_p``, ``top_k``, ``max_tokens``, ``stop`` and ``seed`` for text, and
+        ``n``, ``size``, ``width``, ``height``, ``aspect_ratio``, ``seed``, ``negative_prompt``, ``guidance_scale`` and
+        ``num_inference_steps`` for images. Other options are ignored.
 
-        The request is sent once. Closed before its end, the generator gives up its connection and, at the hosted API,
-        cancels the prediction. Raises ValueError for empty messages or a part of them that is no text,
-        :class:`ModelNotFound` for a model that nobody knows, and the errors of any call.
+        The request is sent once. Closing the generator before its end closes its connection, and cancels the prediction
+        on the hosted API. Raises ValueError for empty messages or parts of them that are not text,
+        :class:`ModelNotFound` for an unknown model, and the errors of any call.
         """
         with cls._errors():
             question = cls._question(model, messages, prompt, kwargs)
@@ -160,7 +160,7 @@ class ReplicateHome:
         proxy: str | None = None,
         **kwargs: Any,
     ) -> Generator[Any, None, None]:
-        """The same for plain code; see :meth:`create_async_generator`."""
+        """The same without an event loop; see :meth:`create_async_generator`."""
         with cls._errors():
             question = cls._question(model, messages, prompt, kwargs)
             answer = cls._answer(question)
@@ -177,7 +177,7 @@ class ReplicateHome:
                     shared.transport.close()
             yield from answer.ending(stream.prediction)
 
-    # ---- what a subclass that speaks other words replaces ----
+    # ---- what a subclass for another library replaces ----
 
     @classmethod
     def _answer(cls, question: Question) -> Answer:
@@ -198,14 +198,14 @@ class ReplicateHome:
 
     @classmethod
     def _question(cls, model: str | None, messages: Any, prompt: str | None, options: dict[str, Any]) -> Question:
-        token = cls._token(options.pop("api_key", None))  # first of all: no frame is to hold it in the clear
+        token = cls._token(options.pop("api_key", None))  # first, so that no later frame holds it in the clear
         wants_image = prompt is not None and model in (None, "", "auto")
         full = cls.get_model(cls.default_image_model if wants_image else model)
         name = full.partition(":")[0]
         text = _prompt_of(messages, last_only=name in cls.image_models) if prompt is None else prompt
         version = cls.model_versions.get(name)
         base_url = options.get("base_url") or (cls.base_url if token is None else cls.api_base_url)
-        urls.normalized(base_url)  # raises where it is none, and says why
+        urls.normalized(base_url)  # raises if it is not valid, and says why
         return Question(
             model=name,
             ref=full if ":" in full or version is None else f"{full}:{version}",
@@ -219,7 +219,7 @@ class ReplicateHome:
 
     @classmethod
     def _matching(cls, wanted: str) -> set[str]:
-        """The models of a name: those of the full or short name, else those whose name ends with it."""
+        """The models with this full or short name, or else those whose name without the owner matches."""
         full_names = {model.casefold(): model for model in [*cls.model_versions, *cls.models]}
         short_names = {**catalogue.EARLIER_ALIASES, **cls.model_aliases}
         full_names.update((short.casefold(), full) for short, full in short_names.items())
@@ -229,7 +229,7 @@ class ReplicateHome:
 
     @classmethod
     def _inputs(cls, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """What of the options goes into the model's input; for a model of unknown kind all that any model takes."""
+        """The options that are inputs of the model; a model of unknown kind gets those of both kinds."""
         for_image = {} if model in cls.text_models else _IMAGE_INPUTS
         for_text = {} if model in cls.image_models else _TEXT_INPUTS
         given = {name: value for name, value in options.items() if value is not None}
@@ -253,7 +253,7 @@ class ReplicateHome:
 
 
 def _prompt_of(messages: Any, *, last_only: bool) -> str:
-    """The conversation as one prompt, or for images its last message; one that calls tools may have no content."""
+    """The conversation as one prompt, or its last message for images; messages that call tools may have no content."""
     if isinstance(messages, list):
         messages = [said for said in messages if not isinstance(said, Mapping) or said.get("content", "") is not None]
     checked = checked_messages(messages)
@@ -266,20 +266,20 @@ def _width_and_height(size: Any) -> dict[str, int]:
         return {}
     found = _SIZE.fullmatch(str(size))
     if found is None:
-        raise ValueError(f"size is width and height such as '1024x768', or 'auto'; got {str(size)[:100]!r}")
+        raise ValueError(f"size must be width and height such as '1024x768', or 'auto'; got {str(size)[:100]!r}")
     return {"width": int(found[1]), "height": int(found[2])}
 
 
 async def _closed(stream: AsyncStream, client: AsyncClient, shared: SharedTransport, *, in_thread: bool) -> None:
     """End a call. A prediction that is left between two pieces is canceled ``in_thread``.
 
-    For generators within generators are closed when their event loop is all but over, and whatever waits in it then is
-    never heard of again; but for its threads the loop does wait.
+    Nested generators may be closed while their event loop is shutting down. Awaits are abandoned then, but the loop
+    still waits for its threads.
     """
     try:
         await (asyncio.to_thread(run_in_new_loop, stream.aclose()) if in_thread else stream.aclose())
         await client.aclose()
-    except BaseException:  # torn off: it goes on in the background, over this very transport
+    except BaseException:  # interrupted: it continues in the background, over this transport
         shared.left()
         raise
     if shared.left():

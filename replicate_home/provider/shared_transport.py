@@ -1,4 +1,4 @@
-"""One transport for all calls of a provider that go on at once: it has no client that could keep one."""
+"""One transport for all concurrent calls of a provider, which has no client to hold one."""
 
 from __future__ import annotations
 
@@ -10,34 +10,40 @@ from typing import Any
 
 import attrs
 
-from ..transports.over_requests.transport import RequestsTransport
+from ..client.engine import standing_in
+from ..transports.base import Transport
+from ..transports.over_requests.transport import ProxiedTransport, RequestsTransport
 from ..transports.threaded import ThreadedTransport
+
+Key = tuple[asyncio.AbstractEventLoop | None, str | None, Transport | None]
+"""Whose calls share it: those of one event loop or of all threads, over one proxy, or over what stands in for it."""
 
 
 @attrs.define(eq=False, repr=False)
 class SharedTransport:
-    """The one that all calls of an event loop, or of all threads, share while any of them goes on.
+    """The transport that concurrent calls in one event loop, or in all threads, share.
 
-    It is known weakly: where an event loop ended with calls in it, it goes with them.
+    It is referenced weakly: if an event loop ends in the middle of calls, the transport goes with them.
     """
 
-    key: tuple[asyncio.AbstractEventLoop | None, str | None]
+    key: Key
     transport: Any
     calls: int = 0
 
     @classmethod
     def taken(cls, loop: asyncio.AbstractEventLoop | None, proxy: str | None) -> SharedTransport:
-        """The one for a call that begins now, over ``proxy`` where one is given."""
-        key = (loop, proxy or None)
+        """The transport for a call that begins now, over ``proxy`` if one is given."""
+        stands_in = standing_in.current()
+        key = (loop, proxy or None, stands_in)
         with _lock:
             shared = _shared.get(key)
             if shared is None:
-                shared = _shared[key] = cls(key, _blocking(proxy) if loop is None else _for_loops(proxy))
+                shared = _shared[key] = cls(key, stands_in or _blocking(proxy) if loop is None else _for_loops(key))
             shared.calls += 1
             return shared
 
     def left(self) -> bool:
-        """A call has ended; whether it was the last, and the transport has to be closed."""
+        """A call has ended; returns whether it was the last, so that the transport must be closed."""
         with _lock:
             self.calls -= 1
             if self.calls == 0:
@@ -45,34 +51,21 @@ class SharedTransport:
             return self.calls == 0
 
 
-_lock = threading.RLock()  # the collector may close a generator that was dropped while it is held
-_shared: weakref.WeakValueDictionary[tuple[asyncio.AbstractEventLoop | None, str | None], SharedTransport]
+_lock = threading.RLock()  # the garbage collector may close a dropped generator while it is held
+_shared: weakref.WeakValueDictionary[Key, SharedTransport]
 _shared = weakref.WeakValueDictionary()
 
 
 def _blocking(proxy: str | None) -> RequestsTransport:
-    return _OverProxy(proxy) if proxy else RequestsTransport()
+    return ProxiedTransport(proxy) if proxy else RequestsTransport()
 
 
-def _for_loops(proxy: str | None) -> Any:
+def _for_loops(key: Key) -> Any:
+    _, proxy, stands_in = key
+    if stands_in is not None:
+        return ThreadedTransport(stands_in)
     if find_spec("aiohttp") is None:
         return ThreadedTransport(_blocking(proxy))
     from ..transports.over_aiohttp.transport import AiohttpTransport
 
     return AiohttpTransport(proxy=proxy or None)
-
-
-class _OverProxy(RequestsTransport):
-    """Goes over a proxy, and closes the session that knows it."""
-
-    def __init__(self, proxy: str) -> None:
-        import requests
-
-        self._own = requests.Session()
-        self._own.proxies = {"http": proxy, "https": proxy}
-        super().__init__(self._own)
-
-    def close(self) -> None:
-        """Give up the connections."""
-        super().close()
-        self._own.close()

@@ -1,1 +1,1 @@
-"""What the API's JSON is, as values."""
+"""The API's JSON as values."""

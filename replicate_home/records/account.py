@@ -1,4 +1,4 @@
-"""Whose token it is, what there is to run on, and what webhooks are signed with."""
+"""Accounts, hardware, and the secret that signs webhooks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Account(Record, noun="an account"):
 
 
 class Hardware(Record, noun="hardware"):
-    """What a model can run on."""
+    """A kind of machine that models can run on."""
 
     __slots__ = ()
 
-    sku = field(str, "What it is called in requests, such as ``gpu-t4``.", required=True)
+    sku = field(str, "Its name in requests, such as ``gpu-t4``.", required=True)
     name = field(str, "The name to show, such as ``Nvidia T4 GPU``.")
 
 
 class WebhookSigningSecret(Record, noun="a webhook secret"):
-    """What webhooks are signed with. ``key`` is the secret itself, which is not shown."""
+    """The secret that signs webhooks. ``key`` is the secret itself, which the repr does not show."""
 
     __slots__ = ()
 

@@ -1,6 +1,6 @@
-"""What every record is: declared fields, read from the API's JSON, which stays beside them as it was sent.
+"""The base of all records: declared fields, read from the API's JSON, which is kept as it was sent.
 
-What the JSON has to be is declared here, and checked by :func:`replicate_home.records.parsing.parse`. Reading a field
+The expected JSON is declared here, and checked by :func:`replicate_home.records.parsing.parse`. Reading a field
 checks nothing.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     class _Property:
-        """As much of ``property`` as a field shows to type checkers: it can be read, and nothing else."""
+        """What type checkers see of a field: it can be read, and nothing else."""
 
         def __init__(self, fget: Callable[[Any], Any]) -> None: ...
 else:
@@ -26,7 +26,7 @@ JSONObject = dict[str, Any]
 
 
 class Field(_Property, Generic[T_co]):
-    """A property whose type checkers know, and that a subclass may narrow: ``@Field`` above a method."""
+    """A property whose type is known to type checkers, and that a subclass may narrow: ``@Field`` above a method."""
 
     if TYPE_CHECKING:
 
@@ -40,9 +40,9 @@ class Field(_Property, Generic[T_co]):
 
 
 class Record:
-    """A value made of the API's JSON, as it was sent; a field that has no name here is in ``extra``.
+    """The API's JSON, as it was sent. Fields that are not declared are in ``extra``.
 
-    A subclass says what it is for messages: ``class ModelFields(Record, noun="a model")``.
+    A subclass names itself for messages: ``class ModelFields(Record, noun="a model")``.
     """
 
     __slots__ = ("_data",)
@@ -62,7 +62,7 @@ class Record:
 
     @property
     def extra(self) -> JSONObject:
-        """The fields the server sent that have no name here."""
+        """The fields from the server that are not declared here."""
         return {name: value for name, value in self._data.items() if name not in self._declared}
 
     def to_dict(self) -> JSONObject:
@@ -70,7 +70,7 @@ class Record:
         return dict(self._data)
 
     def keys(self) -> Iterator[str]:
-        """With ``[]``, what lets ``dict(record)`` work."""
+        """Together with ``[]``, makes ``dict(record)`` work."""
         return iter(self._data)
 
     def __getitem__(self, key: str) -> Any:
@@ -96,25 +96,25 @@ class Record:
         return f"{type(self).__name__}({shown})"
 
     def _identity(self) -> list[str]:
-        """The names of the fields that every such record has, and is known by."""
+        """The names of the fields that identify the record, which it always has."""
         return [name for name, field in self._declared.items() if field.required]
 
     def dict(self) -> JSONObject:
-        """The same as :meth:`to_dict`, by the name that the official client has for it."""
+        """The same as :meth:`to_dict`, under the official client's name."""
         return self.to_dict()
 
 
 def fault_in(record: type[Record], data: Any, inside: bool = False) -> str | None:
-    """What keeps ``data`` from being the JSON of such a record, in words; None where nothing does.
+    """Why ``data`` is not the JSON of such a record, in words; None if it is.
 
-    A record ``inside`` of another may be sent in part, without the fields that it is known by.
+    A record ``inside`` another one may be partial, without the fields that identify it.
     """
     if not isinstance(data, dict):
         return f"expected {record._noun} (a JSON object), got {kind_of(data)}"
     for name, plain, field in record._checked:
         value = data.get(name)
         if type(value) is plain and (value or not field.required):
-            continue  # the usual case, and all that most fields cost
+            continue  # the usual case, and the only check that most fields need
         if not value and field.required and not inside:
             return f"expected {record._noun}, got an object without {name!r}"
         wrong = None if value is None else field.kind.wrong(value)
@@ -124,7 +124,7 @@ def fault_in(record: type[Record], data: Any, inside: bool = False) -> str | Non
 
 
 def fault_in_list(record: type[Record], data: Any) -> str | None:
-    """What keeps ``data`` from being a JSON list of such records, in words that follow its name."""
+    """Why ``data`` is not a JSON list of such records, in words that follow its name."""
     return _wrong_list(partial(_wrong_record, record, False), data)
 
 
@@ -160,16 +160,16 @@ def field(kind: type[T], doc: str, *, default: T) -> DeclaredField[T]: ...
 @overload
 def field(kind: type[T], doc: str, *, checked: bool = True) -> DeclaredField[T | None]: ...
 def field(kind: type[Any], doc: str, **options: Any) -> DeclaredField[Any]:
-    """Declare a field of the JSON; None where it is missing or null, unless a ``default`` is given.
+    """Declare a field of the JSON; it reads as None if missing or null, unless a ``default`` is given.
 
     ``kind`` is ``str``, ``int``, ``float``, ``bool``, ``dict``, ``list``, ``object`` for any value, or a record. A
-    ``required`` field is not missing, null or empty. One that is not ``checked`` is whatever was sent.
+    ``required`` field must not be missing, null or empty. Without ``checked``, it may be anything.
     """
     return DeclaredField(_kind(kind), doc, **options)
 
 
 def many(item: type[T], doc: str) -> DeclaredField[list[T]]:
-    """Declare a list whose items are all of one kind; empty where it is missing or null."""
+    """Declare a list whose items are all of one kind; it reads as empty if missing or null."""
     return DeclaredField(_list_of(_kind(item)), doc, default=())
 
 
@@ -179,12 +179,12 @@ def moment(doc: str) -> DeclaredField[datetime | None]:
 
 
 def declared(method: Callable[[Any], T]) -> DeclaredField[T]:
-    """Declare a field that is read by a method of its name, which takes whatever was sent."""
+    """Declare a field that is read by a method of its name, which must accept any value."""
     return DeclaredField(Kind(_never_wrong), method.__doc__ or "", method=method)
 
 
 def kind_of(value: Any) -> str:
-    """What kind of JSON value this is, in words."""
+    """The kind of a JSON value, in words."""
     return _WORDS.get(type(value), "a number")
 
 
@@ -199,10 +199,10 @@ _WANTED = {**_WORDS, int: "a whole number", float: "a number"}
 
 
 class Kind(NamedTuple):
-    """What a value may be. ``wrong`` says how it differs, in words that follow the field's name.
+    """What a value may be. ``wrong`` says what is wrong with it, in words that follow the field's name.
 
-    ``read`` makes of it what the field reads as, None where that is the value itself. Values of the type ``plain`` are
-    right without a further look.
+    ``read`` converts it to what the field returns; None if no conversion is needed. Values of the type ``plain`` are
+    valid without further checks.
     """
 
     wrong: Callable[[Any], str | None]
@@ -268,12 +268,12 @@ def _time(text: str) -> datetime:
 
 
 def _reader(name: str, read: Callable[[Any], Any] | None, default: Any) -> Callable[[Any], Any]:
-    """The function that reads a field. It does as little as each kind takes, for some are read all the time."""
+    """The function that reads a field. It does as little as possible, because some are read all the time."""
     if read is not None and default is not None:
         return lambda record: read(default if (value := record._data.get(name)) is None else value)
     if read is not None:
         return lambda record: None if (value := record._data.get(name)) is None else read(value)
     if default is None:
         return lambda record: record._data.get(name)
-    empty = type(default)  # a new list or dict each time, which is the caller's to change
+    empty = type(default)  # a new list or dict each time, which the caller may change
     return lambda record: record._data.get(name) or empty()

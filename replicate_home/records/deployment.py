@@ -1,4 +1,4 @@
-"""Deployments: a model on machines of one's own."""
+"""Deployments: models on dedicated machines."""
 
 from __future__ import annotations
 
@@ -11,34 +11,39 @@ class Configuration(Record, noun="a configuration"):
 
     __slots__ = ()
 
-    hardware = field(str, "The SKU of the hardware; ``hardware.list`` has them all.")
-    min_instances = field(int, "How many machines are always up.")
-    max_instances = field(int, "How many machines there are at most.")
+    hardware = field(str, "The SKU of the hardware, from ``hardware.list``.")
+    min_instances = field(int, "The minimum number of machines, which are always up.")
+    max_instances = field(int, "The maximum number of machines.")
 
 
 class Release(Record, noun="a release"):
-    """One state of a deployment; each change makes a new one."""
+    """One configuration of a deployment; each change creates a new release."""
 
     __slots__ = ()
 
     number = field(int, "1 for the first.")
     model = field(str, "``owner/name`` of the model.")
     version = field(str, "The id of the model's version.")
-    created_at = field(str, "When it was made, as the server wrote it (ISO 8601).")
-    created_by = field(Account, "Who made it.")
+    created_at = field(str, "When it was created, as sent by the server (ISO 8601).")
+    created_by = field(Account, "The account that created it.")
     configuration = field(Configuration, "What it runs on.")
 
 
 class DeploymentFields(Record, noun="a deployment"):
-    """What is known of a deployment."""
+    """The fields of a deployment."""
 
     __slots__ = ()
 
-    owner = field(str, "The user or organization that it belongs to.", required=True)
-    name = field(str, "Its name, which is unique for its owner.", required=True)
+    owner = field(str, "The user or organization that owns it.", required=True)
+    name = field(str, "Its name, unique for the owner.", required=True)
     current_release = field(Release, "What is running now.")
 
     @property
     def id(self) -> str:
         """``owner/name``."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def ref(self) -> str:
+        """What ``run`` and its like know it by: ``deployments/owner/name``."""
+        return f"deployments/{self.id}"

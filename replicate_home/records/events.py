@@ -1,6 +1,6 @@
-"""What happens to a prediction, as the caller hears of it.
+"""The events of a prediction, as the caller sees them.
 
-Each event has the server's name for it in ``event``. ``str()`` of an output or logs event is its text.
+``event`` is the name of its kind. ``str()`` of an output or logs event is its text.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .prediction import Snapshot
 
 @attrs.frozen
 class StatusEvent:
-    """The prediction is in another status, or was seen for the first time."""
+    """The prediction has a new status, or was seen for the first time."""
 
     event: Literal["status"] = attrs.field(default="status", init=False)
     prediction: Snapshot
 
     @property
     def status(self) -> str:
-        """The server's word."""
+        """The status, as sent by the server."""
         return self.prediction.status
 
 

@@ -1,4 +1,4 @@
-"""Files that were uploaded."""
+"""Uploaded files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class File(Record, noun="a file"):
 
     __slots__ = ()
 
-    id = field(str, "What the server calls it.", required=True)
-    name = field(str, "The name that it was uploaded with.")
+    id = field(str, "Its id.", required=True)
+    name = field(str, "The name it was uploaded with.")
     content_type = field(str, "Its media type.")
-    size = field(int, "How many bytes it has.")
-    etag = field(str, "A mark of its content.")
+    size = field(int, "Its size in bytes.")
+    etag = field(str, "A tag that changes with its content.")
     checksums: Field[Mapping[str, str]] = field(dict, "Its checksums by algorithm, such as ``sha256``.", default={})
-    metadata: Field[Mapping[str, Any]] = field(dict, "What its owner noted about it.", default={})
-    created_at = field(str, "When it was uploaded, as the server wrote it (ISO 8601).")
-    expires_at = field(str, "When it will be deleted, as the server wrote it (ISO 8601).")
-    urls: Field[Mapping[str, str]] = field(dict, "Its own addresses: ``get``.", default={})
+    metadata: Field[Mapping[str, Any]] = field(dict, "Metadata from its owner.", default={})
+    created_at = field(str, "When it was uploaded, as sent by the server (ISO 8601).")
+    expires_at = field(str, "When it will be deleted, as sent by the server (ISO 8601).")
+    urls: Field[Mapping[str, str]] = field(dict, "Its URLs: ``get``.", default={})

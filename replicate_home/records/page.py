@@ -1,4 +1,4 @@
-"""Lists of records, whole or one page at a time."""
+"""Lists of records, complete or one page at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ R = TypeVar("R", bound=Record)
 
 
 class PageFields(Record, Generic[R], noun="a page"):
-    """One page of a list: its items, and the URLs of the pages after and before it, which serve as cursors."""
+    """One page of a list: its items, and the URLs of the next and previous page, which serve as cursors."""
 
     __slots__ = ("_kind", "results")
     results: list[R]
@@ -27,7 +27,7 @@ class PageFields(Record, Generic[R], noun="a page"):
 
     @property
     def extra(self) -> JSONObject:
-        """The fields the server sent that have no name here."""
+        """The fields from the server that are not declared here."""
         return {name: value for name, value in super().extra.items() if name != "results"}
 
     def __eq__(self, other: object) -> bool:
@@ -43,7 +43,7 @@ class PageFields(Record, Generic[R], noun="a page"):
 
 
 def parse_list(kind: type[R], data: Any) -> list[R]:
-    """The records in a JSON list; raises :class:`ProtocolError` naming the item and the field that is wrong."""
+    """The records in a JSON list; raises :class:`ProtocolError` that names the invalid item and field."""
     fault = fault_in_list(kind, data)
     if fault is not None:
         raise ProtocolError(f"the list{fault}")
@@ -51,7 +51,7 @@ def parse_list(kind: type[R], data: Any) -> list[R]:
 
 
 def parse_page(kind: type[R], data: Any) -> PageFields[R]:
-    """One page of a list of records; raises :class:`ProtocolError` naming what is wrong."""
+    """One page of a list of records; raises :class:`ProtocolError` that names what is invalid."""
     fault = fault_in(PageFields, data)
     if fault is None and (wrong := fault_in_list(kind, data.get("results"))) is not None:
         fault = f"a page's 'results'{wrong}"

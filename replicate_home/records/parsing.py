@@ -1,4 +1,4 @@
-"""The one way from what a server sent to a record. It stands apart so that records know of no errors."""
+"""The only way from JSON to a record. A separate module, so that records do not import errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ R = TypeVar("R", bound=Record)
 
 
 def parse(kind: type[R], data: Any) -> R:
-    """The record that a JSON value is; raises :class:`ProtocolError` naming the field that is wrong."""
+    """The record in a JSON value; raises :class:`ProtocolError` that names the invalid field."""
     fault = fault_in(kind, data)
     if fault is not None:
         raise ProtocolError(fault)

@@ -1,4 +1,4 @@
-"""What a prediction is, at one moment: the server's own words, as they came."""
+"""Predictions at one moment, as the server sent them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .base import Field, Record, declared, field
 
 
 class Status(StrEnum):
-    """Where a prediction is. A word that is not listed here is data, not an error.
+    """The status of a prediction. A value that is not listed here is data, not an error.
 
-    ``aborted`` means that the deadline passed before the run started. ``timeout`` is ours alone, for a life
-    that ended before its prediction did; no server says it.
+    ``aborted`` means that the deadline passed before the run started. ``timeout`` is our own, for a call that
+    ended before its prediction did; no server sends it.
     """
 
     STARTING = "starting"
@@ -41,7 +41,7 @@ _PROGRESS = re.compile(
 
 @attrs.frozen
 class Progress:
-    """How far a model says it is: ``percentage`` from 0 to 1, step ``current`` of ``total``."""
+    """The progress that a model reports: ``percentage`` from 0 to 1, step ``current`` of ``total``."""
 
     percentage: float
     current: int
@@ -49,7 +49,7 @@ class Progress:
 
     @classmethod
     def from_logs(cls, logs: str) -> Progress | None:
-        """The last tqdm-style progress line in ``logs``, or None where there is none."""
+        """The last tqdm-style progress line in ``logs``, or None."""
         found = None
         for match in _PROGRESS.finditer(logs):
             found = match
@@ -61,55 +61,55 @@ class Progress:
 class PredictionFields(Record, noun="a prediction"):
     """The fields of a prediction, read from the API's JSON as it was sent.
 
-    Only what the package relies on is checked: an odd value elsewhere is no reason to lose a prediction that is paid
-    for.
+    Only what the package relies on is checked: an odd value elsewhere is no reason to lose a prediction that was
+    paid for.
     """
 
     __slots__ = ()
     _data: Mapping[str, Any]
 
-    id = field(str, "The server's name for this prediction.", required=True)
+    id = field(str, "The prediction's id.", required=True)
     model = field(str, "``owner/name``.", checked=False)
     version = field(str, "The version's id, or ``hidden`` for an official model.", checked=False)
     input: Field[Mapping[str, Any]] = field(dict, "The input as the server recorded it.", default={})
-    output: Field[Any] = field(object, "The API's JSON as sent; None while there is none.")
-    logs = field(str, "What the model printed so far.", default="")
-    error: Field[Any] = field(object, "The model's own word on why it failed, or None.")
+    output: Field[Any] = field(object, "The output, as JSON; None if there is none yet.")
+    logs = field(str, "What the model has printed so far.", default="")
+    error: Field[Any] = field(object, "The model's error message if it failed, or None.")
     metrics: Field[Mapping[str, Any]] = field(
-        dict, "Measured by the server, in seconds where they are times (``predict_time``, ``total_time``).", default={}
+        dict, "Measurements by the server; times (``predict_time``, ``total_time``) are in seconds.", default={}
     )
     urls: Field[Mapping[str, str]] = field(
-        dict, "Its own addresses: ``get``, ``cancel``, ``web``, and ``stream`` where it streams.", default={}
+        dict, "Its URLs: ``get``, ``cancel``, ``web``, and ``stream`` if it streams.", default={}
     )
-    created_at = field(str, "When it was created, as the server wrote it (ISO 8601).", checked=False)
-    started_at = field(str, "When the model began, as the server wrote it (ISO 8601).", checked=False)
-    completed_at = field(str, "When it ended, as the server wrote it (ISO 8601).", checked=False)
-    deadline = field(str, "When the server will stop it by itself, as the server wrote it.", checked=False)
+    created_at = field(str, "When it was created, as sent by the server (ISO 8601).", checked=False)
+    started_at = field(str, "When the model started, as sent by the server (ISO 8601).", checked=False)
+    completed_at = field(str, "When it ended, as sent by the server (ISO 8601).", checked=False)
+    deadline = field(str, "When the server will stop it, as sent by the server.", checked=False)
     deployment = field(str, "The deployment that ran it, or None.", checked=False)
     source = field(str, "``web`` or ``api``.", checked=False)
-    webhook = field(str, "Where the server reports to.", checked=False)
-    webhook_events_filter: Field[list[str] | None] = field(list, "Which events it reports.", checked=False)
+    webhook = field(str, "The URL that the server reports to.", checked=False)
+    webhook_events_filter: Field[list[str] | None] = field(list, "The events that it reports.", checked=False)
 
     @declared
     def status(self) -> str:
-        """The server's word, a :class:`Status` where it is a known one."""
+        """The status: a :class:`Status` if it is a known one, otherwise the server's string."""
         word = self._data.get("status")
         return _KNOWN.get(word, word) if type(word) is str else str(word)
 
     @declared
     def data_removed(self) -> bool:
-        """Whether the server has thrown away input, output and logs."""
+        """Whether the server has deleted input, output and logs."""
         return bool(self._data.get("data_removed"))
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the server will not change this prediction any more."""
+        """Whether the prediction has ended, so that it will not change."""
         status = self.status
         return status in TERMINAL or (self.completed_at is not None and status not in _RUNNING)
 
     @property
     def progress(self) -> Progress | None:
-        """The last tqdm-style progress line of the logs, or None."""
+        """The last tqdm-style progress line in the logs, or None."""
         return Progress.from_logs(self.logs)
 
     def __repr__(self) -> str:

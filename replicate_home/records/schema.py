@@ -1,4 +1,4 @@
-"""What a model takes and gives, as its OpenAPI document says."""
+"""A model's inputs and output, from its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 @attrs.frozen
 class Schema:
-    """``input`` has the JSON schema of each input by name, ``output`` that of the output; empty where unknown."""
+    """``input`` has the JSON schema of each input by name, ``output`` that of the output; empty if unknown."""
 
     input: Mapping[str, Any] = attrs.field(factory=dict)
     output: Mapping[str, Any] = attrs.field(factory=dict)

@@ -1,4 +1,4 @@
-"""What a search found."""
+"""Search results."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from .model import ModelFields
 
 
 class ModelMetadata(Record, noun="a model's metadata"):
-    """Why a model was found."""
+    """Why a model matches."""
 
     __slots__ = ()
 
-    score = field(float, "How well it fits; more is better.")
-    tags = many(str, "What it is for, in a few words each.")
-    generated_description = field(str, "What it does, at length.")
+    score = field(float, "How well it matches; higher is better.")
+    tags = many(str, "Its uses, in a few words each.")
+    generated_description = field(str, "A longer description.")
 
 
 class FoundModel(Record, noun="a found model"):
-    """A model that fits a search."""
+    """A model that matches a search."""
 
     __slots__ = ()
 
     model = field(ModelFields, "The model.", required=True)
-    metadata = field(ModelMetadata, "Why it was found.")
+    metadata = field(ModelMetadata, "Why it matches.")
 
 
 class FoundCollection(Record, noun="a found collection"):
-    """A collection that fits a search; ``collections.get(slug)`` has its models."""
+    """A collection that matches a search; ``collections.get(slug)`` has its models."""
 
     __slots__ = ()
 
@@ -37,23 +37,23 @@ class FoundCollection(Record, noun="a found collection"):
 
 
 class FoundPage(Record, noun="a found page"):
-    """A page of the documentation that fits a search."""
+    """A page of the documentation that matches a search."""
 
     __slots__ = ()
 
-    href = field(str, "Its address, which may be relative to the site's own.", required=True)
+    href = field(str, "Its URL, which may be relative to the site.", required=True)
     name = field(str, "Its title.", default="")
 
 
 class SearchResults(Record, noun="search results"):
-    """What was found, the best first."""
+    """The results of a search, best matches first."""
 
     __slots__ = ()
 
     query = field(str, "What was searched for.", required=True)
-    models = many(FoundModel, "Models that fit.")
-    collections = many(FoundCollection, "Collections that fit.")
-    pages = many(FoundPage, "Pages of the documentation that fit.")
+    models = many(FoundModel, "Matching models.")
+    collections = many(FoundCollection, "Matching collections.")
+    pages = many(FoundPage, "Matching pages of the documentation.")
 
     def __repr__(self) -> str:
         found = f"{len(self.models)} models, {len(self.collections)} collections, {len(self.pages)} pages"

@@ -7,9 +7,9 @@ from .prediction import PredictionFields
 
 
 class TrainingFields(PredictionFields, noun="a training"):
-    """The fields of a training. They are those of a prediction, for its life is the same.
+    """The fields of a training: those of a prediction, because its life is the same.
 
-    ``output`` of one that succeeded has the new ``version`` and the ``weights``.
+    If it succeeded, ``output`` has the new ``version`` and the ``weights``.
     """
 
     __slots__ = ()

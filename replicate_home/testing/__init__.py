@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..emulator.limits import HOSTED_LIMITS as HOSTED_LIMITS
     from ..emulator.limits import Limits as Limits
+    from ..transports.recording import RecordingTransport as RecordingTransport
+    from ..transports.recording import ReplayTransport as ReplayTransport
+    from ..transports.recording import recorded as recorded
     from .fake import FakeReplicate as FakeReplicate
     from .transport_contract import check_transport as check_transport
 
@@ -15,7 +18,10 @@ _HOME = {
     "FakeReplicate": ".fake",
     "HOSTED_LIMITS": "..emulator.limits",
     "Limits": "..emulator.limits",
+    "RecordingTransport": "..transports.recording",
+    "ReplayTransport": "..transports.recording",
     "check_transport": ".transport_contract",
+    "recorded": "..transports.recording",
 }
 
 __all__ = sorted(_HOME)

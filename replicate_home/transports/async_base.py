@@ -49,7 +49,7 @@ class AsyncTransport(Protocol):
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AsyncBody | None]:
         """As :meth:`Transport.send <replicate_home.Transport.send>`.
 
-        A task that is cancelled meanwhile frees the connection at once, where the transport itself is not blocking.
+        A task that is canceled meanwhile frees the connection at once, where the transport itself is not blocking.
         """
         ...
 
@@ -71,15 +71,6 @@ async def sleep_on(clock: Clock, seconds: float) -> None:
         await _sleepers(clock).sleep_until(clock, clock.now() + seconds)
     else:
         await asyncio.to_thread(clock.sleep, seconds)
-
-
-def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` returns, run in an event loop of its own, in a thread in which none runs.
-
-    As ``asyncio.run``, which nest_asyncio replaces by one that leaves the loop and its connections open.
-    """
-    with asyncio.Runner() as runner:
-        return runner.run(work)
 
 
 async def ask_on(clock: FakeClock, ask: Callable[[], T]) -> T:
@@ -179,3 +170,12 @@ def _sleepers(clock: FakeClock) -> _Sleepers:
     if loop not in in_loops:
         in_loops[loop] = _Sleepers()
     return in_loops[loop]
+
+
+def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns, run in an event loop of its own, in a thread in which none runs.
+
+    As ``asyncio.run``, which nest_asyncio replaces by one that leaves the loop and its connections open.
+    """
+    with asyncio.Runner() as runner:
+        return runner.run(work)

@@ -23,12 +23,12 @@ def check_framing(headers: Mapping[str, str]) -> bool:
     """
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is not None and coding.strip().lower() != "chunked":
-        raise Malformed(f"the answer has a transfer encoding that was not asked for: {coding[:40]!r}")
+        raise Malformed(f"the response has a transfer encoding that was not requested: {coding[:40]!r}")
     if length is not None:
         lengths = {part.strip(" \t") for part in length.split(",")}
         number = lengths.pop()
         if lengths or not (number.isascii() and number.isdecimal() and len(number) < 19):
-            raise Malformed(f"the answer's Content-Length makes no sense: {length[:40]!r}")
+            raise Malformed(f"the response has an invalid Content-Length: {length[:40]!r}")
     return coding is None or length is None  # of two opinions on where it ends, what follows trusts neither
 
 
@@ -60,7 +60,7 @@ class Decoder:
         try:
             unpacked: bytes = self._inflate.decompress(data, _PIECE)
         except zlib.error:
-            raise Malformed(f"the answer's {self._coding} is broken") from None
+            raise Malformed(f"the {self._coding} encoding of the response is corrupt") from None
         self._input = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
         return unpacked
 
@@ -82,7 +82,7 @@ def decoder(headers: Mapping[str, str]) -> Decoder | None:
         return None
     if coding in ("gzip", "deflate"):
         return Decoder(coding)
-    raise Malformed(f"the answer has a content encoding that was not asked for: {coding[:40]!r}")
+    raise Malformed(f"the response has a content encoding that was not requested: {coding[:40]!r}")
 
 
 class Whole:
@@ -100,7 +100,7 @@ class Whole:
         self._size += len(piece)
         if self._size > WHOLE_LIMIT:
             self._pieces.clear()  # the traceback of the error would keep them
-            raise Malformed(f"its body is longer than {WHOLE_LIMIT} bytes")
+            raise Malformed(f"the response body is longer than {WHOLE_LIMIT} bytes")
 
     def joined(self) -> bytes:
         """All of it."""

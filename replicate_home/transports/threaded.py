@@ -1,23 +1,25 @@
 """A blocking transport under an event loop: threads serve it, each for one exchange at a time and not for a prediction.
 
-Open streams hold a thread while they are read, and so have a pool of their own; whoever finds it full is told that
-the stream cannot be opened, and polls. In virtual time nothing blocks: no thread is used, and any number of streams.
+Open streams hold a thread while they are read, and so have a pool of their own. Where it is full, a GET is told that
+the stream cannot be opened, and polls; a POST, whose answer is the stream, waits for a place. In virtual time nothing
+blocks: no thread is used, and any number of streams.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from ..clock import SYSTEM_CLOCK, Clock, FakeClock
-from ..exceptions import ConnectFailed
+from ..exceptions import ConnectFailed, RequestTimeout
 from ..threads import ThreadPool
 from ..wire import Body, Request, Response
 from .async_base import ask_on, awaiting_thread
 from .base import Transport
+from .places import Places
 
 T = TypeVar("T")
 
@@ -69,7 +71,8 @@ class ThreadedTransport:
     """A blocking transport for event loops.
 
     Its threads serve at most 64 exchanges at a time and 32 streams; a stream beyond these is
-    :class:`~replicate_home.ConnectFailed`. A task that is cancelled leaves at once, its thread after the exchange.
+    :class:`~replicate_home.ConnectFailed`, or waits where it is the answer to a POST. A task that is
+    cancelled leaves at once, its thread after the exchange.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -77,8 +80,7 @@ class ThreadedTransport:
         self._virtual = clock if isinstance(clock := getattr(transport, "clock", None), FakeClock) else None
         self._exchanges = ThreadPool(EXCHANGES, "replicate-home-exchange")
         self._streams = ThreadPool(STREAMS, "replicate-home-stream")
-        self._open = 0
-        self._lock = threading.Lock()
+        self._places = Places(STREAMS if self._virtual is None else math.inf)
 
     @property
     def clock(self) -> Clock:
@@ -91,7 +93,7 @@ class ThreadedTransport:
             response, body = await self.run(self._exchanges, self.transport.send, request, deadline, discard=_close)
             assert body is None
             return response, None
-        self._take_place(request)
+        await self._take_place(request, deadline)
         try:
             response, body = await self.run(self._streams, self.transport.send, request, deadline, discard=_close)
         except BaseException:
@@ -101,6 +103,11 @@ class ThreadedTransport:
             self._give_back()
             return response, None
         return response, ThreadedBody(body, self)
+
+    def cause_of(self, prediction_id: str) -> Exception | None:
+        """The exception that a model in this process raised, where the transport knows it."""
+        asked: Callable[[str], Exception | None] | None = getattr(self.transport, "cause_of", None)
+        return None if asked is None else asked(prediction_id)
 
     async def close(self) -> None:
         """Have idle threads end, and give up pooled connections."""
@@ -124,16 +131,22 @@ class ThreadedTransport:
             return await in_thread(pool, function, *args, **options)
         return await ask_on(self._virtual, partial(function, *args))
 
-    def _take_place(self, request: Request) -> None:
-        with self._lock:
-            full = self._open >= STREAMS and self._virtual is None
-            self._open += not full
-        if full:
+    async def _take_place(self, request: Request, deadline: float | None) -> None:
+        if self._places.take():
+            return
+        if request.method != "POST":
             raise ConnectFailed(f"{STREAMS} streams are open, which is as many as have a thread", request=request)
+        seconds = None if deadline is None else max(0.0, deadline - self.clock.now())
+        try:
+            await self._places.wait(seconds)
+        except TimeoutError:
+            message = f"{STREAMS} streams were open all the time, which is as many as have a thread"
+        else:
+            return
+        raise RequestTimeout(message, request=request)
 
     def _give_back(self) -> None:
-        with self._lock:
-            self._open -= 1
+        self._places.free()
 
     def __repr__(self) -> str:
         return f"ThreadedTransport({self.transport!r})"

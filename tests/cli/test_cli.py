@@ -297,11 +297,11 @@ def test_help_and_version_are_answers() -> None:
         (("run",), 2, "Missing argument 'MODEL'. See replicate-home run --help"),
         (("run", "local/say", "Hello"), 2, "'Hello' is not an input: write name=value, such as prompt=\"Hello\""),
         (("run", "local/say", "messages:=[]"), 2, "messages is empty: it needs at least one message"),
-        (("run", "say", "prompt=x"), 2, "'say' is not a model: expected 'owner/name', 'owner/name:version' or a versi"),
+        (("run", "say", "prompt=x"), 2, "'say' is not a model: expected 'owner/name', 'owner/name:version', a version"),
         (("run", "local/say", "prompt=x", "--timeout", "soon"), 2, "Invalid value for --timeout: 'soon' is not a num"),
         (("run", "local/say", "prompt=x", "--timeout", "nan"), 2, "timeout must be a positive number of seconds"),
         (("run", "local/say", "prompt=x", "--wait", "61"), 2, "wait is how long the server may hold the request"),
-        (("run", "local/say", "prompt=x", "--backend", "foo"), 2, "backend must be one of replicate, home, local"),
+        (("run", "local/say", "prompt=x", "--backend", "foo"), 2, "backend must be one of replicate, home, cog, local"),
         (("run", "local/say", "--import", "no_such_module"), 2, "Invalid value for --import: there is no module 'no_s"),
         (("run", "owner/say", "prompt=x"), 3, "no API token for 'owner/say': set REPLICATE_API_TOKEN"),
         (("run", "local/fail"), 1, "prediction "),
@@ -500,7 +500,7 @@ def test_serve_says_where_it_is_and_serves_until_it_is_told_to_stop(number: int)
 def test_serve_bounds_what_it_is_told_to_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Emulator] = []
 
-    def stopped(emulator: Emulator, *_: Any) -> Any:
+    def stopped(emulator: Emulator, *_: Any, **__: Any) -> Any:
         made.append(emulator)
         raise KeyboardInterrupt
 
@@ -515,6 +515,41 @@ def test_serve_bounds_what_it_is_told_to_bound(monkeypatch: pytest.MonkeyPatch) 
     ]
     request = Request("GET", made[3].base_url + "/account", {"Authorization": "Bearer r8_another"})
     assert [emulator.handle(request)[0].status for emulator in made] == [200, 200, 200, 401]
+
+
+def test_serve_serves_what_a_module_or_a_file_has(tmp_path: Path) -> None:
+    Path("mine.py").write_text("def shout(prompt: str) -> str:\n    return prompt.upper()\n")
+    Path("predict.py").write_text(
+        "class Predictor:\n"
+        "    def setup(self) -> None:\n        self.mark = '!'\n"
+        "    def predict(self, prompt: str) -> str:\n        return prompt + self.mark\n"
+    )
+    Path("faults.json").write_text('[{"at": "create", "fault": "status", "code": 418}]')
+    options = ("predict.py:Predictor", "--model", "mine:shout", "--scenario", "faults.json")
+    with started("serve", *options) as process, Client(base_url=process.stdout.readline().decode().strip()) as client:
+        with pytest.raises(APIError, match="418"):
+            client.run("local/shout", prompt="hey")
+        assert client.run("local/shout", prompt="hey") == "HEY"
+        assert client.run("local/Predictor", prompt="hey") == "hey!"
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--host", "0.0.0.0"), "other computers can reach '0.0.0.0': add --allow-others"),
+        (("--model", "nowhere"), "a model is named as module:callable"),
+        (("--model", "no.such:model"), "there is no module 'no.such'"),
+        (("--model", "nothing.py:model"), "there is no file 'nothing.py'"),
+        (("--model", "json:nothing"), "there is no callable 'nothing' in json"),
+        (("--scenario", "wrong.json"), "a scenario is a list of faults"),
+    ],
+)
+def test_serve_refuses_what_it_cannot_serve(options: tuple[str, ...], said: str) -> None:
+    Path("wrong.json").write_text("{}")
+    code, _, complaints = call("serve", *options)
+    assert (code, said in complaints) == (2, True)
 
 
 def test_warnings_and_letters_that_the_terminal_lacks_end_nothing() -> None:
@@ -535,7 +570,7 @@ def test_without_click_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == (
-        b'replicate-home: the command line needs click: python -m pip install "replicate_home[cli]"\n'
+        b'replicate-home: the command line needs click: python -m pip install click\n'
     )
 
 

@@ -225,7 +225,7 @@ def test_text_and_result_wait_for_the_end(fake: FakeReplicate, client: Client) -
     assert next(stream) == "Hel"
     assert stream.text() == "Hello"
     assert stream.result() == ["Hel", "lo"]
-    with pytest.raises(ReplicateHomeError, match="a stream is read once"):
+    with pytest.raises(ReplicateHomeError, match="a stream can be read only once"):
         list(stream)
 
 

@@ -64,7 +64,7 @@ def test_whatever_is_said_gets_an_answer_that_can_be_written(said, monkeypatch) 
     "nothing", [{}, {"prompt": " "}, {"messages": []}, {"messages": [{"role": "assistant", "content": "Hi"}]}]
 )
 def test_nothing_said_is_an_error(nothing) -> None:
-    with pytest.raises(ValueError, match=r"^prompt must not be empty: say something"):
+    with pytest.raises(ValueError, match=r"^prompt must not be empty: write something"):
         list(eliza(Run(), **nothing))
 
 

@@ -70,8 +70,8 @@ def test_plasma_gives_a_png_that_posterize_takes(api) -> None:
 @pytest.mark.parametrize(
     ("model", "inputs", "error"),
     [
-        ("local/markov", {"prompt": ""}, "prompt must not be empty: give the words to go on from"),
-        ("local/eliza", {}, "prompt must not be empty: say something, as prompt or as the last user message"),
+        ("local/markov", {"prompt": ""}, "prompt must not be empty: write the words to continue"),
+        ("local/eliza", {}, "prompt must not be empty: write something, in prompt or in the last user message"),
         ("local/plasma", {"prompt": "sea", "width": 1}, "width must be between 16 and 2048 pixels, got 1"),
         (
             "local/posterize",

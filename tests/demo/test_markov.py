@@ -117,8 +117,8 @@ def test_max_words_is_never_exceeded_and_forty_words_are_said_where_it_allows(ma
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"prompt": ""}, "prompt must not be empty: give the words to go on from"),
-        ({"prompt": " \n"}, "prompt must not be empty: give the words to go on from"),
+        ({"prompt": ""}, "prompt must not be empty: write the words to continue"),
+        ({"prompt": " \n"}, "prompt must not be empty: write the words to continue"),
         ({"prompt": "a", "max_words": 0}, "max_words must be at least 1, got 0"),
         ({"prompt": "a", "tokens_per_second": 0}, "tokens_per_second must be more than 0, got 0"),
         ({"prompt": "a", "tokens_per_second": -1.5}, "tokens_per_second must be more than 0, got -1.5"),

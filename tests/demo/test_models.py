@@ -15,7 +15,7 @@ from replicate_home.emulator.registry import LocalModel
 
 def test_there_are_four_and_each_says_that_it_is_a_toy() -> None:
     assert list(MODELS) == ["local/markov", "local/eliza", "local/plasma", "local/posterize"]
-    assert all("a toy, no neural network" in (model.__doc__ or "") for model in MODELS.values())
+    assert all("a toy, not a neural network" in (model.__doc__ or "") for model in MODELS.values())
 
 
 def test_importing_them_imports_none_of_the_libraries_they_borrow() -> None:
@@ -47,15 +47,17 @@ def test_their_schemas_name_their_inputs_and_say_which_output_is_text_and_which_
 
 
 @pytest.mark.parametrize(
-    ("name", "library", "arguments"),
+    ("name", "library", "installed", "arguments"),
     [
-        ("local/markov", "markovify", {"prompt": "The interpreter"}),
-        ("local/eliza", "nltk", {"prompt": "Hello"}),
-        ("local/plasma", "PIL", {"prompt": "sea"}),
-        ("local/posterize", "PIL", {"image": "picture.png"}),
+        ("local/markov", "markovify", "markovify", {"prompt": "The interpreter"}),
+        ("local/eliza", "nltk", "nltk", {"prompt": "Hello"}),
+        ("local/plasma", "PIL", "Pillow", {"prompt": "sea"}),
+        ("local/posterize", "PIL", "Pillow", {"image": "picture.png"}),
     ],
 )
-def test_a_missing_library_names_the_command_that_installs_it(name, library, arguments, run, monkeypatch) -> None:
+def test_a_missing_library_names_the_command_that_installs_it(
+    name, library, installed, arguments, run, monkeypatch
+) -> None:
     from replicate_home.demo import markov
 
     markov._build.cache_clear()
@@ -66,7 +68,7 @@ def test_a_missing_library_names_the_command_that_installs_it(name, library, arg
     with pytest.raises(MissingExtra) as caught:
         list(MODELS[name](run, **arguments))
 
-    assert str(caught.value) == f'the demo models need {library}: python -m pip install "replicate_home[local]"'
+    assert str(caught.value) == f"the toy models need {installed}: python -m pip install {installed}"
 
 
 def test_a_library_that_lacks_something_itself_says_so_in_its_own_words(monkeypatch, tmp_path) -> None:

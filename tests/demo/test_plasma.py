@@ -20,7 +20,7 @@ def picture(prompt: str, **options) -> Image.Image:
     return opened
 
 
-def mean_colour(prompt: str) -> list[float]:
+def mean_color(prompt: str) -> list[float]:
     return ImageStat.Stat(picture(prompt, width=64, height=63)).mean
 
 
@@ -28,7 +28,7 @@ def dice() -> random.Random:
     return random.Random(1)
 
 
-def colours(*names: str) -> list[tuple[int, ...]]:
+def colors(*names: str) -> list[tuple[int, ...]]:
     return [tuple(bytes.fromhex(code)) for name in names for code in PALETTES[name].split()]
 
 
@@ -43,19 +43,19 @@ def test_the_default_size_is_512_by_512() -> None:
     assert picture("gold").size == (512, 512)
 
 
-def test_colour_words_choose_the_palette_in_their_order_from_the_top() -> None:
-    assert stops("A Sunset over the seas", dice()) == colours("sunset", "sea")
-    assert stops("the sea, a sunset, the sea", dice()) == colours("sea", "sunset")
-    assert stops("golden trees in gray", dice()) == colours("gold", "tree", "grey")
+def test_color_words_choose_the_palette_in_their_order_from_the_top() -> None:
+    assert stops("A Sunset over the seas", dice()) == colors("sunset", "sea")
+    assert stops("the sea, a sunset, the sea", dice()) == colors("sea", "sunset")
+    assert stops("golden trees in grey", dice()) == colors("gold", "tree", "gray")
 
 
-def test_without_a_colour_word_the_dice_choose_a_palette() -> None:
+def test_without_a_color_word_the_dice_choose_a_palette() -> None:
     assert stops("Tell me a joke", random.Random(1)) == stops("日本語", random.Random(1))
     assert len({tuple(stops("x", random.Random(seed))) for seed in range(20)}) > 5
 
 
 def test_red_is_red_and_blue_is_blue() -> None:
-    red, blue = mean_colour("red"), mean_colour("blue")
+    red, blue = mean_color("red"), mean_color("blue")
     assert red[0] > max(red[1:])
     assert blue[2] > max(blue[:2])
 
@@ -92,7 +92,7 @@ def test_any_text_at_all_is_a_prompt(prompt, width, height, seed) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"prompt": " "}, "prompt must not be empty: name colours or a scene, such as 'sunset over the sea'"),
+        ({"prompt": " "}, "prompt must not be empty: name colors or a scene, such as 'sunset over the sea'"),
         ({"prompt": "sea", "width": 15}, "width must be between 16 and 2048 pixels, got 15"),
         ({"prompt": "sea", "height": 2049}, "height must be between 16 and 2048 pixels, got 2049"),
     ],

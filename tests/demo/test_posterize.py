@@ -26,7 +26,7 @@ def opened(content: bytes) -> Image.Image:
 def test_each_channel_keeps_the_levels_asked_for(ramp, run) -> None:
     image = opened(posterize(run, ramp, levels=3))
     assert (image.mode, image.size) == ("RGB", (256, 20))
-    assert sorted(colour for _, colour in image.getcolors()) == [(0, 0, 0), (128, 128, 128), (255, 255, 255)]
+    assert sorted(color for _, color in image.getcolors()) == [(0, 0, 0), (128, 128, 128), (255, 255, 255)]
 
 
 def test_256_levels_change_nothing(ramp, run) -> None:

@@ -24,9 +24,10 @@ GEMMA = "google-deepmind/gemma-2b-it"
         ("dp-" + "a" * 32, ModelRef(None, None, "dp-" + "a" * 32)),
         ("d-" + "a" * 32, ModelRef(None, None, "d-" + "a" * 32)),
         ("local/markov", ModelRef("local", "markov")),
+        ("deployments/owner/name", ModelRef(None, None, deployment="owner/name")),
     ],
 )
-def test_a_model_is_named_in_three_ways_and_written_as_it_was(text, ref):
+def test_a_model_is_named_in_four_ways_and_written_as_it_was(text, ref):
     assert ModelRef.parse(text) == ref
     assert str(ref) == text
     assert ref.model == (f"{ref.owner}/{ref.name}" if ref.owner else None)
@@ -44,7 +45,7 @@ def test_anything_else_is_no_model(text):
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("thing", [None, 1, b"owner/name", ["owner/name"], ModelRef("a", "b")])
+@pytest.mark.parametrize("thing", [None, 1, b"owner/name", ["owner/name"]])
 def test_anything_but_a_string_is_a_mistake_in_the_callers_code(thing):
     with pytest.raises(TypeError, match="model must be a string"):
         ModelRef.parse(thing)
@@ -63,3 +64,8 @@ def test_any_text_at_all_is_a_model_or_not_found(text):
     except InvalidInput:
         return
     assert ModelRef.parse(str(ref)) == ref
+
+
+def test_a_reference_that_was_read_is_taken_as_it_is():
+    ref = ModelRef("owner", "name", official=True)
+    assert ModelRef.parse(ref) is ref

@@ -160,7 +160,8 @@ def test_an_output_file_is_delivered_whole_in_parts_and_by_its_head(
 
 def test_a_chunked_request_body_is_read(server: HttpServer, session: requests.Session) -> None:
     pieces = iter([b'{"version": "local/model", ', b'"input": {}}'])
-    answer = session.post(f"{server.url}/predictions", data=pieces, timeout=20)
+    headers = {"Content-Type": "application/json"}
+    answer = session.post(f"{server.url}/predictions", data=pieces, headers=headers, timeout=20)
     assert answer.status_code == 201
 
 
@@ -172,7 +173,7 @@ def test_the_address_of_the_request_is_the_address_in_the_answer(server: HttpSer
 
 def test_a_host_header_that_is_no_host_is_not_repeated(server: HttpServer) -> None:
     answer = raw(server, b'GET /v1/models HTTP/1.1\r\nHost: evil/"><x>\r\nConnection: close\r\n\r\n')
-    assert b"200 OK" in answer
+    assert answer.startswith(b"HTTP/1.1 403 ")
     assert b"evil" not in answer
 
 

@@ -101,7 +101,7 @@ def test_without_g4f_the_error_names_the_command_that_installs_it():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
         "replicate_home.exceptions.MissingExtra: "
-        'replicate_home.g4f needs g4f: python -m pip install "replicate_home[g4f]"'
+        'replicate_home.g4f needs g4f: python -m pip install g4f'
     )
 
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.dialects import Replicate
+from replicate_home.dialects import Cog, Create, Replicate
+from replicate_home.dialects.refs import ModelRef
 from replicate_home.exceptions import (
     ConnectFailed,
     Disconnected,
@@ -37,6 +38,8 @@ from .lives import CREATE, EVENT_STREAM, HOMEPAGE, NOW, answer, as_value, record
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(900)]
 ANYONES = Replicate()  # a token is lost by pickling, so there is none
 REQUEST = attrs.evolve(CREATE, token=None)
+COG = Cog("http://cog:5000")
+WANTED = Create(ModelRef("owner", "name"), {}, id="p1")
 LATE = {Kind.LAST_CANCEL: 0.4, Kind.LAST_POLL: 0.4, Kind.CANCEL: 2.0}
 
 json_values = st.recursive(
@@ -82,8 +85,14 @@ lost = st.one_of(
 ids = st.none() | st.sampled_from(["", "x", "y", "1:0", "1:1", "1:2", "2:0", "2:1"]) | st.text(max_size=4)
 events = st.builds(
     ServerSentEvent,
-    st.sampled_from(["output", "output", "output", "logs", "message", "done", "error"]),
-    st.sampled_from(["a", "b", "", "\n", '{"a": 1}', "\ud800"]) | st.text(max_size=4),
+    st.sampled_from(
+        ["output", "output", "output", "logs", "message", "done", "error", "log", "start", "completed"]
+    ),
+    st.sampled_from(
+        ["a", "b", "", "\n", '{"a": 1}', "\ud800", '{"chunk": "a", "index": 0}', '{"chunk": "b", "index": 1}',
+         '{"data": "x"}', '{"id": "p1", "status": "processing"}', '{"id": "p1", "status": "succeeded", "output": "a"}']
+    )
+    | st.text(max_size=4),
     ids,
     st.just(""),
 )
@@ -97,7 +106,7 @@ all_terms = st.builds(
     deadline=st.none() | st.floats(0, 100),
     idle=st.sampled_from([None, 5.0]),
     seed=st.floats(0, 1, exclude_max=True),
-    dialect=st.sampled_from([ANYONES, ANYONES, HOMEPAGE]),
+    dialect=st.sampled_from([ANYONES, ANYONES, HOMEPAGE, COG]),
     max_retries=st.integers(0, 4),
     follows=st.sampled_from([True, True, True, False]),
     delivers=st.sampled_from([True, True, False]),
@@ -164,7 +173,8 @@ class Watch:
         """From here on a create may be on its way at the server."""
         if isinstance(state, Sending) and state.kind is Kind.CREATE:
             unprocessed = isinstance(outcome, TransportError) and not outcome.may_have_been_processed
-            refused = isinstance(outcome, Response) and outcome.status == 429
+            refusals = (406, 409, 429, 503) if state.life.terms.dialect is COG else (429,)
+            refused = isinstance(outcome, Response) and outcome.status in refusals
             self.may_create = unprocessed or refused
 
 
@@ -227,12 +237,17 @@ def test_any_life_ends_in_time_and_breaks_no_rule_on_the_way(life_terms, known, 
 
 def _beginning(life_terms: Any, known: Any) -> State:
     if known is None or not isinstance(known.get("id"), str):
-        return creating(life_terms, REQUEST, NOW)
+        return _creating(life_terms)
     try:
         found = life_terms.dialect.snapshot(answer(200, known), None)
     except ReplicateHomeError:
-        return creating(life_terms, REQUEST, NOW)
+        return _creating(life_terms)
     return following(life_terms, found, NOW)
+
+
+def _creating(life_terms: Any) -> State:
+    request = COG.create(WANTED) if life_terms.dialect is COG else REQUEST
+    return creating(life_terms, request, NOW, expected=life_terms.dialect.expected(WANTED))
 
 
 def dead_end(state: State, watch: Watch, now: float) -> None:

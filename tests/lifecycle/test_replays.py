@@ -64,7 +64,11 @@ def test_on_a_stream_that_was_opened_again(own_ids, outcome):
     assert sifted(*own_ids, seen=AT_2, reopened=True) == outcome
 
 
-@pytest.mark.parametrize("kind", ["logs", "done", "error", "message"])
+def test_logs_without_an_id_are_left_to_the_next_snapshot_on_a_stream_that_was_opened_again():
+    assert sifted(None, seen=AT_2, reopened=True, kind="logs") == ([], False, "9:2")
+
+
+@pytest.mark.parametrize("kind", ["done", "error", "message"])
 def test_only_output_without_an_id_is_a_gap(kind):
     assert sifted(None, seen=AT_2, reopened=True, kind=kind) == ([0], False, "9:2")
 

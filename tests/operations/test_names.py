@@ -73,7 +73,7 @@ def shown(value: Any) -> str:
 @pytest.mark.parametrize("ask", BY_ID.values(), ids=BY_ID)
 @pytest.mark.parametrize("id", BAD_IDS, ids=shown)
 def test_an_id_that_is_none_is_refused(ask, id):
-    with pytest.raises(InvalidInput, match="is letters and digits") as caught:
+    with pytest.raises(InvalidInput, match="must be letters and digits") as caught:
         ask(id)
     assert len(str(caught.value)) < 300
 
@@ -96,13 +96,13 @@ def test_an_id_of_another_type_is_a_type_error(ask, value):
 @pytest.mark.parametrize("ask", BY_NAME.values(), ids=BY_NAME)
 @pytest.mark.parametrize("value", [None, 7, b"acme/hello", ["acme", "hello"], ("acme", 7), ()], ids=shown)
 def test_a_name_of_another_type_is_a_type_error(ask, value):
-    with pytest.raises(TypeError, match="is named by 'owner/name', got"):
+    with pytest.raises(TypeError, match="must be named as 'owner/name', got"):
         ask(value)
 
 
 @pytest.mark.parametrize("slug", BAD_IDS, ids=shown)
 def test_a_slug_that_is_none_is_refused(slug):
-    with pytest.raises(InvalidInput, match="a slug is letters"):
+    with pytest.raises(InvalidInput, match="a slug must be letters"):
         collections.get_collection(slug)
 
 
@@ -112,7 +112,7 @@ def test_a_slug_that_is_none_is_refused(slug):
 def test_a_version_without_its_model_is_refused(version):
     with pytest.raises(InvalidInput, match="expected 'owner/name:version'"):
         models.get_version(version)
-    with pytest.raises(TypeError, match="give the version too"):
+    with pytest.raises(TypeError, match="pass the version too"):
         models.get_version(("acme", "hello"))
 
 

@@ -52,17 +52,17 @@ def test_either_end_of_a_list_is_no_cursor(ask):
     with pytest.raises(ValueError, match="no such page: the cursor is None") as caught:
         ask(None)
     assert isinstance(caught.value, InvalidInput)
-    with pytest.raises(TypeError, match="a cursor is the next or previous of a page, got int"):
+    with pytest.raises(TypeError, match="a cursor must be the next or previous of a page, got int"):
         ask(2)
 
 
 @EVERY
 def test_a_page_of_another_server_is_not_asked_for(ask):
     for url in ELSEWHERE:
-        with pytest.raises(InvalidInput, match=r"leads to another server than https://api\.replicate\.com/v1"):
+        with pytest.raises(InvalidInput, match=r"must be a page of https://api\.replicate\.com/v1"):
             ask(url).target(API)
     for url in NO_CURSOR:
-        with pytest.raises(InvalidInput, match="a cursor is the next or previous of a page"):
+        with pytest.raises(InvalidInput, match="a cursor must be the next or previous of a page"):
             ask(url)
 
 
@@ -73,7 +73,7 @@ def test_a_page_that_leads_elsewhere_is_none(ask, name):
     """G3: such a list could not be trusted."""
     for url in ELSEWHERE + NO_CURSOR:
         body = json.dumps({"results": [], name: url}).encode()
-        with pytest.raises(ProtocolError, match=f"a page's '{name}' should be at the API itself"):
+        with pytest.raises(ProtocolError, match=f"a page's '{name}' should be a URL of the API itself"):
             ask().read(Response(200, {}, body), API)
 
 

@@ -75,7 +75,7 @@ with Client(base_url={url!r}) as client:
     ours = of_the_package(loaded, "") | {"replicate_home"}
     assert loaded - ours == set()
     assert of_the_package(loaded, *OTHER_WAYS) == set()
-    assert len(ours) <= 68
+    assert len(ours) <= 70
 
 
 def test_the_command_line_loads_nothing_of_the_network_for_a_model_in_this_process():
@@ -412,7 +412,7 @@ def test_a_call_that_waits_in_an_event_loop_holds_some_kilobytes_and_frames():
         tasks, frames, memory = asyncio.run(main(server.url))
     assert tasks == 2 * calls
     assert frames <= 11 * calls
-    assert memory <= calls * 14 * KIB
+    assert memory <= calls * 24 * KIB  # more than half of it is what aiohttp keeps of a request under way
 
 
 @attrs.frozen

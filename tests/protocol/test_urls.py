@@ -111,7 +111,21 @@ def test_an_api_on_this_machine_may_name_this_machine():
 
 def test_an_api_inside_may_name_itself():
     assert urls.is_safe("http://10.0.0.5:8080/v1", "http://10.0.0.5:8080/files/1")
-    assert not urls.is_safe("http://10.0.0.5:8080/v1", "http://10.0.0.6:8080/files/1")
+
+
+@pytest.mark.parametrize("base", ["http://10.0.0.5:8080", "http://cog:5000", "https://models.default.svc.cluster.local"])
+@pytest.mark.parametrize("url", ["http://10.0.0.6:9000/x", "https://minio/x", "http://minio:9000/x", "http://s3.internal/x"])
+def test_an_api_on_an_internal_network_may_name_its_neighbors(base, url):
+    assert urls.is_safe(base, url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:22/x", "http://localhost/x", "http://169.254.169.254/x", "http://0x0a000005/x",
+     "http://example.com/x", "ftp://minio/x"],
+)  # fmt: skip
+def test_it_may_not_name_this_machine_its_link_or_plain_http_elsewhere(url):
+    assert not urls.is_safe("http://cog:5000", url)
 
 
 @pytest.mark.reliability

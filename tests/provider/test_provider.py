@@ -172,7 +172,7 @@ def test_a_prompt_goes_before_the_messages(server: HomeServer, ask: Ask) -> None
 def test_messages_without_text_are_a_value_error_before_any_request(
     server: HomeServer, ask: Ask, messages: list[Any]
 ) -> None:
-    with pytest.raises(ValueError, match=r"messages|a message is"):
+    with pytest.raises(ValueError, match=r"messages|a message must be"):
         ask(GEMMA, messages)
     assert server.requests == []
 
@@ -327,7 +327,7 @@ def test_a_name_that_several_models_have_is_not_guessed() -> None:
     class Two(ReplicateHome):
         models = ("me/gemma-2b-it", GEMMA)  # type: ignore[assignment]
 
-    with pytest.raises(ModelNotFound, match=f"may be any of {GEMMA}, me/gemma-2b-it"):
+    with pytest.raises(ModelNotFound, match=rf"is ambiguous \({GEMMA}, me/gemma-2b-it\)"):
         Two.get_model("gemma-2b-it")
 
 
@@ -387,7 +387,7 @@ def test_width_and_height_go_before_size(server: HomeServer, ask: Ask) -> None:
 
 
 def test_a_size_that_is_none_is_a_value_error(server: HomeServer, ask: Ask) -> None:
-    with pytest.raises(ValueError, match="size is width and height such as '1024x768'"):
+    with pytest.raises(ValueError, match="size must be width and height such as '1024x768'"):
         ask(SD3, HI, size="large")
     assert server.requests == []
 

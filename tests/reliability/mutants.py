@@ -22,11 +22,11 @@ G10 = "tests/reliability/test_g10_bounded_memory.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
 G14 = "tests/reliability/test_g14_threads_and_fork.py"
 G15 = "tests/transports/test_transport_contract.py"
+CLOCK, VIRTUAL = "tests/test_clock.py", "tests/testing/test_virtual_time.py"
 ATTACKS = "tests/transports/test_requests_attacks.py"
 TOOLS = "tests/transports/test_requests_tools.py"
 PROXIES = "tests/transports/test_tls_and_proxies.py"
 BLOCKING = "tests/transports/test_requests_transport.py"
-CLOCK, VIRTUAL = "tests/test_clock.py", "tests/testing/test_virtual_time.py"
 
 
 @attrs.frozen

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.reliability
 def needs(module, *, oldest=False):
     missing = find_spec(module) is None
     if oldest and version("aiohttp") >= "3.14":
-        return pytest.mark.skip(reason=f"{module} works with aiohttp before 3.14 only: .ci/run tries it with the lowest")
+        return pytest.mark.skip(reason=f"{module} works with aiohttp before 3.14 only: CI tries it with the lowest")
     return pytest.mark.skipif(missing, reason=f"{module} is not installed: python -m pip install '.[tools]'")
 
 

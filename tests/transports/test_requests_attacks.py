@@ -298,7 +298,7 @@ class TestAnswers:
     def test_a_header_line_that_is_none_is_no_answer(self, transport):
         raw = b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\n{}"
         with ScriptedServer([Receive(), Send(raw), Stall()]) as server:
-            assert "header line that is none" in str(failure_of(transport, server.url, ProtocolError))
+            assert "header line of the response is malformed" in str(failure_of(transport, server.url, ProtocolError))
 
     def test_a_chunk_of_a_negative_size_is_no_answer(self, transport):
         raw = answer(headers=CHUNKED, framed=False) + b"-5\r\nabcde\r\n0\r\n\r\n"

@@ -7,17 +7,36 @@ from typing import assert_type
 
 import replicate_home
 from replicate_home import (
+    Account,
     AsyncClient,
+    AsyncDeployment,
+    AsyncListing,
+    AsyncModel,
+    AsyncPage,
     AsyncPrediction,
     AsyncStream,
+    AsyncTraining,
+    AsyncVersion,
     Client,
+    Collection,
+    Deployment,
+    File,
     FileOutput,
+    Hardware,
+    Model,
     ModelError,
+    Page,
     Prediction,
     PredictionTimeout,
+    Response,
     Result,
+    Schema,
+    SearchResults,
     Snapshot,
     Stream,
+    Training,
+    Version,
+    WebhookSigningSecret,
 )
 from replicate_home.testing import FakeReplicate
 
@@ -78,11 +97,128 @@ def predictions(client: Client) -> None:
         print(client.predictions.get(error.prediction.id).wait().output)
 
 
+def models(client: Client) -> None:
+    """Models, their versions, and what they take."""
+    model = client.models.get("owner/model")
+    assert_type(model, Model)
+    assert_type(client.models.get("owner", "model").description, str | None)
+    assert_type(client.models.list(sort_by="model_created_at"), Page[Model])
+    assert_type(client.models.search("cats"), Page[Model])
+    assert_type(client.models.create("me", "new", visibility="private", hardware="cpu"), Model)
+    assert_type(client.models.update(model, description="Better"), Model)
+    assert_type(client.models.delete("me/new"), bool)
+    assert_type(client.models.readme(model), str)
+    assert_type(client.models.schema(model), Schema)
+    assert_type(client.models.examples.list(model), Page[Prediction])
+    assert_type(client.models.predictions.create(model, {"prompt": "Hi"}), Prediction)
+    assert_type(client.models.versions.list(model)[0], Version)
+    assert_type(client.models.versions.get("owner/model:id"), Version)
+    assert_type(client.models.versions.delete(model, "id"), bool)
+    assert_type(model.versions.list(), Page[Version])
+    assert_type(model.latest_version, Version | None)
+    assert_type(model.default_example, Prediction | None)
+    assert_type(model.reload(), Model)
+    if model.latest_version is not None:
+        assert_type(model.latest_version.predict(prompt="Hi"), Result)
+        assert_type(client.run(model.latest_version, prompt="Hi"), Result)
+
+
+def resources(client: Client) -> None:
+    """Everything else that the API has."""
+    assert_type(client.accounts.current(), Account)
+    assert_type(client.collections.get("text-to-image"), Collection)
+    assert_type([one.slug for one in client.collections.list()], list[str])
+    deployment = client.deployments.create("app", "owner/model", "id", "cpu", 0, 1)
+    assert_type(deployment, Deployment)
+    assert_type(client.deployments.list(), Page[Deployment])
+    assert_type(client.deployments.get("me/app"), Deployment)
+    assert_type(client.deployments.update("me/app", max_instances=2), Deployment)
+    assert_type(client.deployments.delete("me/app"), bool)
+    assert_type(client.deployments.predictions.create("me/app", {"prompt": "Hi"}), Prediction)
+    assert_type(deployment.predictions.create({"prompt": "Hi"}), Prediction)
+    assert_type(client.files.create(Path("a.csv"), metadata={"a": 1}), File)
+    assert_type(client.files.list()[0], File)
+    assert_type(client.files.get("id"), File)
+    assert_type(client.files.delete("id"), bool)
+    assert_type(client.files.download("id", owner="me", expiry=1, signature="x"), bytes)
+    assert_type(client.hardware.list(), list[Hardware])
+    assert_type(client.search("cats", limit=3), SearchResults)
+    training = client.trainings.create("owner/model:id", input={"a": 1}, destination="me/new")
+    assert_type(training, Training)
+    assert_type(training.wait(timeout=60), Training)
+    assert_type(training.destination, str | None)
+    assert_type(client.trainings.list(), Page[Training])
+    assert_type(client.trainings.get("id"), Training)
+    assert_type(client.trainings.cancel("id"), Training)
+    assert_type(client.webhooks.default.secret(), WebhookSigningSecret)
+    assert_type(client.webhooks.default.secret().key, str)
+    assert_type(client.request("GET", "/account"), Response)
+
+
+async def resources_awaited(client: AsyncClient) -> None:
+    """The same, awaited."""
+    model = await client.models.get("owner/model")
+    assert_type(model, AsyncModel)
+    assert_type(client.models.list(), AsyncListing[AsyncModel])
+    assert_type(await client.models.list(), AsyncPage[AsyncModel])
+    assert_type(await client.models.search("cats"), AsyncPage[AsyncModel])
+    assert_type(await client.models.create("me", "new", visibility="private", hardware="cpu"), AsyncModel)
+    assert_type(await client.models.update(model, description="Better"), AsyncModel)
+    assert_type(await client.models.delete("me/new"), bool)
+    assert_type(await client.models.readme(model), str)
+    assert_type(await client.models.schema(model), Schema)
+    assert_type(await client.models.examples.list(model), AsyncPage[AsyncPrediction])
+    assert_type(await client.models.predictions.create(model, {"prompt": "Hi"}), AsyncPrediction)
+    assert_type((await client.models.versions.list(model))[0], AsyncVersion)
+    assert_type(await client.models.versions.get("owner/model:id"), AsyncVersion)
+    assert_type(await client.models.versions.delete(model, "id"), bool)
+    assert_type(model.latest_version, AsyncVersion | None)
+    assert_type(model.default_example, AsyncPrediction | None)
+    assert_type(await model.reload(), AsyncModel)
+    if model.latest_version is not None:
+        assert_type(await model.latest_version.predict(prompt="Hi"), Result)
+    assert_type(await client.accounts.current(), Account)
+    assert_type(await client.collections.get("text-to-image"), Collection)
+    assert_type(await client.collections.list(), AsyncPage[Collection])
+    deployment = await client.deployments.create("app", "owner/model", "id", "cpu", 0, 1)
+    assert_type(deployment, AsyncDeployment)
+    assert_type(await client.deployments.list(), AsyncPage[AsyncDeployment])
+    assert_type(await client.deployments.get("me/app"), AsyncDeployment)
+    assert_type(await client.deployments.update("me/app", max_instances=2), AsyncDeployment)
+    assert_type(await client.deployments.delete("me/app"), bool)
+    assert_type(await client.deployments.predictions.create("me/app", {"prompt": "Hi"}), AsyncPrediction)
+    assert_type(await deployment.predictions.create({"prompt": "Hi"}), AsyncPrediction)
+    assert_type(await client.files.create(b"abc", "a.csv"), File)
+    assert_type(await client.files.list(), AsyncPage[File])
+    assert_type(await client.files.get("id"), File)
+    assert_type(await client.files.delete("id"), bool)
+    assert_type(await client.files.download("id", owner="me", expiry=1, signature="x"), bytes)
+    assert_type(await client.hardware.list(), list[Hardware])
+    assert_type(await client.search("cats", limit=3), SearchResults)
+    training = await client.trainings.create("owner/model:id", input={"a": 1}, destination="me/new")
+    assert_type(training, AsyncTraining)
+    assert_type(await training.wait(timeout=60), AsyncTraining)
+    assert_type(await client.trainings.list(), AsyncPage[AsyncTraining])
+    assert_type(await client.trainings.get("id"), AsyncTraining)
+    assert_type(await client.trainings.cancel("id"), AsyncTraining)
+    assert_type(await client.webhooks.default.secret(), WebhookSigningSecret)
+    assert_type(await client.request("GET", "/account"), Response)
+
+
 def module_level() -> None:
     """The same on the default client."""
     assert_type(replicate_home.run("owner/model", prompt="Hi"), Result)
     assert_type(replicate_home.stream("owner/model", {"prompt": "Hi"}), Stream)
     assert_type(replicate_home.use("owner/model")(prompt="Hi"), Result)
+    assert_type(replicate_home.models.get("owner/model"), Model)
+    assert_type(replicate_home.deployments.get("me/app"), Deployment)
+    assert_type(replicate_home.trainings.get("id"), Training)
+    assert_type(replicate_home.files.get("id"), File)
+    assert_type(replicate_home.collections.get("text-to-image"), Collection)
+    assert_type(replicate_home.search("cats"), SearchResults)
+    assert_type(replicate_home.hardware.list(), list[Hardware])
+    assert_type(replicate_home.accounts.current(), Account)
+    assert_type(replicate_home.webhooks.default.secret(), WebhookSigningSecret)
 
 
 def fakes() -> None:

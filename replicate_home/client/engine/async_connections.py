@@ -55,7 +55,7 @@ class AsyncConnections:
             return threaded
 
     async def close(self) -> None:
-        """Wait for the predictions that are being cancelled; then close what was made here."""
+        """Wait for the predictions that are being canceled; then close what was made here."""
         here = asyncio.get_running_loop()
         await asyncio.sleep(0)  # streams that were just dropped begin to leave
         leaving = {task for task in self.leaving if task.get_loop() is here}

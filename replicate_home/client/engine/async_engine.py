@@ -18,7 +18,7 @@ from ...records.schema import Schema
 from ...transports.threaded import in_thread
 from ..inputs.prompting import is_json
 from .async_connections import AsyncConnections
-from .calls import HOLD, RunOptions
+from .calls import HOLD, RunOptions, reference_of
 from .engine import BaseEngine, Engine
 from .routing import Route
 from .settings import Settings, TimeoutOption
@@ -71,9 +71,9 @@ class AsyncEngine(BaseEngine):
         """A prediction as it is now."""
         return await self.perform(self.getting(prediction_id, route), route)
 
-    async def cancel(self, prediction_id: str, route: Route) -> Snapshot:
-        """Have a prediction stopped."""
-        return await self.perform(self.canceling(prediction_id, route), route)
+    async def cancel(self, known: Snapshot, route: Route) -> Snapshot:
+        """Have a prediction stopped of which its id is known, if no more."""
+        return await self.perform(self.canceling(known, route), route)
 
     async def wait(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Snapshot:
         """A prediction as it ends, failed or not."""
@@ -84,8 +84,9 @@ class AsyncEngine(BaseEngine):
         route = self.route(backend=backend)
         return await self.perform(self.operating(operation, route), route)
 
-    async def schema(self, ref: str) -> Schema:
+    async def schema(self, model: Any) -> Schema:
         """What a model takes and gives."""
+        ref = reference_of(model)
         route = self.route(ref)
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return await self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)

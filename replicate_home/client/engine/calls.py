@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
+from os import urandom
 from random import random
 from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar
 
@@ -44,11 +45,16 @@ Report = Callable[[Snapshot], Any]
 Messages = list[dict[str, Any]]
 
 
+def reference_of(model: Any) -> Any:
+    """What a record of a model, a version or a deployment is known by; anything else as it is."""
+    return getattr(model, "ref", model)
+
+
 @attrs.frozen
 class RunOptions:
     """What ``run``, ``stream`` and ``predictions.create`` are told, checked."""
 
-    model: Any
+    model: Any = attrs.field(converter=reference_of)
     input: Mapping[str, Any] | None = None
     prompt: str | None = attrs.field(default=None, kw_only=True)
     messages: Messages | None = attrs.field(default=None, kw_only=True)
@@ -73,28 +79,6 @@ class RunOptions:
             raise TypeError(f"webhook must be a URL, got {type(self.webhook).__name__}")
         if self.webhook_events_filter is not None:
             _check_events(self.webhook_events_filter)
-
-
-def create_options(
-    model: str | None = None,
-    input: Mapping[str, Any] | None = None,
-    *,
-    version: str | None = None,
-    prompt: str | None = None,
-    messages: Messages | None = None,
-    timeout: TimeoutOption = DEFAULT,
-    wait: bool | float | None = None,
-    webhook: str | None = None,
-    webhook_events_filter: list[str] | None = None,
-    file_encoding_strategy: str | None = None,
-) -> RunOptions:
-    """What ``predictions.create`` is told: ``model`` is any form of reference, or ``version`` alone."""
-    if (model is None) == (version is None):
-        raise TypeError("give model or version=, one of them")
-    return RunOptions(
-        model or version, input, prompt=prompt, messages=messages, timeout=timeout, wait=wait, webhook=webhook,
-        webhook_events_filter=webhook_events_filter, file_encoding_strategy=file_encoding_strategy,
-    )  # fmt: skip
 
 
 class UseOptions(TypedDict, total=False):
@@ -126,7 +110,8 @@ def taking(
 
         parameters = inspect.signature(options).parameters.values()
         self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-        call.__signature__ = inspect.Signature([self, *parameters])  # type: ignore[attr-defined]
+        signature = inspect.Signature([self, *parameters], return_annotation=method.__annotations__.get("return"))
+        call.__signature__ = signature  # type: ignore[attr-defined]
         return call
 
     return decorate
@@ -199,13 +184,19 @@ def begin(
     schema_of: Callable[[ModelRef], Calling[Schema]],
     hold: float,
     is_limited: bool,
+    created_at: str | None = None,
 ) -> Generator[Beginning, Any, Beginning]:
     """Prepare the input, with requests where it needs them, and return the beginning of the prediction's life.
 
     ``hold`` is how many seconds the server may hold the create where the caller says nothing; ``is_limited`` says
-    whether the time limit is the caller's own, and so the server's too.
+    whether the time limit is the caller's own, and so the server's too; ``created_at`` is what time it is.
     """
     dialect = life_terms.dialect
+    if not (options.cancel_on_exit or dialect.keeps):
+        raise InvalidInput(
+            f"a {dialect.name} server ends a prediction with the connection that asked for it, so cancel_on_exit=False "
+            "cannot hold: predictions.create(..., webhook=...) makes one that outlives its connection"
+        )
     ref = ModelRef.parse(options.model, aliases=dialect.aliases)
     inputs = prompting.checked_input(options.input, options.prompt, options.messages)
     wait = _wait(options.wait, life_terms.timeout, hold)
@@ -224,13 +215,16 @@ def begin(
         cancel_after=life_terms.timeout.total if life_terms.cancels and is_limited else None,
         webhook=options.webhook,
         webhook_events_filter=options.webhook_events_filter,
+        follows=life_terms.follows,
     )
+    if not dialect.keeps:
+        wanted = attrs.evolve(wanted, id=f"rh{urandom(12).hex()}", created_at=created_at)
     try:
         request = dialect.create(wanted)
     except ValueError as error:
         message = f"the input is not JSON: {error}"
     else:
-        return partial(creating, life_terms, request)
+        return partial(creating, life_terms, request, expected=dialect.expected(wanted))
     raise InvalidInput(message)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...transports.base import Transport
+from . import standing_in
 from .routing import LOCAL_URL
 
 if TYPE_CHECKING:
@@ -19,12 +20,15 @@ Models = Mapping[str, Callable[..., Any]]
 class Connections:
     """Shared by a client and those made from it with other options. Made when first used, by any thread.
 
-    ``given`` is the caller's transport, of either kind; ``blocking`` is the same for threads, where there is one.
+    ``given`` is the caller's transport, of either kind, or what tests have put in the network's place; ``blocking`` is
+    the same for threads, where there is one.
     """
 
     def __init__(
         self, given: Any, clock: Clock | None, models: Models | None, *, blocking: Transport | None = None
     ) -> None:
+        if given is None:
+            given = blocking = standing_in.current()
         self.given = given
         self._blocking: Transport | None = blocking
         self.models = models
@@ -52,6 +56,10 @@ class Connections:
         if connections == "local":
             return self.local()
         return self._made_network()
+
+    def asked_already(self, connections: str) -> Any:
+        """The transport that a route has used, of either kind; None where nothing was asked over it."""
+        return self.given or (self._local if connections == "local" else self._network)
 
     def local(self) -> InProcessTransport:
         """The emulator in this process, with the models of this client and of the process."""

@@ -5,6 +5,7 @@ Resources, handles, streams, files and the command line are given an engine; non
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,13 +17,17 @@ from ...dialects.refs import ModelRef
 from ...drivers import calling
 from ...drivers.calling import Beginning, Calling
 from ...drivers.drive import Drive
-from ...exceptions import PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...drivers.driving import name_cause
+from ...exceptions import APIError, ModelError, NotFound, PermissionDenied, ReplicateHomeError, UnsafeURL
+from ...lifecycle import endings
 from ...lifecycle.life import Terms
-from ...lifecycle.machine import Settled, State, downloading, following
+from ...lifecycle.machine import Settled, State, creating, downloading, following
 from ...protocol import urls
 from ...records.prediction import Snapshot
 from ...records.schema import Schema
-from .calls import HOLD, RunOptions, begin, terms
+from ...wire import Response
+from ..inputs.prompting import checked_input, is_json
+from .calls import HOLD, RunOptions, begin, reference_of, terms
 from .connections import Connections
 from .routing import Route, choose, named
 from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
@@ -58,17 +63,21 @@ class BaseEngine:
         """Where a call goes that is about the model ``ref``, or about what lives at ``backend``."""
         if backend is not None:
             return named(self.settings, self.connections.declared, backend)
-        return choose(self.settings, self.connections.declared, ref)
+        return choose(self.settings, self.connections.declared, str(ref) if isinstance(ref, ModelRef) else ref)
+
+    def route_to(self, things: str, backend: str | None = None) -> Route:
+        """Where a call goes that is about what lives as a prediction does, such as one of ``trainings``."""
+        route = self.route(backend=backend)
+        dialect: Any = route.dialect
+        return route if things == "predictions" else attrs.evolve(route, dialect=attrs.evolve(dialect, things=things))
 
     def backend_of(self, prediction_id: str) -> str | None:
         """The backend where a prediction is known to live; None for the one that calls go to anyway."""
         made_here = self.connections.given is None and self.connections.knows_locally(prediction_id)
         return "local" if made_here else None
 
-    def terms(
-        self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any
-    ) -> Terms:
-        """What holds for a call that begins now; ``seconds`` is its limit where nobody gave one."""
+    def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
+        """What holds for a call that begins now; ``seconds`` is its default limit."""
         return terms(self.settings, route, self.clock, self.settings.budget(timeout, seconds), **more)
 
     def plain_terms(self, route: Route) -> Terms:
@@ -82,36 +91,69 @@ class BaseEngine:
         life_terms = self.terms(route, options.timeout, delivers=delivers, cancels=options.cancel_on_exit)
         is_limited = options.timeout is not DEFAULT or self.settings.timeout is not None
         hold = 0.0 if delivers else hold
-        return begin(options, life_terms, partial(self.asking_schema, life_terms), hold, is_limited)
+        schema_of = partial(self.asking_schema, life_terms)
+        return begin(options, life_terms, schema_of, hold, is_limited, self._time_of_day(route))
 
     def creating(self, options: RunOptions, route: Route) -> Calling[Snapshot]:
         """A prediction that is created, and not followed."""
-        life_terms = self.terms(route, options.timeout, follows=False)
-        begins = yield from begin(options, life_terms, partial(self.asking_schema, life_terms), 0.0, False)
+        # What ends with this call anyway is to end at once, where the call is left.
+        cancels = not route.dialect.keeps and options.webhook is None
+        life_terms = self.terms(route, options.timeout, follows=False, cancels=cancels)
+        schema_of = partial(self.asking_schema, life_terms)
+        begins = yield from begin(options, life_terms, schema_of, 0.0, False, self._time_of_day(route))
         return calling.snapshot_of((yield begins))
 
     def getting(self, prediction_id: str, route: Route) -> Calling[Snapshot]:
         """A prediction by its id."""
         known = Snapshot({"id": checked_id(prediction_id)})
-        response = yield from calling.response_to(self.plain_terms(route), route.dialect.poll(known))
-        return snapshot_of_answer(route.dialect, response, known)
+        dialect = route.dialect
+        try:
+            response = yield from calling.response_to(self.plain_terms(route), dialect.poll(known))
+        except APIError as error:
+            if dialect.keeps or not dialect.gone(Response(error.status)):
+                raise
+            raise endings.forgotten(known) from error
+        if not dialect.keeps and dialect.gone(response):
+            raise endings.forgotten(known)
+        return snapshot_of_answer(dialect, response, known)
 
-    def canceling(self, prediction_id: str, route: Route) -> Calling[Snapshot]:
+    def canceling(self, known: Snapshot, route: Route) -> Calling[Snapshot]:
         """A prediction that is asked to stop; harmless where it has ended already."""
-        known = Snapshot({"id": checked_id(prediction_id)})
+        checked_id(known.id)
         request = route.dialect.cancel(known)
         if request is None:
             raise PermissionDenied(f"the {route.dialect.name} endpoint cannot cancel a prediction", status=403)
-        response = yield from calling.response_to(self.plain_terms(route), request, repeatable=True)
+        try:
+            response = yield from calling.response_to(self.plain_terms(route), request, repeatable=True)
+        except NotFound:
+            if route.dialect.keeps or "status" not in known:  # of which nothing is known but the id
+                raise
+            return known
         return snapshot_of_answer(route.dialect, response, known)
 
-    def operating(self, operation: Operation[R], route: Route) -> Calling[R]:
+    def operating(self, operation: Operation[R], route: Route, life_terms: Terms | None = None) -> Calling[R]:
         """One operation of the API."""
         request = operation.request(route.dialect)
-        response = yield from calling.response_to(
-            self.plain_terms(route), request, repeatable=operation.repeatable
-        )
+        asked = life_terms or self.plain_terms(route)
+        try:
+            response = yield from calling.response_to(asked, request, repeatable=operation.repeatable)
+        except NotFound as error:
+            raise operation.not_found(error) from None
         return operation.read(response, route.dialect.base_url)
+
+    def starting(
+        self, ask: Callable[[Mapping[str, Any]], Operation[Any]], input: Any, strategy: str | None, route: Route
+    ) -> Calling[Snapshot]:
+        """A run that an operation creates: files in its input are sent first."""
+        life_terms = self.terms(route, follows=False)
+        inputs = checked_input(input, None, None)
+        ask({}).request(route.dialect)  # raises for what is wrong, before any file is sent
+        if not is_json(inputs):
+            from ..inputs.encoding import encoded  # only needed for files and the like
+
+            inputs = yield from encoded(life_terms, inputs, strategy)
+        over = yield partial(creating, life_terms, ask(inputs).request(route.dialect))
+        return calling.snapshot_of(over)
 
     def asking_schema(self, life_terms: Terms, ref: ModelRef, *, strict: bool = False) -> Calling[Schema]:
         """What a model takes and gives, asked once; ``strict`` raises where it cannot be had."""
@@ -130,16 +172,26 @@ class BaseEngine:
                 self._schemas[key] = Schema()
         return self._schemas[key]
 
+    def _time_of_day(self, route: Route) -> str | None:
+        """Now, for servers that leave this to their clients (ISO 8601)."""
+        if route.dialect.keeps:
+            return None
+        from datetime import UTC, datetime  # costs a millisecond to import
+
+        return datetime.fromtimestamp(self.clock.time(), UTC).isoformat()
+
     def downloading(self, url: str, route: Route) -> State:
         """The life of a download."""
         if not urls.is_safe(route.dialect.base_url, url):
-            raise UnsafeURL(f"{url.partition('?')[0][:200]!r} is not fetched: only https to a public host is")
+            raise UnsafeURL(f"{url.partition('?')[0][:200]!r} was not requested: only https URLs of public hosts are")
         return downloading(self.terms(route), route.dialect.file(url), self.clock.now())
 
     def ended(self, snapshot: Snapshot, route: Route) -> Snapshot:
         """A prediction that has ended, if it succeeded; raises what it ended with."""
         over = following(self.plain_terms(route), snapshot, self.clock.now())
         assert isinstance(over, Settled)
+        if isinstance(over.error, ModelError):
+            name_cause(over.error, self.connections.asked_already(route.connections))
         return calling.snapshot_of(over)
 
 
@@ -171,9 +223,9 @@ class Engine(BaseEngine):
         """A prediction as it is now."""
         return self.perform(self.getting(prediction_id, route), route)
 
-    def cancel(self, prediction_id: str, route: Route) -> Snapshot:
-        """Have a prediction stopped."""
-        return self.perform(self.canceling(prediction_id, route), route)
+    def cancel(self, known: Snapshot, route: Route) -> Snapshot:
+        """Have a prediction stopped of which its id is known, if no more."""
+        return self.perform(self.canceling(known, route), route)
 
     def wait(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Snapshot:
         """A prediction as it ends, failed or not."""
@@ -184,8 +236,9 @@ class Engine(BaseEngine):
         route = self.route(backend=backend)
         return self.perform(self.operating(operation, route), route)
 
-    def schema(self, ref: str) -> Schema:
+    def schema(self, model: Any) -> Schema:
         """What a model takes and gives."""
+        ref = reference_of(model)
         route = self.route(ref)
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)
@@ -217,4 +270,3 @@ def checked_transport(transport: Any) -> None:
 
     if is_async(transport):
         raise TypeError(f"{type(transport).__name__} is a transport for event loops: give it to AsyncClient")
-

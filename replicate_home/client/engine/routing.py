@@ -6,7 +6,7 @@ import os
 
 import attrs
 
-from ...dialects import Dialect, Home, Replicate, catalogue
+from ...dialects import Cog, Dialect, Home, Replicate, catalogue
 from ...dialects.home import BASE_URL as HOME_URL
 from ...dialects.refs import ModelRef
 from ...dialects.replicate import BASE_URL as REPLICATE_URL
@@ -55,6 +55,8 @@ def named(given: Settings, declared: Declared, name: str) -> Route:
         return _local(given, declared_url)
     if name == "home":
         return Route(Home((given.base_url or declared_url or HOME_URL).rstrip("/"), given.headers))
+    if name == "cog":
+        return _self_hosted(given, given.base_url or declared_url or os.environ.get("REPLICATE_BASE_URL"))
     at = given.base_url or declared_url or _base_url_of_environment()
     # A transport of the caller's own may lead to a server that asks for no token; one that does says so itself.
     required = declared is None and not (at and urls.is_loopback(at))
@@ -66,8 +68,26 @@ def _hosted(given: Settings, base_url: str, *, required: bool, ref: str | None =
     if token is None and (required or given.lost_token):
         raise AuthenticationError(_no_token(given, ref), status=401)
     if given.token is not None and not urls.carries_token(base_url, base_url):
-        raise InvalidInput(f"the API token goes over https only, or to this machine: base_url is {base_url!r}")
+        raise InvalidInput(f"the API token is sent only over https or to this machine: base_url is {base_url!r}")
     return Route(Replicate(urls.normalized(base_url), token, given.headers))
+
+
+def _self_hosted(given: Settings, base_url: str | None) -> Route:
+    """The Cog server there; a token of the environment is Replicate's, and none of its business."""
+    if not base_url:
+        raise InvalidInput(
+            "backend='cog' needs the address of the server: pass base_url= or set REPLICATE_BASE_URL, such as "
+            "http://127.0.0.1:5000"
+        )
+    try:
+        plain = urls.without_version(base_url)
+    except ValueError as error:
+        message = str(error)
+    else:
+        if given.token is not None and not urls.carries_token(plain, plain):
+            raise InvalidInput(f"the API token is sent only over https or to this machine: base_url is {plain!r}")
+        return Route(Cog(plain, given.token, given.headers))
+    raise InvalidInput(message)
 
 
 def _local(given: Settings, base_url: str | None = None) -> Route:
@@ -97,5 +117,3 @@ def _base_url_of_environment() -> str | None:
     except ValueError as error:
         message = f"REPLICATE_BASE_URL cannot be used: {error}"
     raise InvalidInput(message)
-
-

@@ -15,7 +15,7 @@ from ...exceptions import AuthenticationError, InvalidInput
 from ...protocol import urls
 from ...wire import Secret, Timeout
 
-BACKENDS = ("replicate", "home", "local")
+BACKENDS = ("replicate", "home", "cog", "local")
 
 
 class _Default(Enum):
@@ -60,7 +60,7 @@ class Settings:
         return attrs.evolve(self, token=None, lost_token=self.lost_token or self.current_token() is not None)
 
     def budget(self, option: TimeoutOption, seconds: float | None = None) -> Timeout:
-        """The time budget of one call; ``seconds`` is its total where nobody said anything."""
+        """The time budget of one call; ``seconds`` is its total by default."""
         if option is not DEFAULT:
             return checked_timeout(option)
         if self.timeout is not None:
@@ -131,7 +131,7 @@ def checked_token(value: Any) -> Secret:
         raise AuthenticationError("api_token is empty: leave it out, or set REPLICATE_API_TOKEN to a token", status=401)
     if not _TOKEN.fullmatch(value):
         raise AuthenticationError(
-            "the API token has spaces, line breaks or other characters that no token has: copy it again "
+            "the API token has spaces, line breaks or other characters that no token contains: copy it again "
             f"({len(value)} characters)",
             status=401,
         )

@@ -1,1 +1,1 @@
-"""What the caller gives, as the JSON that is sent."""
+"""From the caller's inputs to the JSON that is sent."""

@@ -1,6 +1,6 @@
-"""Inputs as JSON: what is in them besides, such as files, becomes data URIs or URLs of uploads.
+"""Inputs as JSON: files in them become data URIs, or are uploaded and become URLs.
 
-For an input that is JSON already nothing of this is needed, nor imported.
+Not imported for an input that is JSON already.
 """
 
 from __future__ import annotations
@@ -23,22 +23,20 @@ _LARGEST_UPLOAD = 100 * 2**20
 
 @runtime_checkable
 class ServedFile(Protocol):
-    """A file of an earlier output: it has a URL, at a server that knows it."""
+    """A file of an earlier output, which has a URL at a server."""
 
     url: str
     base_url: str | None
 
     def read(self) -> bytes:
-        """All of it."""
+        """The whole content."""
         ...
 
 
-def encoded(
-    terms: Terms, value: Any, strategy: str | None, path: str = "input", levels: int = DEEPEST
-) -> Calling[Any]:
-    """An input as JSON: files in it as data URIs or as URLs of uploads.
+def encoded(terms: Terms, value: Any, strategy: str | None, path: str = "input", levels: int = DEEPEST) -> Calling[Any]:
+    """An input as JSON, with files as data URIs or as URLs of uploads.
 
-    Raises TypeError, with the place, for what JSON cannot hold, and InvalidInput for what is nested without end.
+    Raises TypeError for a value that JSON cannot hold, naming its place, and InvalidInput for one nested too deeply.
     """
     if not levels:
         raise InvalidInput(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
@@ -48,7 +46,7 @@ def encoded(
         made = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"{path} has the name {key!r}: names in JSON are strings")
+                raise TypeError(f"{path} has the key {key!r}: keys in JSON must be strings")
             made[key] = yield from encoded(terms, item, strategy, f"{path}[{key!r}]", levels - 1)
         return made
     if isinstance(value, ServedFile):
@@ -66,23 +64,23 @@ def encoded(
 
 
 def _plain_value(value: Any, path: str) -> Any:
-    """Sequences as lists; numbers and arrays of other libraries as they say themselves."""
+    """Sequences as lists; numbers and arrays of other libraries by their own conversion."""
     if isinstance(value, (list, tuple, set, frozenset)) or (hasattr(value, "__next__") and hasattr(value, "__iter__")):
         return list(value)
     for name in ("tolist", "item"):
         convert = getattr(value, name, None)
         if callable(convert):
             return convert()
-    raise TypeError(f"{path} is {type(value).__name__}, which is neither JSON nor a file")
+    raise TypeError(f"{path} is of type {type(value).__name__}, which is neither JSON nor a file")
 
 
 def _sent(terms: Terms, source: Source, strategy: str | None) -> Calling[str]:
-    """A file's content: inline where it is small or the server takes no uploads, else uploaded once."""
+    """A file's content: inline if it is small or the server takes no uploads, otherwise uploaded once."""
     inline = strategy == "base64" or (strategy is None and source.length <= DATA_URI_MOST)
     if inline or not terms.dialect.uploads:
         return source.data_uri()
     if source.length > _LARGEST_UPLOAD:
-        limit = f"the API takes files up to {_LARGEST_UPLOAD}: pass a URL"
+        limit = f"the API accepts at most {_LARGEST_UPLOAD}: pass a URL"
         raise InvalidInput(f"{source.name!r} has {source.length} bytes; {limit}")
     upload = MultipartUpload(source)
     headers = {"Content-Type": upload.content_type}
@@ -100,7 +98,7 @@ def _uploaded_to(response: Response) -> str:
 
 
 def _sent_on(terms: Terms, file: ServedFile, strategy: str | None) -> Calling[str]:
-    """A file from another prediction: by URL to the server that it came from, with its content to any other."""
+    """A file of an earlier output: its URL for the server it came from, its content for any other."""
     if file.base_url in (None, terms.dialect.base_url) or file.url.startswith("data:"):
         return file.url
     source = source_of(file.read())

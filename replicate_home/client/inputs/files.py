@@ -1,4 +1,4 @@
-"""File contents on their way out: small ones as data URIs, others as a multipart body read while it is sent."""
+"""Input files: small ones as data URIs, others as a multipart body that is read while it is sent."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ PIECE = 64 * 1024
 
 @attrs.frozen
 class Source:
-    """The content of a file: how to open it, how long it is in bytes, its name and media type."""
+    """An input file: how to open it, its length in bytes, its name and media type."""
 
     opened: Callable[[], BinaryIO] = attrs.field(repr=False)
     length: int
     name: str
     content_type: str
     done_with: Callable[[BinaryIO], object] = attrs.field(default=lambda file: file.close(), repr=False)
-    """What becomes of the file when it was read; one that is the caller's is put back to where it was."""
+    """Called after reading; a file that the caller opened is returned to its earlier position."""
 
     def read(self) -> bytes:
-        """All of it."""
+        """The whole content."""
         return b"".join(self.pieces())
 
     def pieces(self) -> Iterator[bytes]:
-        """All of it, in pieces; raises :class:`ProtocolError` where its length is not what it was."""
+        """The content in pieces; raises :class:`ProtocolError` if its length has changed."""
         file, left = self.opened(), self.length
         try:
             while left > 0:
                 piece = file.read(min(PIECE, left))
                 if not piece:
                     raise ProtocolError(
-                        f"the file {self.name!r} became shorter while it was read ({left} bytes missing)"
+                        f"the file {self.name!r} became shorter while it was being read ({left} bytes missing)"
                     )
                 left -= len(piece)
                 yield piece
             if file.read(1):
-                raise ProtocolError(f"the file {self.name!r} became longer while it was read")
+                raise ProtocolError(f"the file {self.name!r} became longer while it was being read")
         finally:
-            with contextlib.suppress(ValueError, OSError):  # the caller may have closed his file meanwhile
+            with contextlib.suppress(ValueError, OSError):  # the caller may have closed the file meanwhile
                 self.done_with(file)
 
     def data_uri(self) -> str:
@@ -57,11 +57,11 @@ class Source:
 
 
 def source_of(value: Any) -> Source | None:
-    """The file that an input value is, or None where it is none.
+    """An input value as a file, or None if it is not one.
 
-    A path, bytes, an open binary file, a PIL image, or anything whose ``read()`` gives bytes. An open file is read from
-    where it stands, or whole where it stands at its end, and is left there. Raises TypeError for a file that was opened
-    as text, or an image that cannot be a PNG.
+    A path, bytes, an open binary file, a PIL image, or anything whose ``read()`` returns bytes. An open file is read
+    from its current position, or from the beginning if it is at its end; its position does not change. Raises TypeError
+    for a file opened as text, or an image that cannot be saved as a PNG.
     """
     if isinstance(value, os.PathLike):
         return _path_source(Path(value))
@@ -97,53 +97,57 @@ def _image_source(image: Any) -> Source:
 def _file_source(file: Any) -> Source:
     name = os.path.basename(file.name) if isinstance(getattr(file, "name", None), str) else "file"
     if isinstance(file, io.TextIOBase):
-        raise TypeError(f"the file {name!r} was opened as text: open it with mode 'rb'")
+        raise TypeError(f"the file {name!r} was opened in text mode: open it with mode 'rb'")
     try:
         here, end = file.tell(), file.seek(0, os.SEEK_END)
-        start = here if here < end else 0  # of one that was just written, or read before, all is meant
+        start = here if here < end else 0  # at its end it was just written, or read before: all of it is meant
         file.seek(here)
     except (AttributeError, OSError, ValueError):
         content = file.read()
         if not isinstance(content, bytes):
-            raise TypeError(f"the file {name!r} gives {type(content).__name__}, expected bytes") from None
+            raise TypeError(f"the file {name!r} returned {type(content).__name__} when read, expected bytes") from None
         return _bytes_source(content, name)
 
     def again() -> BinaryIO:
         file.seek(start)
-        return file  # type: ignore[no-any-return]  # whatever has read() and seek()
+        return file  # type: ignore[no-any-return]  # anything with read() and seek()
 
     return Source(again, end - start, name, content_type_of(name), done_with=lambda file: file.seek(here))
 
 
 def content_type_of(name: str) -> str:
-    """The media type that a file's name suggests."""
+    """The media type guessed from a file's name."""
     import mimetypes  # reads the system's tables; only needed with files
 
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 class MultipartUpload:
-    """The body of a ``multipart/form-data`` request with one file, part ``content``."""
+    """The body of a ``multipart/form-data`` request with one file, part ``content``, and JSON, part ``metadata``."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, metadata: bytes | None = None) -> None:
         boundary = secrets.token_hex(16)
         self._source = source
         self._head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{_quoted(source.name)}"\r\n'
             f"Content-Type: {source.content_type}\r\n\r\n"
         ).encode()
-        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self._tail = b""
+        if metadata is not None:
+            said = 'Content-Disposition: form-data; name="metadata"\r\nContent-Type: application/json'
+            self._tail = f"\r\n--{boundary}\r\n{said}\r\n\r\n".encode() + metadata
+        self._tail += f"\r\n--{boundary}--\r\n".encode()
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self.length = len(self._head) + source.length + len(self._tail)
 
     def open(self) -> Iterator[bytes]:
-        """The body from its beginning."""
+        """The body, from the beginning."""
         yield self._head
         yield from self._source.pieces()
         yield self._tail
 
 
 def _quoted(name: str) -> str:
-    """A file name that cannot break out of its header (RFC 7578, as browsers do it)."""
+    """A file name escaped for its header, as browsers do (RFC 7578)."""
     safe = "".join("_" if ord(letter) < 32 or ord(letter) == 127 else letter for letter in name)
     return safe.replace("%", "%25").replace('"', "%22")[:255] or "file"

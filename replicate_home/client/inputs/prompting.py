@@ -11,15 +11,15 @@ Messages = Sequence[Mapping[str, Any]]
 
 
 def checked_input(value: Any, prompt: str | None, messages: Messages | None) -> dict[str, Any]:
-    """The input without its messages; raises TypeError for two sources of one thing, InvalidInput for wrong values."""
+    """The input without the messages; raises TypeError for a wrong type, or an input that is given twice."""
     if value is not None and not isinstance(value, Mapping):
         raise TypeError(f"input must be a mapping such as {{'prompt': '...'}}, got {type(value).__name__}")
     inputs = dict(value or {})
     for name in inputs:
         if not isinstance(name, str):
-            raise TypeError(f"input names must be strings, got {name!r}")
+            raise TypeError(f"names of inputs must be strings, got {name!r}")
     if prompt is not None and messages is not None:
-        raise TypeError("give prompt= or messages=, not both")
+        raise TypeError("pass prompt= or messages=, not both")
     for name, given in (("prompt", prompt), ("messages", messages)):
         if given is not None and name in inputs:
             raise TypeError(f"{name} is given twice: as {name}= and in the input")
@@ -34,9 +34,9 @@ DEEPEST = 200
 
 
 def is_json(value: Any, levels: int = DEEPEST) -> bool:
-    """Whether a value is JSON as it stands: nothing in it is a file, or has to be made JSON of.
+    """Whether a value is JSON already: nothing in it is a file or needs converting.
 
-    Raises InvalidInput for one that is nested deeper than any server reads, or contains itself.
+    Raises InvalidInput for a value that is nested too deeply or contains itself.
     """
     kind = type(value)
     if kind in (str, int, float, bool) or value is None:
@@ -51,7 +51,7 @@ def is_json(value: Any, levels: int = DEEPEST) -> bool:
 
 
 def checked_messages(messages: Messages) -> list[dict[str, str]]:
-    """Role and text of each message; raises InvalidInput for an empty list or a part that is no text."""
+    """Role and text of each message; raises InvalidInput for an empty list or a part that is not text."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
         raise TypeError("messages must be a list such as [{'role': 'user', 'content': 'Hi'}]")
     if not messages:
@@ -61,7 +61,7 @@ def checked_messages(messages: Messages) -> list[dict[str, str]]:
 
 def _role(message: Any) -> str:
     if not isinstance(message, Mapping) or not isinstance(message.get("role"), str) or "content" not in message:
-        raise InvalidInput(f"a message is {{'role': ..., 'content': ...}}, got {str(message)[:100]!r}")
+        raise InvalidInput(f"a message must be {{'role': ..., 'content': ...}}, got {str(message)[:100]!r}")
     return str(message["role"])
 
 
@@ -70,7 +70,8 @@ def _text(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, (list, tuple)):
-        raise InvalidInput(f"a message's content is a string or a list of text parts, got {type(content).__name__}")
+        kind = type(content).__name__
+        raise InvalidInput(f"a message's content must be a string or a list of text parts, got {kind}")
     return "".join(_part(part) for part in content)
 
 
@@ -80,11 +81,11 @@ def _part(part: Any) -> str:
     if isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str):
         return str(part["text"])
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-    raise InvalidInput(f"messages hold text only, got a part of type {kind!r}: pass files as inputs of the model")
+    raise InvalidInput(f"messages can only contain text, got a part of type {kind!r}: pass files as model inputs")
 
 
 def one_prompt(messages: list[dict[str, str]]) -> str:
-    """Messages as one prompt: a single one is its text, several are ``Role: text`` lines and ``Assistant:``."""
+    """Messages as one prompt: the text of a single message, or ``Role: text`` lines and a final ``Assistant:``."""
     if len(messages) == 1:
         text = messages[0]["content"]
     else:
@@ -96,9 +97,9 @@ def one_prompt(messages: list[dict[str, str]]) -> str:
 
 
 def with_messages(inputs: dict[str, Any], messages: list[dict[str, str]], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The input with the messages in it, in the way that the model's input ``schema`` allows."""
+    """The input with the messages added, as the schema of the model's inputs allows."""
     if "messages" in schema:
-        one_prompt(messages)  # raises where there is no text at all
+        one_prompt(messages)  # raises if there is no text at all
         return {**inputs, "messages": messages}
     if "prompt" in inputs:
         raise TypeError("prompt is given twice: in the input, and as messages=")

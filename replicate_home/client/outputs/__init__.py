@@ -1,1 +1,1 @@
-"""What the caller gets: results, streams and files."""
+"""What calls return: results, streams and files."""

@@ -1,6 +1,6 @@
-"""The stream for event loops: it moves one life on, and leaves it when it is left.
+"""The stream for event loops: it steps one life, and leaves it when the stream is closed or dropped.
 
-It is an object and no generator, so that whoever drops it decides how it ends: nothing is sent by the collector.
+It is an object rather than a generator, so that a dropped one is ended by us and not by the garbage collector.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ...drivers.adrive import AsyncDrive
@@ -19,7 +20,9 @@ from ...lifecycle.machine import Settled
 from ...records.events import Event, OutputEvent
 from ...records.prediction import Snapshot
 from ..engine.async_engine import AsyncEngine
+from ..engine.calls import RunOptions
 from ..engine.routing import Route
+from .download import AsyncFiles
 from .format import Format
 from .results import Result
 from .streams import Delivery
@@ -29,13 +32,13 @@ Begin = Callable[[], Awaitable[AsyncDrive]]
 
 
 class AsyncStream(AsyncIterator[str]):
-    """The output of a prediction, as it grows; the same as :class:`Stream`, for ``async for``.
+    """The output of a prediction, as it arrives; the same as :class:`Stream`, for ``async for``.
 
-    Nothing is sent before it is iterated, drained or awaited in any other way. ``break`` leaves it open as long as
-    it is referenced: ``async with`` or :meth:`aclose` ends it where you stand.
+    Nothing is sent until you iterate it or await one of its methods. After a ``break`` it stays open for as long as it
+    is referenced; ``async with`` or :meth:`aclose` closes it at once.
 
-    Closed, dropped or canceled before its end it cancels the prediction, unless ``cancel_on_exit=False``: within two
-    seconds, and without waiting for it where the task is canceled once more.
+    Closing or dropping it before its end, or canceling its task, cancels the prediction within two seconds, unless
+    ``cancel_on_exit=False``. Canceling the task a second time ends that wait.
     """
 
     __slots__ = (
@@ -55,9 +58,16 @@ class AsyncStream(AsyncIterator[str]):
         self._closed = False
         self._finalizer: weakref.finalize[..., AsyncStream] | None = None
 
+    @classmethod
+    def of(cls, engine: AsyncEngine, options: RunOptions, *, delivers: bool) -> AsyncStream:
+        """The stream of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
+        route = engine.route(options.model)
+        begin = partial(engine.begin, options, route, delivers=delivers)
+        return cls(engine, route, Format.of(options, route.dialect.base_url, AsyncFiles(engine, route)), begin)
+
     @property
     def prediction(self) -> Snapshot | None:
-        """The latest snapshot; None until the prediction was created."""
+        """The latest snapshot; None until the prediction has been created."""
         return self._delivery.prediction
 
     def __aiter__(self) -> AsyncStream:
@@ -76,11 +86,11 @@ class AsyncStream(AsyncIterator[str]):
         return AsyncEvents(aiter(self), self._next_event)
 
     async def text(self) -> str:
-        """All text of the stream, after waiting for its end; ValueError where the output is no text."""
+        """Wait for the end and return all text; raises ValueError if the output is not text."""
         return (await self.result()).text or self._delivery.text()  # the server may have removed what was delivered
 
     async def result(self) -> Result:
-        """The whole output as ``run()`` returns it, after waiting for the end."""
+        """Wait for the end and return the whole output, as ``run()`` does."""
         self._batch = iter(())
         try:
             while True:
@@ -89,22 +99,22 @@ class AsyncStream(AsyncIterator[str]):
             return self._delivery.result()
 
     async def cancel(self) -> None:
-        """Have the prediction canceled, from any task; iterating it then raises :class:`ModelCanceled`.
+        """Cancel the prediction, from any task; iterating the stream then raises :class:`ModelCanceled`.
 
-        Where there is no prediction yet, the stream is closed.
+        If there is no prediction yet, the stream is closed.
         """
         prediction = self.prediction
         if self._life is None or prediction is None:
             await self.aclose()
         elif not isinstance(self._life.state, Settled):
-            await self._engine.cancel(prediction.id, self._route)
+            await self._engine.cancel(prediction, self._route)
 
     async def aclose(self) -> None:
-        """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
+        """Stop reading, and cancel the prediction unless ``cancel_on_exit=False``."""
         self._closed = self._ended = True
         if self._life is not None:
             await self._life.leave()
-            self._detach()  # not before: where the event loop ends meanwhile, the finalizer sees to it
+            self._detach()  # not earlier: if the event loop ends meanwhile, the finalizer takes over
 
     close = aclose
 
@@ -112,26 +122,26 @@ class AsyncStream(AsyncIterator[str]):
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not GeneratorExit:  # then the event loop is gone, and the finalizer sees to it
+        if kind is not GeneratorExit:  # then the event loop has ended, and the finalizer takes over
             await self.aclose()
 
     def __repr__(self) -> str:
         return f"AsyncStream(prediction={self.prediction!r})"
 
     def __reduce__(self) -> Any:
-        raise TypeError("a stream cannot be pickled or copied: it has one consumer; pass on .result()")
+        raise TypeError("a stream cannot be pickled or copied: it can be read only once; pass on .result()")
 
     async def _next_event(self) -> Event:
         while True:
-            for item in self._batch:  # the stream's own, so that iterating it afterwards misses nothing
+            for item in self._batch:  # the stream's own, so that iterating it later skips nothing
                 return OutputEvent(item)
             news = await self._next_news()
             if not isinstance(news, Output):
                 return news
 
     async def _next_news(self, *, keeps: bool = True) -> News:
-        """The next news, its items kept for iteration; raises at the end, and for a second task."""
-        if self._moving:  # two tasks that move a life on would send its requests twice
+        """The next news, its items kept for iteration; raises at the end, and if another task is reading."""
+        if self._moving:  # two tasks stepping one life would send its requests twice
             raise self._delivery.busy()
         self._moving = True
         try:
@@ -151,7 +161,7 @@ class AsyncStream(AsyncIterator[str]):
         except GeneratorExit:
             raise
         except BaseException:
-            if self._life is not None:  # else it has not begun, and may be tried again
+            if self._life is not None:  # otherwise it has not begun, and may be tried again
                 await self.aclose()
             raise
         finally:
@@ -159,7 +169,7 @@ class AsyncStream(AsyncIterator[str]):
         raise self._end(life, left_before)
 
     def _end(self, life: AsyncDrive, left_before: bool) -> BaseException:
-        """StopAsyncIteration at the end of a success, the life's error at the end of anything else."""
+        """StopAsyncIteration if the life succeeded, its error otherwise."""
         self._ended = True
         self._detach()
         if isinstance(life.state, Settled) and life.state.error is not None:
@@ -190,7 +200,7 @@ class AsyncEvents(AsyncIterator[Event]):
     """The typed events of a stream, for ``async for``."""
 
     def __init__(self, stream: AsyncStream, next_event: Callable[[], Awaitable[Event]]) -> None:
-        self._stream = stream  # which must not be dropped while its events are read
+        self._stream = stream  # kept alive while its events are read
         self._next_event = next_event
 
     async def __anext__(self) -> Event:

@@ -1,4 +1,4 @@
-"""Files that are arriving: where they come from, and how they are read by threads and by event loops."""
+"""Downloads: where files come from, and how they are read by threads and by event loops."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ PIECE = 64 * 1024
 
 @attrs.frozen
 class Download:
-    """A file that is arriving, for a thread that waits: ``read`` returns the next piece, ``b""`` at the end."""
+    """A download, read by a blocking thread: ``read`` returns the next piece, ``b""`` at the end."""
 
     content_type: str
     read: Callable[[], bytes]
     close: Callable[[], None]
-    """Gives up the rest; may be called from another thread."""
+    """Discards the rest; may be called from another thread."""
 
     @classmethod
     def of(cls, content: bytes, content_type: str) -> Download:
-        """A file that is here already."""
+        """A file whose content is already in memory."""
         return cls(content_type, partial(io.BytesIO(content).read, PIECE), lambda: None)
 
     @classmethod
     def over(cls, drive: Drive) -> Download:
-        """A file that comes as the open body of a life."""
+        """A file that is the open body of a life."""
         return cls(_content_type(drive), lambda: drive.read(_until(drive)), drive.close_body)
 
     def pieces(self) -> Iterator[bytes]:
-        """The content as it arrives; the connection is given back at the end, closed before it."""
+        """The content as it arrives; at the end the connection is returned to the pool, before it closed."""
         try:
             while piece := self.read():
                 yield piece
@@ -52,7 +52,7 @@ class Download:
 
 
 class AsyncDownload(Protocol):
-    """A file that is arriving, for a task that awaits it."""
+    """A download, read by a task."""
 
     @property
     def content_type(self) -> str:
@@ -64,12 +64,12 @@ class AsyncDownload(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up the rest."""
+        """Discard the rest."""
         ...
 
 
 class DownloadInLoop:
-    """A file that comes as the open body of a life in an event loop."""
+    """A file that is the open body of a life in an event loop."""
 
     def __init__(self, drive: AsyncDrive) -> None:
         self._drive = drive
@@ -80,7 +80,7 @@ class DownloadInLoop:
         return await self._drive.read(_until(self._drive))
 
     def close(self) -> None:
-        """Give up the rest."""
+        """Discard the rest."""
         self._drive.close_body()
 
 
@@ -96,7 +96,7 @@ class DownloadInThread:
         return await in_thread(self._download.read)
 
     def close(self) -> None:
-        """Give up the rest."""
+        """Discard the rest."""
         self._download.close()
 
 
@@ -104,7 +104,7 @@ class FileSource(Protocol):
     """Where files come from."""
 
     def open(self, url: str) -> Download:
-        """Ask for a file."""
+        """Request a file."""
         ...
 
     async def aopen(self, url: str) -> AsyncDownload:
@@ -114,41 +114,41 @@ class FileSource(Protocol):
 
 @attrs.frozen
 class Files:
-    """Files that come over a blocking client's connections; event loops are served by threads."""
+    """Files read over a blocking client's connections; event loops use threads."""
 
     engine: Engine
     route: Route
 
     def open(self, url: str) -> Download:
-        """Ask for a file."""
+        """Request a file."""
         return Download.over(self.engine.download(url, self.route))
 
     async def aopen(self, url: str) -> AsyncDownload:
-        """Ask for a file in a thread."""
+        """Request a file in a thread."""
         return DownloadInThread(await in_thread(self.open, url))
 
 
 @attrs.frozen
 class AsyncFiles:
-    """Files that come over an async client's connections."""
+    """Files read over an async client's connections."""
 
     engine: AsyncEngine
     route: Route
 
     def open(self, url: str) -> Download:
-        """Ask for a file and wait for it, over the connections that the client has for threads."""
+        """Request a file and wait for it, over the client's connections for threads."""
         return Files(self.engine.blocking(), self.route).open(url)
 
     async def aopen(self, url: str) -> AsyncDownload:
-        """Ask for a file."""
+        """Request a file."""
         return DownloadInLoop(await self.engine.download(url, self.route))
 
 
 class PublicFiles:
-    """Output files that need no token, such as those of an unpickled result, over connections of their own."""
+    """Output files that need no token, such as those of an unpickled result, over separate connections."""
 
     def open(self, url: str) -> Download:
-        """Ask for a file."""
+        """Request a file."""
         from ..engine.connections import Connections
         from ..engine.engine import Engine
         from ..engine.settings import Settings
@@ -167,23 +167,23 @@ class PublicFiles:
         return Download(download.content_type, download.read, close)
 
     async def aopen(self, url: str) -> AsyncDownload:
-        """Ask for a file in a thread."""
+        """Request a file in a thread."""
         return DownloadInThread(await in_thread(self.open, url))
 
 
 class Part:
-    """A file that is written beside its place and then moved into it: it is complete or not there at all."""
+    """A file that is written next to its target and then renamed, so that a partial one is never seen."""
 
     def __init__(self, target: Path) -> None:
         if not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "its folder does not exist", str(target))
+            raise FileNotFoundError(errno.ENOENT, "the folder does not exist", str(target))
         self._target = target
-        # Not by tempfile, whose files nobody else may read: a model's output is an ordinary file.
+        # Not tempfile, whose files only their owner can read: a model's output is an ordinary file.
         self._path = target.parent / f".{os.urandom(8).hex()}.part"
         self.file: IO[bytes] = self._path.open("xb")
 
     def finish(self) -> Path:
-        """Move it into its place."""
+        """Rename it to its target."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
@@ -191,13 +191,13 @@ class Part:
         return self._target
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete it."""
         self.file.close()
         self._path.unlink(missing_ok=True)
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """What a function returns that blocks."""
+    """The result of a blocking function, run in a thread."""
     import asyncio  # only event loops need it
 
     return await asyncio.to_thread(function, *arguments)
@@ -209,7 +209,7 @@ def _content_type(drive: Drive | AsyncDrive) -> str:
 
 
 def _until(drive: Drive | AsyncDrive) -> float | None:
-    """Until when the next piece must have come."""
+    """When the next piece must have arrived."""
     terms = drive.state.life.terms
     idle = terms.timeout.idle
     limits = (terms.deadline, None if idle is None else drive.clock.now() + idle)

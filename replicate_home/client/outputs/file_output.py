@@ -1,4 +1,4 @@
-"""A file that a model made: a URL that is opened when it is read."""
+"""A file in a model's output: a URL that is requested when it is read."""
 
 from __future__ import annotations
 
@@ -25,48 +25,48 @@ _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _ATTEMPTS = 3
 
 LARGEST_READ = 1024 * 2**20
-"""How many bytes ``read()`` holds in memory at most, unless it is told otherwise."""
+"""How many bytes ``read()`` holds in memory at most, by default."""
 
 
 class Limited(io.BytesIO):
-    """Holds no more than so many bytes."""
+    """A buffer that holds no more than ``limit`` bytes."""
 
     def __init__(self, limit: int | None) -> None:
         super().__init__()
         self._limit = limit
 
     def write(self, piece: Any) -> int:
-        """Take in a piece; :class:`~replicate_home.ProtocolError` where it is one too many."""
+        """Add a piece; raises :class:`~replicate_home.ProtocolError` above the limit."""
         if self._limit is not None and self.tell() + len(piece) > self._limit:
-            raise ProtocolError(f"the file has more than {self._limit} bytes: save() it, or read(limit=...) more")
+            raise ProtocolError(f"the file has more than {self._limit} bytes: save() it, or raise read(limit=...)")
         return super().write(piece)
 
 
 class FileOutput:
-    """A file that a model made.
+    """A file in a model's output.
 
-    Nothing is fetched before it is read. ``str()`` is its URL. Files are kept by the server for an hour:
-    afterwards reading raises :class:`~replicate_home.FileExpired`. Other errors are those of any request.
+    Nothing is fetched until it is read. ``str()`` is its URL. The server deletes files after an hour: reading one later
+    raises :class:`~replicate_home.FileExpired`. Other errors are those of any request.
     """
 
     def __init__(self, url: str, source: FileSource | None = None, base_url: str | None = None) -> None:
         self.url = url
         self.base_url = base_url
-        """The API that the file came from, where that is known."""
+        """The API that the file came from, if known."""
         self.source = source
-        """What it is read over; None for one that came without its client."""
+        """What it is read with; None if its client is not known, as after unpickling."""
         self._content_type: str | None = None
 
     @property
     def name(self) -> str:
-        """A file name made from the URL, safe to be used in any folder."""
+        """A file name made from the URL, safe to use in any folder."""
         if self.url.startswith("data:"):
             return "output" + _extension(self.content_type or "")
         return safe_name(unquote(urlsplit(self.url).path.rpartition("/")[2]))
 
     @property
     def content_type(self) -> str | None:
-        """The media type: from the ``data:`` URI, the server once it was read, or else the name."""
+        """The media type: from the ``data:`` URI, from the server once it was read, or guessed from the name."""
         if self.url.startswith("data:"):
             return data_uris.media_type(self.url)
         if self._content_type is None:
@@ -80,9 +80,9 @@ class FileOutput:
         return self._opened().pieces()
 
     def read(self, size: int = -1, *, limit: int | None = LARGEST_READ) -> bytes:
-        """The whole content, or its first ``size`` bytes; each call fetches it anew.
+        """The whole content, or its first ``size`` bytes; each call fetches it again.
 
-        A file of more than ``limit`` bytes (1 GiB, None for any) is a :class:`~replicate_home.ProtocolError`.
+        Raises :class:`~replicate_home.ProtocolError` for more than ``limit`` bytes (1 GiB; None for no limit).
         """
         content = Limited(limit)
         if size is None or size < 0:
@@ -94,10 +94,10 @@ class FileOutput:
         return content.getvalue()[:size]
 
     def open(self) -> IO[bytes]:
-        """The content as a binary file that can be read and sought in, kept on disk where it is large."""
+        """The content as a binary file to read and seek in; a large one is kept on disk."""
         import tempfile  # only needed here, and slow to import
 
-        file = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 - it is the caller's to close
+        file = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 - the caller closes it
         try:
             self._write_to(file)
         except BaseException:
@@ -107,9 +107,9 @@ class FileOutput:
         return file
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the content to ``path``, or into it under ``name`` where it is a folder; return where it is.
+        """Write the content to ``path``, or to ``name`` in it if it is a folder, and return the path of the file.
 
-        The file is complete or not there at all: it is written beside its place and then moved into it.
+        It is written to a temporary file and then renamed, so a partial file is never seen.
         """
         part = Part(self._target(path))
         try:
@@ -120,7 +120,7 @@ class FileOutput:
             raise
 
     async def aread(self, size: int = -1, *, limit: int | None = LARGEST_READ) -> bytes:
-        """As :meth:`read`, without blocking the event loop."""
+        """Like :meth:`read`, without blocking the event loop."""
         content = Limited(limit)
         if size is None or size < 0:
             await self._awrite_to(content)
@@ -131,7 +131,7 @@ class FileOutput:
         return content.getvalue()[:size]
 
     async def asave(self, path: str | os.PathLike[str]) -> Path:
-        """As :meth:`save`, without blocking the event loop."""
+        """Like :meth:`save`, without blocking the event loop."""
         part = Part(self._target(path))
         try:
             await self._awrite_to(part.file)
@@ -151,7 +151,7 @@ class FileOutput:
         return target / self.name if target.is_dir() else target
 
     def _opened(self) -> Download:
-        """The file, whose content begins to arrive."""
+        """The download, whose content begins to arrive."""
         if self.url.startswith("data:"):
             return self._inline()
         download = self._source().open(self.url)
@@ -173,11 +173,11 @@ class FileOutput:
             return PublicFiles()
         if self.source is None:
             shown = self.url.partition("?")[0]
-            raise ReplicateHomeError(f"{shown!r} came without its client: read it with the client that ran the model")
+            raise ReplicateHomeError(f"{shown!r} has no client (lost by pickling?): read it with the one that ran it")
         return self.source
 
     def _write_to(self, file: IO[bytes]) -> None:
-        """All of the content, into an empty file; where the connection breaks, again from the beginning."""
+        """All of the content, into an empty file; if the connection breaks, again from the beginning."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 for piece in self._opened().pieces():
@@ -204,7 +204,7 @@ class FileOutput:
                 return
 
     def __fspath__(self) -> str:
-        raise TypeError("this file is not on the disk: save() it first, which returns its path")
+        raise TypeError("this file is not on disk: call save() first, which returns its path")
 
     def __str__(self) -> str:
         return self.url
@@ -229,8 +229,8 @@ class FileOutput:
         return FileOutput, (self.url,)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """What a notebook shows: the picture, the sound, the film, or a link."""
-        with contextlib.suppress(ReplicateHomeError):  # a file that has expired is still a link
+        """What a notebook shows: a picture, an audio or video player, or a link."""
+        with contextlib.suppress(ReplicateHomeError):  # an expired file is still shown as a link
             if self.content_type in _PICTURES:
                 return {self.content_type: base64.b64encode(self.read()).decode(), "text/plain": repr(self)}
         from html import escape
@@ -245,7 +245,10 @@ class FileOutput:
 
 
 def is_file(value: Any, base_url: str) -> bool:
-    """Whether a string in an output is a file: a ``data:`` URI, or a URL at the delivery hosts or the API itself."""
+    """Whether a string in an output is a file: a ``data:`` URI, or a URL at the delivery hosts or the API's own.
+
+    A server on this machine or an internal network may keep its files on another host there.
+    """
     if not isinstance(value, str):
         return False
     if value.startswith("data:"):
@@ -253,7 +256,10 @@ def is_file(value: Any, base_url: str) -> bool:
     if not value.startswith("http") or not _URL.fullmatch(value):
         return False
     found = urls.origin(value)
-    return found is not None and (_DELIVERY.fullmatch(found[1]) is not None or found == urls.origin(base_url))
+    if found is None:
+        return False
+    at_home = found == urls.origin(base_url) or urls.are_neighbors(base_url, value)
+    return at_home or _DELIVERY.fullmatch(found[1]) is not None
 
 
 def with_files(value: Any, base_url: str, source: FileSource) -> Any:
@@ -268,12 +274,12 @@ def with_files(value: Any, base_url: str, source: FileSource) -> Any:
 
 
 def items_with_files(items: list[Any], base_url: str, source: FileSource) -> list[Any]:
-    """The same for items of output as they arrive."""
+    """Like :func:`with_files`, for items of output as they arrive."""
     return [with_files(item, base_url, source) for item in items] if _may_be_files(items) else items
 
 
 def _may_be_files(items: list[Any]) -> bool:
-    """Whether to look at each item; one look at all of them tells that tokens are none, at little cost."""
+    """Whether to check each item; one cheap check of all of them rules out files among ordinary tokens."""
     try:
         text = "\n".join(items)
     except TypeError:  # they are not all text
@@ -308,4 +314,3 @@ def _extension(content_type: str) -> str:
     import mimetypes
 
     return mimetypes.guess_extension(content_type) or ".bin"
-

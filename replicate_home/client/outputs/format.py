@@ -1,4 +1,4 @@
-"""How the output of one call is handed out: piece by piece, as a whole, and with whom its progress is shared."""
+"""How the output of one call reaches the caller: item by item or as a whole, and who is told of its progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .results import Result, result_of
 
 @attrs.frozen
 class Format:
-    """``base_url`` is the API that the output comes from; without a ``source`` files stay URLs."""
+    """``base_url`` is the API that the output comes from; without a ``source``, files stay URLs."""
 
     base_url: str
     source: FileSource | None
@@ -26,7 +26,7 @@ class Format:
         """What the caller asked for."""
         report = options.on_update
         if options.progress:
-            from .progress import reporting  # only where it is shown
+            from .progress import reporting  # only needed if it is shown
 
             report = reporting(report, options.progress)
         return cls(base_url, source if options.use_file_output else None, report)

@@ -1,4 +1,4 @@
-"""Showing how far a prediction is, on stderr and only if asked."""
+"""A progress bar for a prediction, on stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..engine.calls import Report
 
 
 def reporting(on_update: Report | None, progress: Any) -> Report:
-    """A callback for new snapshots that shows a bar (``progress`` is True or a tqdm class), and tells the caller's."""
+    """A callback that shows new snapshots as a bar (``progress`` is True or a tqdm class), then calls ``on_update``."""
     bar = _Bar(_tqdm() if progress is True else progress)
 
     def report(snapshot: Snapshot) -> Any:
@@ -24,9 +24,9 @@ def _tqdm() -> Any:
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        message = 'progress=True needs tqdm: python -m pip install "replicate_home[cli]"'
+        message = "progress=True needs tqdm: python -m pip install tqdm"
     else:
-        # Its monitor is a thread that never ends, for bars that are seldom updated; ours is drawn at every update.
+        # tqdm's monitor thread redraws bars that are seldom updated, and never ends; ours is redrawn at every update.
         return type("tqdm", (tqdm,), {"monitor_interval": 0})
     raise MissingExtra(message, name="tqdm")
 

@@ -16,24 +16,25 @@ from .file_output import FileOutput, files_in, with_files
 class Result:
     """The output of a finished prediction.
 
-    It is the output: a real ``list``, ``str``, ``dict``, ``int``, ``float`` or :class:`FileOutput`. A null or boolean
-    output is a plain ``Result``, equal to it and as true as it.
+    It is the output itself: a real ``list``, ``str``, ``dict``, ``int``, ``float`` or :class:`FileOutput`. A null or
+    boolean output is a plain ``Result`` that is equal to it, and true only if the output is ``True``.
     """
 
     output: Any
-    """The JSON value, file URLs in it as :class:`FileOutput`."""
+    """The JSON value, with file URLs as :class:`FileOutput`."""
 
     prediction: Snapshot
     """The prediction as it ended."""
 
     if TYPE_CHECKING:
-        # What an output of some kind has, so that documented code passes type checkers. No __hash__: with it they
-        # would take `isinstance(result, list)` for impossible.
+        # Members of any kind of output, so that documented code passes type checkers. No __hash__: with it they would
+        # consider `isinstance(result, list)` impossible.
         def save(self, path: str | PathLike[str]) -> Path: ...
         def read(self, size: int = -1, *, limit: int | None = None) -> bytes: ...
         def open(self) -> IO[bytes]: ...
         async def aread(self, size: int = -1, *, limit: int | None = None) -> bytes: ...
         async def asave(self, path: str | PathLike[str]) -> Path: ...
+
         url: str
 
         @property
@@ -56,35 +57,35 @@ class Result:
 
     @property
     def text(self) -> str:
-        """The text: the string, or a list of strings joined. ValueError where the output is no text."""
+        """The text: a string, or a list of strings joined. Raises ValueError if the output is not text."""
         nothing = self.output is None or self.output == []
         text = "" if nothing else _text_of(self.output)
         if text is None:
-            raise ValueError(f"the output is no text but {_kind_of(self.output)}: see .output and .files")
+            raise ValueError(f"the output is not text but {_kind_of(self.output)}: see .output and .files")
         return text
 
     @property
     def files(self) -> list[FileOutput]:
-        """All files in the output, in its order, however deep."""
+        """All files in the output, in order, at any depth."""
         return files_in(self.output)
 
     @property
     def file(self) -> FileOutput:
-        """The one file in the output; ValueError with the count where there is not exactly one."""
+        """The only file in the output; raises ValueError with the count if there is not exactly one."""
         found = self.files
         if len(found) != 1:
             raise ValueError(f"expected exactly one file in the output, found {len(found)}: see .files")
         return found[0]
 
     def save_all(self, directory: str | Path) -> list[Path]:
-        """Save every file into ``directory``, which is made if need be; return the paths in order.
+        """Save every file in ``directory``, which is created if needed, and return the paths in order.
 
-        Several files have their place in the output before their name: ``0-out.png``, ``1-out.png``.
+        If there are several, names begin with the position in the output: ``0-out.png``, ``1-out.png``.
         """
         return [file.save(path) for file, path in self._places(directory)]
 
     async def asave_all(self, directory: str | Path) -> list[Path]:
-        """As :meth:`save_all`, without blocking the event loop."""
+        """Like :meth:`save_all`, without blocking the event loop."""
         return [await file.asave(path) for file, path in self._places(directory)]
 
     def _places(self, directory: str | Path) -> list[tuple[FileOutput, Path]]:
@@ -128,7 +129,7 @@ _OF_SOME_KIND = frozenset(name for kind in (FileOutput, list, str, dict) for nam
 
 
 class _Plain(Result):
-    """A null or boolean output, of whose types there can be no subclass."""
+    """A null or boolean output, whose types cannot be subclassed."""
 
     def __bool__(self) -> bool:
         return bool(self.output)
@@ -194,7 +195,7 @@ for _, _class in _CLASSES:
 
 
 def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None) -> Result:
-    """The result of a prediction that succeeded; without a ``source`` files stay URLs."""
+    """The result of a prediction that succeeded; without a ``source``, files stay URLs."""
     output = snapshot.output
     return _rebuild(output if source is None else with_files(output, base_url, source), snapshot)
 

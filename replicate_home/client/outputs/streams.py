@@ -1,4 +1,4 @@
-"""The stream that people iterate: it moves one life on, and leaves it when it is left."""
+"""The stream that callers iterate: it steps one life, and leaves it when the stream is closed or dropped."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from ...lifecycle.life import News, Output
 from ...lifecycle.machine import Settled, State
 from ...records.events import DoneEvent, Event, OutputEvent
 from ...records.prediction import Snapshot
+from ..engine.calls import RunOptions
 from ..engine.engine import Engine
 from ..engine.routing import Route
+from .download import Files
 from .format import Format
 from .results import Result
 
-ENDED = "this stream has ended, and a stream is read once: keep .result() or .text(), or run the model again"
+ENDED = "this stream has ended, and a stream can be read only once: keep .result() or .text(), or run the model again"
 
 
 class Delivery:
-    """What a stream knows of its life without waiting; the same for threads and for event loops.
+    """What a stream knows about its life without waiting; shared by ``Stream`` and ``AsyncStream``.
 
     ``life`` is None until it has begun.
     """
@@ -39,24 +41,27 @@ class Delivery:
 
     @property
     def prediction(self) -> Snapshot | None:
-        """The latest snapshot; None until the prediction was created."""
+        """The latest snapshot; None until the prediction has been created."""
         return None if self.life is None else self.life.state.life.snapshot
 
     def report(self) -> Any:
-        """Tell ``on_update`` of a snapshot that it has not seen, and return what it returns."""
-        snapshot, report = self.prediction, self.format.report
-        if report is None or snapshot is None or snapshot == self.reported:
+        """Call ``on_update`` with a snapshot that it has not seen, and return its result."""
+        report = self.format.report
+        if report is None:
+            return None
+        snapshot = self.prediction
+        if snapshot is None or snapshot == self.reported:
             return None
         self.reported = snapshot
         return report(snapshot)
 
     def result(self) -> Result:
-        """The result of a life that has settled; raises what it ended with."""
+        """The result of a settled life; raises the error it ended with."""
         life, snapshot = self.life, self.prediction
         if life is not None and isinstance(life.state, Settled) and life.state.error is not None:
             raise life.state.error
         if life is None or snapshot is None or not _is_done(life.state):
-            raise ReplicateHomeError("the stream was closed before its end: there is no result", prediction=snapshot)
+            raise ReplicateHomeError("the stream was closed before its end, so there is no result", prediction=snapshot)
         return self.format.result(snapshot)
 
     def text(self) -> str:
@@ -68,23 +73,24 @@ class Delivery:
         return StreamInterrupted(why, partial_text=self.text(), prediction=self.prediction)
 
     def ended(self) -> ReplicateHomeError:
-        """The error for a reader who comes after the end: what it ended with, or that there is no more."""
+        """The error for reading after the end: the one it ended with, or one that says there is no more."""
         error = getattr(None if self.life is None else self.life.state, "error", None)
         return error or ReplicateHomeError(ENDED, prediction=self.prediction)
 
     def busy(self) -> ReplicateHomeError:
-        """The error for a second reader."""
-        return ReplicateHomeError("this stream is being iterated: it has one consumer", prediction=self.prediction)
+        """The error for a second consumer."""
+        message = "this stream is already being iterated, and can have only one consumer"
+        return ReplicateHomeError(message, prediction=self.prediction)
 
 
 class Stream(Iterator[str]):
-    """The output of a prediction, as it grows.
+    """The output of a prediction, as it arrives.
 
-    Iterating yields ``str`` for text; items of other models' outputs come as they are, files as :class:`FileOutput`.
-    It ends when the prediction has succeeded and all of its output was delivered, and raises otherwise: a stream that
-    is cut never looks as if it were done. It has one consumer; ``break`` leaves it open as long as it is referenced.
+    Iterating yields ``str`` for text, :class:`FileOutput` for files, and other items as they are. It ends when the
+    prediction has succeeded and all of its output was delivered, and raises otherwise: a stream that was cut off never
+    looks complete. A stream can be read only once; after a ``break`` it stays open for as long as it is referenced.
 
-    Closed or dropped before its end it cancels the prediction, unless ``cancel_on_exit=False``.
+    Closing or dropping it before its end cancels the prediction, unless ``cancel_on_exit=False``.
     """
 
     def __init__(self, engine: Engine, route: Route, format: Format, life: Drive) -> None:
@@ -97,9 +103,16 @@ class Stream(Iterator[str]):
         self._finalizer = weakref.finalize(self, dropped, life)
         self._moving = threading.Lock()
 
+    @classmethod
+    def of(cls, engine: Engine, options: RunOptions, *, delivers: bool) -> Stream:
+        """The stream of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
+        route = engine.route(options.model)
+        life = engine.begin(options, route, delivers=delivers)
+        return cls(engine, route, Format.of(options, route.dialect.base_url, Files(engine, route)), life)
+
     @property
     def prediction(self) -> Snapshot | None:
-        """The latest snapshot; None until the prediction was created."""
+        """The latest snapshot; None until the prediction has been created."""
         return self._delivery.prediction
 
     def __iter__(self) -> Stream:
@@ -115,7 +128,7 @@ class Stream(Iterator[str]):
 
     def events(self) -> Iterator[Event]:
         """The typed events: status, output, logs and, after success, done."""
-        iter(self)  # says so where it has ended
+        iter(self)  # raises if it has ended
         while True:
             for item in self._batch:
                 yield OutputEvent(item)
@@ -123,15 +136,15 @@ class Stream(Iterator[str]):
                 news = self._next_news()
             except StopIteration:
                 return
-            if not isinstance(news, Output):  # items are not kept here: the caller may go on by iterating the stream
+            if not isinstance(news, Output):  # items stay in the batch: the caller may continue by iterating the stream
                 yield news
 
     def text(self) -> str:
-        """All text of the stream, after waiting for its end; ValueError where the output is no text."""
+        """Wait for the end and return all text; raises ValueError if the output is not text."""
         return self.result().text or self._delivery.text()  # the server may have removed what was delivered
 
     def result(self) -> Result:
-        """The whole output as ``run()`` returns it, after waiting for the end."""
+        """Wait for the end and return the whole output, as ``run()`` does."""
         self._batch = iter(())
         with contextlib.suppress(StopIteration):
             while True:
@@ -139,17 +152,17 @@ class Stream(Iterator[str]):
         return self._delivery.result()
 
     def cancel(self) -> None:
-        """Have the prediction canceled, from any thread; iterating it then raises :class:`ModelCanceled`.
+        """Cancel the prediction, from any thread; iterating the stream then raises :class:`ModelCanceled`.
 
-        Where there is no prediction yet, the stream is closed.
+        If there is no prediction yet, the stream is closed.
         """
         if self.prediction is None:
             self.close()
         elif not isinstance(self._life.state, Settled):
-            self._engine.cancel(self.prediction.id, self._route)
+            self._engine.cancel(self.prediction, self._route)
 
     def close(self) -> None:
-        """Give up what is still to come, and cancel the prediction unless ``cancel_on_exit=False``."""
+        """Stop reading, and cancel the prediction unless ``cancel_on_exit=False``."""
         self._ended = True
         self._finalizer.detach()
         self._life.leave()
@@ -164,23 +177,23 @@ class Stream(Iterator[str]):
         return f"Stream(prediction={self.prediction!r})"
 
     def __reduce__(self) -> Any:
-        raise TypeError("a stream cannot be pickled or copied: it has one consumer; pass on .result()")
+        raise TypeError("a stream cannot be pickled or copied: it can be read only once; pass on .result()")
 
     def _next_news(self, *, keeps: bool = True) -> News:
-        """The next news, its items kept for iteration; raises as :meth:`_moved_on`, and for a second thread."""
-        if not self._moving.acquire(blocking=False):  # to wait would hand each thread some of the items
+        """The next news, its items kept for iteration; raises like ``_moved_on``, and if another thread is reading."""
+        if not self._moving.acquire(blocking=False):  # waiting instead would give each thread some of the items
             raise self._delivery.busy()
         try:
             news = self._moved_on()
             if keeps and isinstance(news, Output):
-                # Those not taken yet come first: another thread may have come here between two of this one's steps.
+                # Items not taken yet go first: another thread may have been here between two of this one's steps.
                 self._batch = iter([*self._batch, *self._delivery.format.items(news.items)])
             return news
         finally:
             self._moving.release()
 
     def _moved_on(self) -> News:
-        """The next news; StopIteration at the end of a success, the life's error at the end of anything else."""
+        """The next news; raises StopIteration if the life succeeded, its error otherwise."""
         life = self._life
         left_before = life.left
         try:
@@ -204,5 +217,5 @@ class Stream(Iterator[str]):
 
 
 def _is_done(state: State) -> bool:
-    """Whether a life has come to a good end by itself, rather than by being left; closing it later changes nothing."""
+    """Whether a life succeeded, rather than being left; closing it later changes nothing."""
     return isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)

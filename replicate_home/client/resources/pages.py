@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import attrs
 
@@ -11,8 +11,10 @@ from ...exceptions import ProtocolError
 from ...operations.base import Operation
 from ...records.base import Record
 from ...records.page import PageFields
-from ..engine.async_engine import AsyncEngine
 from ..engine.engine import Engine
+
+if TYPE_CHECKING:
+    from ..engine.async_engine import AsyncEngine
 
 H = TypeVar("H")
 R = TypeVar("R", bound=Record)

@@ -1,4 +1,7 @@
-"""``client.predictions`` and the handle on a prediction, for both clients."""
+"""``client.predictions`` and the handle on a prediction, for both clients.
+
+What lives as a prediction does, such as a training, has the same handle but for its output.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from ...dialects.base import checked_id
 from ...exceptions import ReplicateHomeError
 from ...operations.predictions import list_predictions
 from ...records.parsing import parse
 from ...records.prediction import PredictionFields, Snapshot
-from ..engine.calls import RunOptions, create_options, taking
+from ..engine.calls import RunOptions, taking
 from ..engine.engine import Engine
 from ..engine.routing import Route
 from ..engine.settings import DEFAULT, TimeoutOption
@@ -18,7 +22,8 @@ from ..outputs.download import AsyncFiles, Files
 from ..outputs.format import Format
 from ..outputs.results import Result
 from ..outputs.streams import Stream
-from .pages import AsyncListing, Page, apage, page
+from .binding import AsyncResource, Resource, apages, pages
+from .creating import prediction_options
 
 if TYPE_CHECKING:
     from ..engine.async_engine import AsyncEngine
@@ -27,19 +32,20 @@ if TYPE_CHECKING:
 E = TypeVar("E", "Engine", "AsyncEngine")
 
 
-class BasePrediction(PredictionFields, Generic[E]):
-    """A handle on a prediction: the latest snapshot of it, and the engine that can ask for the next."""
+class BaseRun(PredictionFields, Generic[E]):
+    """A handle on a prediction or a training: the latest snapshot of it, and the engine that can ask for the next."""
 
     __slots__ = ("_backend", "_engine")
+    _things = "predictions"
 
-    def __init__(self, snapshot: Snapshot, engine: E | None = None, backend: str | None = None) -> None:
+    def __init__(self, snapshot: PredictionFields, engine: E | None = None, backend: str | None = None) -> None:
         self._data = snapshot.to_dict()
         self._engine: E | None = engine
         self._backend = backend
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """A prediction from the API's JSON, as :meth:`to_dict` gave it; it belongs to no client."""
+        """One from the API's JSON, as :meth:`to_dict` gave it; it belongs to no client."""
         return cls(parse(Snapshot, dict(data)))
 
     @property
@@ -48,12 +54,13 @@ class BasePrediction(PredictionFields, Generic[E]):
         return Snapshot(self._data)
 
     def _owner(self) -> tuple[E, Route]:
-        """The engine, and the way to the server that has the prediction."""
+        """The engine, and the way to the server that has it."""
         if self._engine is None:
+            things = self._things
             raise ReplicateHomeError(
-                f"prediction {self.id} belongs to no client: use client.predictions.get({self.id!r})"
+                f"{things.removesuffix('s')} {self.id} belongs to no client: use client.{things}.get({self.id!r})"
             )
-        return self._engine, self._engine.route(backend=self._backend)
+        return self._engine, self._engine.route_to(self._things, self._backend)
 
     def _update(self, snapshot: Snapshot) -> Self:
         self._data = snapshot.to_dict()
@@ -70,7 +77,7 @@ class BasePrediction(PredictionFields, Generic[E]):
             raise
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, BasePrediction) and other._data == self._data
+        return isinstance(other, BaseRun) and other._data == self._data
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -85,12 +92,8 @@ class BasePrediction(PredictionFields, Generic[E]):
         return type(self).from_dict, (self.to_dict(),)
 
 
-class Prediction(BasePrediction["Engine"]):
-    """A prediction that you hold: the latest snapshot of it, and what can be done with it.
-
-    It is yours: only :meth:`cancel` cancels it. ``output`` is the API's JSON as sent; :meth:`result` has its files as
-    :class:`FileOutput`.
-    """
+class Run(BaseRun["Engine"]):
+    """What can be done with a prediction, or with what lives as one does."""
 
     __slots__ = ()
 
@@ -113,7 +116,17 @@ class Prediction(BasePrediction["Engine"]):
         """Have it canceled; harmless where it has ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
-            return self._update(engine.cancel(self.id, route))
+            return self._update(engine.cancel(self.snapshot, route))
+
+
+class Prediction(Run):
+    """A prediction that you hold: the latest snapshot of it, and what can be done with it.
+
+    It is yours: only :meth:`cancel` cancels it. ``output`` is the API's JSON as sent; :meth:`result` has its files as
+    :class:`FileOutput`.
+    """
+
+    __slots__ = ()
 
     def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
@@ -134,8 +147,8 @@ class Prediction(BasePrediction["Engine"]):
             yield from stream
 
 
-class AsyncPrediction(BasePrediction["AsyncEngine"]):
-    """A prediction that you hold; the same as :class:`Prediction`, awaited."""
+class AsyncRun(BaseRun["AsyncEngine"]):
+    """The same as :class:`Run`, awaited."""
 
     __slots__ = ()
 
@@ -158,7 +171,13 @@ class AsyncPrediction(BasePrediction["AsyncEngine"]):
         """Have it canceled; harmless where it has ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
-            return self._update(await engine.cancel(self.id, route))
+            return self._update(await engine.cancel(self.snapshot, route))
+
+
+class AsyncPrediction(AsyncRun):
+    """A prediction that you hold; the same as :class:`Prediction`, awaited."""
+
+    __slots__ = ()
 
     async def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
@@ -180,73 +199,70 @@ class AsyncPrediction(BasePrediction["AsyncEngine"]):
         return self.stream(timeout)
 
 
-class Predictions:
+def created(engine: Engine, options: RunOptions) -> Prediction:
+    """A prediction that was created, and is its caller's."""
+    route = engine.route(options.model)
+    return Prediction(engine.create(options, route), engine, route.dialect.name)
+
+
+async def acreated(engine: AsyncEngine, options: RunOptions) -> AsyncPrediction:
+    """The same for event loops."""
+    route = engine.route(options.model)
+    return AsyncPrediction(await engine.create(options, route), engine, route.dialect.name)
+
+
+class Predictions(Resource):
     """``client.predictions``: create, get, list and cancel."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    list = pages(list_predictions, Prediction)
 
-    @taking(create_options)
+    @taking(prediction_options)
     def create(self, options: RunOptions) -> Prediction:
         """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
-        ``model`` is any form of reference, or ``version`` alone. The prediction is yours: nothing cancels it
-        but you.
+        ``version`` is any form of reference, or a record of a model, a version or a deployment; ``model`` and
+        ``deployment`` are the names of either. The other options are those of ``run``. The prediction is yours: nothing
+        cancels it but you.
         """
-        route = self._engine.route(options.model)
-        return Prediction(self._engine.create(options, route), self._engine, route.dialect.name)
+        return created(self.engine, options)
 
     def get(self, id: str) -> Prediction:
         """The prediction with this id."""
-        backend = self._engine.backend_of(id)
-        return Prediction(self._engine.get(id, self._engine.route(backend=backend)), self._engine, backend)
+        backend = self.engine.backend_of(id)
+        return Prediction(self.engine.get(id, self.engine.route(backend=backend)), self.engine, backend)
 
     def cancel(self, id: str) -> Prediction:
         """Cancel the prediction with this id; harmless where it has ended."""
-        backend = self._engine.backend_of(id)
-        return Prediction(self._engine.cancel(id, self._engine.route(backend=backend)), self._engine, backend)
-
-    def list(self, *, created_after: str | None = None, created_before: str | None = None) -> Page[Prediction]:
-        """Your predictions, newest first; the page's ``.all()`` goes on through all pages.
-
-        ``created_after`` and ``created_before`` are ISO 8601 times.
-        """
-        operation = list_predictions(created_after=created_after, created_before=created_before)
-        return page(self._engine, operation, lambda snapshot: Prediction(snapshot, self._engine))
+        backend = self.engine.backend_of(id)
+        return Prediction(self.engine.cancel(_by_id(id), self.engine.route(backend=backend)), self.engine, backend)
 
 
-class AsyncPredictions:
+class AsyncPredictions(AsyncResource):
     """``client.predictions``: create, get, list and cancel, awaited."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    list = apages(list_predictions, AsyncPrediction)
 
-    @taking(create_options)
+    @taking(prediction_options)
     async def create(self, options: RunOptions) -> AsyncPrediction:
         """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
-        ``model`` is any form of reference, or ``version`` alone. The prediction is yours: nothing cancels it
-        but you.
+        ``version`` is any form of reference, or a record of a model, a version or a deployment; ``model`` and
+        ``deployment`` are the names of either. The other options are those of ``run``. The prediction is yours: nothing
+        cancels it but you.
         """
-        route = self._engine.route(options.model)
-        return AsyncPrediction(await self._engine.create(options, route), self._engine, route.dialect.name)
+        return await acreated(self.engine, options)
 
     async def get(self, id: str) -> AsyncPrediction:
         """The prediction with this id."""
-        backend = self._engine.backend_of(id)
-        return AsyncPrediction(await self._engine.get(id, self._engine.route(backend=backend)), self._engine, backend)
+        backend = self.engine.backend_of(id)
+        return AsyncPrediction(await self.engine.get(id, self.engine.route(backend=backend)), self.engine, backend)
 
     async def cancel(self, id: str) -> AsyncPrediction:
         """Cancel the prediction with this id; harmless where it has ended."""
-        engine, backend = self._engine, self._engine.backend_of(id)
-        return AsyncPrediction(await engine.cancel(id, engine.route(backend=backend)), engine, backend)
+        engine, backend = self.engine, self.engine.backend_of(id)
+        return AsyncPrediction(await engine.cancel(_by_id(id), engine.route(backend=backend)), engine, backend)
 
-    def list(
-        self, *, created_after: str | None = None, created_before: str | None = None
-    ) -> AsyncListing[AsyncPrediction]:
-        """Your predictions, newest first: await it for the first page, or iterate its ``.all()``.
 
-        ``created_after`` and ``created_before`` are ISO 8601 times.
-        """
-        operation = list_predictions(created_after=created_after, created_before=created_before)
-        return AsyncListing(lambda: apage(self._engine, operation, lambda one: AsyncPrediction(one, self._engine)))
+def _by_id(id: str) -> Snapshot:
+    """A prediction of which only the id is known."""
+    return Snapshot({"id": checked_id(id)})

@@ -11,7 +11,8 @@ from ...wire import Response
 from ..incoming import IncomingRequest, hold_of
 from ..responses import json_response
 from ..service import Service
-from ..stored_run import StoredRun
+from ..stored_run import StoredRun, lost
+from ..timeline import Trouble
 from ..waiting import wait_for
 
 CREATE_FIELDS = frozenset({"input", "stream", "webhook", "webhook_events_filter", "webhook_completed"})
@@ -21,6 +22,8 @@ def create_prediction(service: Service, incoming: IncomingRequest, begin: Callab
     """Begin a prediction and answer at once, or as soon as it has ended where the request is to be held."""
     hold = hold_of(incoming)
     prediction = begin()
+    if prediction.trouble is Trouble.ANSWER_LOST:
+        raise lost("wait")
     if hold is None:
         return json_response(prediction.as_created(incoming.origin), 201)
     return _held(incoming, prediction, hold.preference, service.clock.now() + hold.seconds)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import attrs
+
 from ...wire import Response
 from ..dates import iso
 from ..files import file_record, parse_multipart, upload_of
@@ -56,7 +58,8 @@ def download(service: Service, incoming: IncomingRequest, id: str) -> Response:
         raise bad_request("'expiry' is a Unix timestamp")
     if int(expiry) <= service.date() or incoming.query["owner"] != ACCOUNT:
         raise not_found("File not found")
-    return file_response(service.store.upload(id).file, incoming.headers)
+    response = file_response(service.store.upload(id).file, incoming.headers)
+    return attrs.evolve(response, headers={**response.headers, "content-disposition": "attachment"})
 
 
 def _record(service: Service, incoming: IncomingRequest, uploaded: Uploaded) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def get(service: Service, incoming: IncomingRequest, id: str) -> Response:
     """A prediction as it is now."""
     prediction = service.store.run(id, "predictions")
     prediction.run.look(incoming.peer)
+    prediction.check_trouble()
     return json_response(prediction.now(incoming.origin))
 
 
@@ -47,6 +48,7 @@ def cancel(service: Service, incoming: IncomingRequest, id: str) -> Response:
     """End a prediction, unless it has ended."""
     prediction = service.store.run(id, "predictions")
     prediction.run.cancel()
+    prediction.check_trouble()
     return json_response(prediction.now(incoming.origin))
 
 

@@ -15,7 +15,7 @@ _FAILURES = (
     Failure(aiohttp.ClientHttpProxyError, ProxyFailed, ProxyFailed, "proxy", "the proxy refused"),
     Failure(aiohttp.ServerFingerprintMismatch, TLSFailed, TLSFailed, "tls", "the certificate is not the expected one"),
     Failure(aiohttp.InvalidURL, ConnectFailed, Disconnected, "resolve", "the URL cannot be requested"),
-    Failure(aiohttp.ClientResponseError, ConnectFailed, ProtocolError, None, "the answer makes no sense"),
+    Failure(aiohttp.ClientResponseError, ConnectFailed, ProtocolError, None, "the response is malformed"),
     Failure((SentAgain, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError), ConnectFailed, Disconnected, None,
             "the connection was cut"),
 )  # fmt: skip
@@ -26,7 +26,7 @@ _PHASES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] =
 
 
 def failure_over_aiohttp(error: BaseException, request: Request, exchange: Exchange) -> BaseException:
-    """What is to be raised where an exchange ended with ``error``: an error of ours, or what is nobody's error.
+    """What is to be raised where an exchange ended with ``error``: an error of ours, or one that is not an error.
 
     Its frames held the headers, and so did what it came of: none of that is kept.
     """

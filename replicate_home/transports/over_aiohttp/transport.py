@@ -43,7 +43,7 @@ class AiohttpTransport:
 
     def __init__(self, *, proxy: str | None = None, session: aiohttp.ClientSession | None = None) -> None:
         if find_spec("aiohttp") is None:
-            message = 'AiohttpTransport needs aiohttp: python -m pip install "replicate_home[async]"'
+            message = "AiohttpTransport needs aiohttp: python -m pip install aiohttp"
             raise MissingExtra(message, name="aiohttp")
         self._proxy = proxy
         self._given = session

@@ -97,7 +97,7 @@ class DeadlineAdapter(HTTPAdapter):
         return response
 
     def close(self) -> None:
-        """Close the connections that nobody uses, also where the interpreter has ended their pools' own finalizers."""
+        """Close the unused connections, also where the interpreter has ended their pools' own finalizers."""
         pools, self._pools = self._pools, {}
         for pool, _ in pools.values():
             pool.close()

@@ -43,7 +43,7 @@ class Source(io.RawIOBase):
         if self.dry:
             return None
         if answer.headers is None and self._head > HEAD_LIMIT:
-            raise Malformed(f"the answer's headers are longer than {HEAD_LIMIT} bytes")
+            raise Malformed(f"the response headers are longer than {HEAD_LIMIT} bytes")
         if exchange.early:
             count = min(len(exchange.early), len(buffer))
             buffer[:count], exchange.early = exchange.early[:count], exchange.early[count:]
@@ -104,10 +104,10 @@ class Answer(http.client.HTTPResponse):
         for _ in range(INTERIM_LIMIT):
             super().begin()
             if self.msg.defects:
-                raise Malformed("the answer has a header line that is none")
+                raise Malformed("a header line of the response is malformed")
             if self.status >= 200:
                 return
             if self.status == 101:
-                raise Malformed("the server switches protocols, which was not asked for")
+                raise Malformed("the server switched protocols without being asked")
             self.headers = self.msg = None  # type: ignore[assignment]
-        raise Malformed("the server sends interim answers without end")
+        raise Malformed("the server sent too many interim responses")

@@ -73,7 +73,7 @@ class AnswerReader:
         if not data or answer.length == 0:
             self._end()
         elif answer.chunked and answer.chunk_left < 0:  # type: ignore[operator]  # http.client takes it for a number
-            raise Malformed("the answer has a chunk of a negative size")
+            raise Malformed("the response has a chunk of negative size")
         elif answer.chunked and self._exchange.arrived - len(data) > _CHUNK_FRAME:
             return self._with_next_chunks(data)
         return data

@@ -108,7 +108,7 @@ class _ObeysExchange:
         if self.exchange is None:
             return
         if self.is_spoiled:
-            raise Malformed("the proxy sent more than its answer")
+            raise Malformed("the proxy sent more than its response")
         self.exchange.phase = "tls"
         self.sock.settimeout(self.exchange.left())
 
@@ -144,7 +144,7 @@ class _ObeysExchange:
         sock, view = self.sock, memoryview(data)
         while view:
             if not wait_for_socket(sock, read=True, write=True, timeout=exchange.left()):
-                raise TimeoutError("the time allowed is over")
+                raise TimeoutError("timed out")
             sock.settimeout(0)
             if wait_for_read(sock, 0) and _has_answered(sock, exchange):
                 raise BrokenPipeError
@@ -169,7 +169,7 @@ class _ObeysExchange:
 
 
 def _holds_more(sock: Any) -> bool:
-    """Whether something was received already that nobody asked for."""
+    """Whether something was received already without a request."""
     if hasattr(sock, "incoming"):  # urllib3's TLS within TLS
         return bool(sock.incoming.pending or sock.sslobj.pending())
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0

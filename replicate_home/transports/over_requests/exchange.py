@@ -59,7 +59,7 @@ class Exchange(Progress):
             return None
         seconds = self._by - time.monotonic()
         if seconds <= 0:
-            raise TimeoutError("the time allowed is over")
+            raise TimeoutError("timed out")
         return seconds
 
     def allow(self, deadline: float | None) -> None:

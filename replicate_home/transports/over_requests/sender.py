@@ -1,4 +1,4 @@
-"""Sending over a ``requests.Session``, as everybody does: what is prepared for a request, what comes of it.
+"""Sending over a ``requests.Session``: what is prepared for a request, what comes of it.
 
 ``Session.send`` is called, so that hooks, mocks, recorders and tracing see the request; the request is prepared by
 hand, so that nothing else of a session goes along.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RequestsTransport:
-    """Sends requests with the ``requests`` library, as everybody does; the default transport.
+    """Sends requests with the ``requests`` library; the default transport.
 
     Each request goes through the session's ``send``, its adapter, urllib3 and http.client, so that mocks, recorders and
     tracing see it. Of a ``session`` that is given, its proxies, verify, cert, adapters and hooks count, not its auth,
@@ -61,3 +61,19 @@ class RequestsTransport:
 
         self._process = os.getpid()
         self._sender = SessionSender(self._session)
+
+
+class ProxiedTransport(RequestsTransport):
+    """Goes through one proxy, over a session of its own that it closes."""
+
+    def __init__(self, proxy: str) -> None:
+        import requests
+
+        self._proxied = requests.Session()
+        self._proxied.proxies = {"http": proxy, "https": proxy}
+        super().__init__(self._proxied)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        super().close()
+        self._proxied.close()

@@ -95,7 +95,7 @@ def test_rule_2_a_transport_of_ones_own_needs_no_token_that_its_server_does_not_
         None,
         "network",
     )
-    with pytest.raises(ValueError, match=r"^the transport's backend must be one of replicate, home, local; got 'x'$"):
+    with pytest.raises(ValueError, match=r"^the transport's backend must be one of .*, local; got 'x'$"):
         route(declared=("x", None))
 
 
@@ -108,7 +108,7 @@ def test_rule_3_the_environment_names_a_backend(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("REPLICATE_HOME_BACKEND", "")
     assert route("local/x", base_url="http://127.0.0.1:82")[1] == "http://127.0.0.1:82/v1"
     monkeypatch.setenv("REPLICATE_HOME_BACKEND", "hoem")
-    with pytest.raises(ValueError, match=r"^REPLICATE_HOME_BACKEND must be one of replicate, home, local; got 'hoem'$"):
+    with pytest.raises(ValueError, match=r"^REPLICATE_HOME_BACKEND must be one of .*, local; got 'hoem'$"):
         route()
 
 
@@ -243,7 +243,7 @@ def test_a_client_without_a_token_stays_what_it_was() -> None:
     [
         ({"api_token": ""}, AuthenticationError, "api_token is empty: leave it out, or set REPLICATE_API_TOKEN"),
         ({"api_token": 5}, TypeError, "api_token must be a string, got int"),
-        ({"backend": "hosted"}, ValueError, "backend must be one of replicate, home, local; got 'hosted'"),
+        ({"backend": "hosted"}, ValueError, "backend must be one of replicate, home, cog, local; got 'hosted'"),
         ({"base_url": "api.replicate.com"}, ValueError, "base_url must be an http or https URL"),
         ({"base_url": ""}, ValueError, "base_url must be an http or https URL"),
         ({"base_url": "https://user@host/"}, ValueError, "base_url must be an http or https URL without credentials"),

@@ -182,7 +182,7 @@ def test_a_file_that_belongs_to_no_client_says_so_without_its_signature() -> Non
     assert file.url == f"{own}?signature=secret"
     with pytest.raises(ReplicateHomeError) as raised:
         file.read()
-    assert str(raised.value) == f"{own!r} came without its client: read it with the client that ran the model"
+    assert str(raised.value) == f"{own!r} has no client (lost by pickling?): read it with the one that ran it"
 
 
 def test_a_public_file_that_belongs_to_no_client_is_fetched_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_a_public_file_that_belongs_to_no_client_is_fetched_without_a_token(monk
     assert [(request.method, request.url, request.token) for request in asked] == [("GET", URL, None)]
     assert len(closed) == 1
     for url in ("http://replicate.delivery/a.png", "https://replicate.delivery.example.com/a.png"):
-        with pytest.raises(ReplicateHomeError, match="came without its client"):
+        with pytest.raises(ReplicateHomeError, match="has no client"):
             FileOutput(url).read()
     assert len(asked) == 1
 
@@ -483,7 +483,7 @@ def test_copies_can_still_be_read() -> None:
 
 def test_it_is_no_path_and_says_what_to_do() -> None:
     file, _ = file_of([b"Hello"])
-    with pytest.raises(TypeError, match=r"save\(\) it first, which returns its path"):
+    with pytest.raises(TypeError, match=r"call save\(\) first, which returns its path"):
         open(file)  # type: ignore[call-overload]  # noqa: SIM115
 
 

@@ -75,5 +75,5 @@ def test_the_bar_is_on_stderr_and_leaves_no_thread(capsys: pytest.CaptureFixture
 
 def test_without_tqdm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(MissingExtra, match=r'python -m pip install "replicate_home\[cli\]"'):
+    with pytest.raises(MissingExtra, match="python -m pip install tqdm"):
         reporting(None, True)

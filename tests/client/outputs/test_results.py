@@ -183,7 +183,7 @@ def test_text_is_the_text(value: Any, text: str) -> None:
     ids=repr,
 )
 def test_what_is_no_text_says_so(value: Any, kind: str) -> None:
-    with pytest.raises(ValueError, match=f"^the output is no text but {kind}: see .output and .files$"):
+    with pytest.raises(ValueError, match=f"^the output is not text but {kind}: see .output and .files$"):
         _ = result(value).text
 
 

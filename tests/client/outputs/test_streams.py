@@ -57,7 +57,7 @@ def test_events_go_on_where_others_stopped(client: Client) -> None:
 
 def test_a_second_thread_that_iterates_is_told_so_and_the_first_goes_on(fake: FakeReplicate) -> None:
     def iterate() -> None:
-        with pytest.raises(ReplicateHomeError, match="it has one consumer") as caught:
+        with pytest.raises(ReplicateHomeError, match="can have only one consumer") as caught:
             next(stream)
         told.append(type(caught.value))
 
@@ -75,12 +75,12 @@ def test_a_second_thread_that_iterates_is_told_so_and_the_first_goes_on(fake: Fa
 def test_output_that_is_no_text_has_no_text() -> None:
     fake = FakeReplicate()
     fake.on("owner/detector").returns({"boxes": []})
-    with pytest.raises(ValueError, match=r"^the output is no text but a JSON dict"):
+    with pytest.raises(ValueError, match=r"^the output is not text but a JSON dict"):
         fake.client().stream("owner/detector", prompt="Hi").text()
 
     async def main() -> None:
         client = AsyncClient(transport=fake.transport, clock=fake.clock)
-        with pytest.raises(ValueError, match=r"^the output is no text but a JSON dict"):
+        with pytest.raises(ValueError, match=r"^the output is not text but a JSON dict"):
             await client.stream("owner/detector", prompt="Hi").text()
         await client.close()
 
