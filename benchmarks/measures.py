@@ -8,7 +8,6 @@ reason; it never stops the run.
 from __future__ import annotations
 
 import pathlib
-import re
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from typing import Any, NamedTuple
 
 from .environments import COLUMNS, PEERS, clean_environ, python_of
 from .processes import Server, Worker
-from .server import NETWORK_CHUNK, events, spellings
 
 Figures = dict[str, Any]
 MIB = 1 << 20
@@ -32,6 +30,8 @@ class Scale(NamedTuple):
     heavy: int
     runs: int
     tokens: int
+    paced: int
+    quiet: int
     calls: int
     crowd: int
     file_mib: int
@@ -39,11 +39,13 @@ class Scale(NamedTuple):
 
 
 FULL = Scale(
-    rounds=9, starts=21, waits=8, heavy=3, runs=1000, tokens=20_000, calls=100, crowd=1000, file_mib=512, lasting=10_000
-)
+    rounds=9, starts=21, waits=8, heavy=3, runs=1000, tokens=20_000, paced=400, quiet=100, calls=100, crowd=1000,
+    file_mib=512, lasting=10_000,
+)  # fmt: skip
 QUICK = Scale(
-    rounds=3, starts=3, waits=2, heavy=1, runs=200, tokens=5_000, calls=20, crowd=200, file_mib=16, lasting=200
-)
+    rounds=3, starts=3, waits=2, heavy=1, runs=200, tokens=5_000, paced=100, quiet=25, calls=20, crowd=200,
+    file_mib=16, lasting=200,
+)  # fmt: skip
 
 
 class Bench:
@@ -96,11 +98,11 @@ class Bench:
                     file.write(content)
         return str(path)
 
-    def start(self, column: str, code: str, *options: str) -> tuple[float, subprocess.CompletedProcess[str]]:
+    def start(self, column: str, code: str) -> tuple[float, subprocess.CompletedProcess[str]]:
         """Milliseconds of a whole new interpreter that runs ``code``, and the process with what it printed."""
         begun = time.perf_counter()
         done = subprocess.run(
-            [str(self.pythons[column]), *options, "-c", code],
+            [str(self.pythons[column]), "-c", code],
             capture_output=True, text=True, timeout=60, env=clean_environ(), check=False, cwd=self.folder,
         )  # fmt: skip
         milliseconds = 1e3 * (time.perf_counter() - begun)
@@ -118,7 +120,6 @@ def imports(bench: Bench, column: str, _: int) -> Figures:
     nothing = bench.start(column, "pass")[0]
     figures: Figures = {
         "ms": bench.start(column, f"import {name}")[0] - nothing,
-        "modules": len(modules),
         "foreign": len(foreign - {"attr", "attrs"}),
     }
     if COLUMNS[column].is_ours:
@@ -128,27 +129,10 @@ def imports(bench: Bench, column: str, _: int) -> Figures:
 
 def first_result(bench: Bench, column: str, _: int) -> Figures:
     """A script of three lines, from the start of its process to its end."""
-    return {"ms": bench.start(column, one_run(bench, column))[0]}
-
-
-def one_run(bench: Bench, column: str) -> str:
-    """A script that runs one prediction."""
     origin, adapter = bench.server.origin, COLUMNS[column].adapter
     code = f"import sys; sys.path.insert(0, {str(PEERS)!r}); import {adapter} as peer\n"
-    return code + f"print(peer.Peer({origin!r}).run('bench/finished'))"
-
-
-def loading(bench: Bench, column: str, _: int) -> Figures:
-    """What of the same script is the loading of modules, and of whose."""
-    figures = dict.fromkeys(("python_ms", "requests_ms", "attrs_ms", "ours_ms"), 0.0)
-    told = bench.start(column, one_run(bench, column), "-X", "importtime")[1].stderr
-    for own, name in re.findall(r"import time: +([0-9]+) \|[^|]*\| *([^.\n]+)", told):
-        is_python = name in sys.stdlib_module_names or name.lstrip("_") in sys.stdlib_module_names
-        figures["python_ms" if is_python else WHOSE.get(name, "requests_ms")] += int(own) / 1000
-    return figures
-
-
-WHOSE = {"attr": "attrs_ms", "attrs": "attrs_ms", "replicate_home": "ours_ms"}
+    code += f"print(peer.Peer({origin!r}).run('bench/finished'))"
+    return {"ms": bench.start(column, code)[0]}
 
 
 def run(bench: Bench, column: str, _: int) -> Figures:
@@ -166,19 +150,14 @@ def chunks(bench: Bench, column: str, _: int) -> Figures:
     return bench.ask(column, "tokens", model=f"bench/chunks-{bench.scale.tokens}")
 
 
-def decoder(bench: Bench, column: str, _: int) -> Figures:
-    """One event, decoded from bytes that are there."""
-    path = bench.file("events", b"".join(events(bench.scale.tokens)))
-    return bench.ask(column, "decode", path=path, size=NETWORK_CHUNK)
+def paced(bench: Bench, column: str, _: int) -> Figures:
+    """One token of a stream in which each is read alone, 5 ms after the one before."""
+    return bench.ask(column, "tokens", model=f"bench/paced-{bench.scale.paced}-5")
 
 
-def spelling(bench: Bench, column: str, _: int) -> Figures:
-    """What the slowest of the other spellings of an event takes, times the usual one."""
-    usual = events(bench.scale.tokens)
-    others = [bench.file(f"events, {name}", stream) for name, stream in spellings(usual).items()]
-    files = [bench.file("events", b"".join(usual)), *others]
-    used = [bench.ask(column, "decode", path=path, size=NETWORK_CHUNK)["cpu_us"] for path in files]
-    return {"slowest": max(used[1:]) / used[0]}
+def quiet_lag(bench: Bench, column: str, _: int) -> Figures:
+    """From the server's write to the caller, for tokens that come after 20 ms of quiet."""
+    return bench.ask(column, "quiet_lag", model=f"bench/paced-{bench.scale.quiet}-20")
 
 
 def first_token(bench: Bench, column: str, _: int) -> Figures:
@@ -236,19 +215,15 @@ class Measure(NamedTuple):
 
 ASYNC = ("official_async", "ours_async")  # what loops do not change is measured with the blocking client
 
-NOT_LOADED = ("bare", "urllib3", "aiohttp", "official", *ASYNC)
-ONE_SPELLING = ("bare", "urllib3", "requests", "aiohttp", "official", *ASYNC)  # what others drop is no measure of speed
-
 MEASURES: Mapping[str, Measure] = {
     "import": Measure(imports, lambda scale: scale.starts, not_for=ASYNC),
     "first_result": Measure(first_result, lambda scale: scale.starts),
-    "loading": Measure(loading, lambda scale: scale.starts, not_for=NOT_LOADED),
     "run": Measure(run, lambda scale: scale.rounds),
+    "paced": Measure(paced, lambda scale: scale.rounds),
     "tokens": Measure(tokens, lambda scale: scale.rounds),
     "chunks": Measure(chunks, lambda scale: scale.rounds),
-    "decoder": Measure(decoder, lambda scale: scale.rounds, not_for=("urllib3", "aiohttp", *ASYNC)),
-    "spelling": Measure(spelling, lambda scale: scale.rounds, not_for=ONE_SPELLING),
     "first_token": Measure(first_token, lambda scale: scale.rounds),
+    "quiet_lag": Measure(quiet_lag, lambda scale: scale.rounds),
     "held": Measure(held, lambda scale: scale.rounds),
     "past_hold": Measure(past_hold, lambda scale: scale.waits, not_for=("urllib3", "requests", "aiohttp")),
     "crowd": Measure(crowd, lambda scale: scale.heavy),

@@ -34,9 +34,9 @@ class Panel(NamedTuple):
 PICTURES = {
     "cpu": (
         Panel("µs per run()", "run", "cpu_us"),
+        Panel("µs per token, one a read, 5 ms apart", "paced", "cpu_us"),
         Panel("µs per token, 16 kB chunks", "tokens", "cpu_us"),
         Panel("µs per token, one chunk each", "chunks", "cpu_us"),
-        Panel("decoder, µs per event", "decoder", "cpu_us"),
     ),
     "start": (
         Panel("import, ms over starting Python", "import", "ms"),
@@ -44,6 +44,7 @@ PICTURES = {
     ),
     "lag": (
         Panel("call to first token, ms", "first_token", "ms"),
+        Panel("lag of a token after 20 ms of quiet, ms", "quiet_lag", "ms"),
         Panel("done-lag within the hold, ms", "held", "ms"),
         Panel("done-lag past the hold, ms (logarithmic)", "past_hold", "ms", log=True),
     ),

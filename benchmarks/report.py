@@ -16,44 +16,55 @@ from .targets import ROWS, TARGETS, Median, Row, Target, reached
 
 PAGE = """# Benchmarks
 
-This page is written by `python -m benchmarks`, whole, from one run; nothing in it is edited by hand. Every peer works
-in a virtual environment of its own, in its own process, against one server on the loopback interface that answers with
-prepared bytes. Rounds are interleaved: each asks every peer in turn. A figure is the median over the rounds, ± half of
-the range that holds the middle half of them; CPU is user and system time of the peer's process with all its threads.
-Compare figures within this page only: another machine gives other figures and, nearly, the same ratios.
+What you feel when you use a client: how much CPU a call and a token cost, how soon results reach your code, how long a
+script takes to start, and how much memory is used. `python -m benchmarks` writes this whole page from one run; nothing
+is edited by hand.
+
+Each client runs in its own process and virtual environment, against one server on the loopback interface that answers
+with prepared bytes. Rounds are interleaved: in each one, every client takes its turn. A figure is the median over the
+rounds, ± half of the interquartile range. CPU is the user and system time of the client's process, all threads
+included. Compare figures within this page only: on another machine the figures differ, while the ratios stay nearly
+the same.
 
 This run: {machine}; {versions}.
 
 {tables}
 ## In pictures
 
-![CPU time of one finished prediction, of streamed tokens and of the decoder](_static/benchmarks/cpu.svg)
+![CPU time of one finished prediction and of streamed tokens](_static/benchmarks/cpu.svg)
 
 ![Import, and process start to first result](_static/benchmarks/start.svg)
 
 ![Lag behind the server](_static/benchmarks/lag.svg)
 
-Where a prediction has no stream to wait on, it is polled: 5 % of its age, from 0.1 s to 5 s. In virtual time, against
-fixed intervals:
+A prediction that has no stream to wait on is polled, at intervals of 5 % of its age, from 0.1 s to 5 s. This is how
+that compares with fixed intervals, in virtual time:
 
 ![Lag and requests of polling](_static/benchmarks/polling.svg)
 
 ## What is measured
 
-* *CPU per `run()`*: one client, one warm connection, a prediction that the server answers as finished at once.
-* *Streamed token*: the create, the stream to its end and whatever the client does to confirm that it is complete,
-  divided by the number of tokens.
-* *Loading modules*: the same script under `-X importtime`, which makes all of it slower; compare these four among
-  themselves.
-* *Decoder alone*: the bytes of a stream are there; the bare socket's is a cutter that knows no grammar. *Spellings*:
-  the id first or last, no spaces, CR, CRLF, data in two lines, empty data, a line break, comments within and between.
-* *Done-lag*: the server writes the moment of completion into the output; the client subtracts it from the moment at
-  which it has the output. *Past the hold* the server answers the create after 0.2 s with a prediction that runs on for
-  two seconds more, and has a stream.
-* *At once*: every prediction lasts one second and the server holds its create; blocking clients have a thread for
-  each, the bare socket and asynchronous clients one thread for all.
-* *Added MiB*: the highest resident memory within the measured part, over what the process held before it.
-* *Left behind*: Python's own allocations after a collection, against those after a warm-up.
+* *CPU per `run()`*: one client, one warm connection, and a prediction that the server answers as finished at once.
+* *CPU per token*: the create request, the stream to its end, and whatever the client does to confirm that nothing is
+  missing, divided by the number of tokens. The three rows differ in how the tokens arrive:
+  * *One a read, 5 ms apart*: the server writes one token, waits 5 ms, and writes the next. Each token wakes the client
+    up and is read alone, which is how language models deliver. Waking up is a large part of the cost.
+  * *16 kB chunks*: the whole stream is there at once, several hundred tokens to an HTTP chunk, as from a proxy that
+    buffers.
+  * *A chunk each, arriving together*: the whole stream is there at once, each token in an HTTP chunk of its own, as for
+    a reader that has fallen behind.
+* *Call to first token*: from your call to the first token, on a warm connection, create request included.
+* *Lag of a token after 20 ms of quiet*: each token is the time at which the server wrote it. The client subtracts that
+  from the time at which the token reaches your loop. Server and client read the same clock. The pause of 20 ms between
+  tokens means that every one of them finds an idle client, as in real use.
+* *Done-lag*: the output of the prediction is the time at which it finished. The client subtracts that from the time at
+  which it has the output. *Past the hold*, the server answers the create request after 0.2 s with a prediction that
+  keeps running for two more seconds, and has a stream.
+* *Process start to first result*: a new Python process imports the client, runs one prediction, prints it and exits.
+* *At once*: every prediction takes one second, and the server holds its create request. Blocking clients use a thread
+  for each; the bare socket and async clients use one thread for all.
+* *Added MiB*: the peak of resident memory while it is measured, less what the process held before.
+* *Left behind*: Python's own allocations after a garbage collection, less those after a warm-up.
 """
 
 

@@ -17,7 +17,8 @@ import socket
 import sys
 import time
 from collections import deque
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 NETWORK_CHUNK = 16_384
@@ -26,8 +27,8 @@ ZEROS = memoryview(bytes(1 << 20))
 _REQUEST_LINE = re.compile(rb"([A-Z]+) (?:http://[^/ ]+)?(/[^ ]*) HTTP/1\.1\r\n")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOLD = re.compile(rb"\r\nprefer: *wait(?:=(\d+))?", re.IGNORECASE)
-_ID = re.compile(rb"([a-z]+)(\d+)?(?:hold(\d+))?n\d+")
-_MODEL = re.compile(rb"bench/([a-z]+)(?:-(\d+))?(?:-hold-(\d+))?")
+_ID = re.compile(rb"([a-z]+)(\d+)?(?:every(\d+))?(?:hold(\d+))?n\d+")
+_MODEL = re.compile(rb"bench/([a-z]+)(?:-(\d+))?(?:-(\d+))?(?:-hold-(\d+))?")
 
 
 class Plan(NamedTuple):
@@ -36,11 +37,13 @@ class Plan(NamedTuple):
     ``bench/finished`` has its output at once; ``bench/lasts-800`` after 800 ms, and the create request is held as
     long as its ``Prefer: wait`` asks; ``bench/lasts-800-hold-100`` likewise, but held for 100 ms at most;
     ``bench/tokens-5000`` streams so many tokens in 16 kB chunks and ``bench/chunks-5000`` one token a chunk;
-    ``bench/file-64`` returns the URL of a file of 64 MiB.
+    ``bench/paced-400-5`` streams 400 tokens, one a network write and a write every 5 ms, each of them the
+    moment at which it was written; ``bench/file-64`` returns the URL of a file of 64 MiB.
     """
 
     kind: str
     number: int
+    every_ms: int
     most_held_ms: int
 
     @classmethod
@@ -53,23 +56,27 @@ class Plan(NamedTuple):
         """The plan that a name or an identifier spells."""
         if found is None:
             return None
-        kind, number, held = found.groups()
-        return cls(kind.decode(), int(number or 0), int(held or 60_000))
+        kind, number, every, held = found.groups()
+        return cls(kind.decode(), int(number or 0), int(every or 0), int(held or 60_000))
 
     @property
     def name(self) -> str:
         """The model's name without its owner."""
         number = f"-{self.number}" if self.kind != "finished" else ""
-        return f"{self.kind}{number}" + (f"-hold-{self.most_held_ms}" if self.most_held_ms != 60_000 else "")
+        every = f"-{self.every_ms}" if self.every_ms else ""
+        held = f"-hold-{self.most_held_ms}" if self.most_held_ms != 60_000 else ""
+        return f"{self.kind}{number}{every}{held}"
 
     def identifier(self, serial: int) -> str:
         """The id of one of its predictions: letters and digits."""
-        return f"{self.name.replace('-', '')}n{serial}"
+        every = f"every{self.every_ms}" if self.every_ms else ""
+        held = f"hold{self.most_held_ms}" if self.most_held_ms != 60_000 else ""
+        return f"{self.kind}{self.number}{every}{held}n{serial}"
 
     @property
     def streams(self) -> bool:
         """Whether its output is a list of tokens."""
-        return self.kind in ("tokens", "chunks")
+        return self.kind in ("tokens", "chunks", "paced")
 
 
 def words(count: int) -> list[str]:
@@ -79,27 +86,17 @@ def words(count: int) -> list[str]:
 
 def events(count: int) -> list[bytes]:
     """The events of a stream of ``count`` tokens and its end, in the grammar of the hosted API."""
-    output = [
-        f"event: output\nid: 1690212292:{index}\ndata: {word}\n\n".encode() for index, word in enumerate(words(count))
-    ]
-    return [*output, f"event: done\nid: 1690212292:{count}\ndata: {{}}\n\n".encode()]
+    return [*[output_event(index, word) for index, word in enumerate(words(count))], done_event(count)]
 
 
-def spellings(usual: list[bytes]) -> dict[str, bytes]:
-    """The same events in other spellings that the grammar allows, and tokens that are line breaks."""
-    stream = b"".join(usual)
-    return {
-        "the id first": re.sub(rb"(event: .*\n)(id: .*\n)", rb"\2\1", stream),
-        "the id last": re.sub(rb"(id: .*\n)(data: .*\n)", rb"\2\1", stream),
-        "no spaces": re.sub(rb"(?m)^(event|id|data): ", rb"\1:", stream),
-        "CRLF": stream.replace(b"\n", b"\r\n"),
-        "CR": stream.replace(b"\n", b"\r"),
-        "two lines of data": re.sub(rb"(data: .)(.*)", rb"\1\ndata: \2", stream),
-        "empty data": re.sub(rb"data: .*", rb"data: ", stream),
-        "a line break": re.sub(rb"data: .*", rb"data: \ndata: ", stream),
-        "a comment within": re.sub(rb"(id: .*\n)", rb": hi\n\1", stream),
-        "a comment before": b"".join(b": hi\n\n" + event for event in usual),
-    }
+def output_event(index: int, token: str) -> bytes:
+    """The event of one token."""
+    return f"event: output\nid: 1690212292:{index}\ndata: {token}\n\n".encode()
+
+
+def done_event(count: int) -> bytes:
+    """The event that ends a stream of ``count`` tokens."""
+    return f"event: done\nid: 1690212292:{count}\ndata: {{}}\n\n".encode()
 
 
 def answer(status: str, document: Any) -> bytes:
@@ -123,7 +120,7 @@ STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
-STREAM_END = http_chunk(b"event: done\nid: 1690212292:0\ndata: {}\n\n") + b"0\r\n\r\n"
+STREAM_END = http_chunk(done_event(0)) + b"0\r\n\r\n"
 NOT_FOUND = answer("404 Not Found", {"detail": "The benchmark server has no such path.", "status": 404})
 
 
@@ -160,7 +157,8 @@ class Server:
         self.serial = 0
         self.done_at: dict[str, float | None] = {}
         self.waiting: dict[str, list[tuple[Connection, str]]] = {}
-        self.timers: list[tuple[float, int, str, Connection | None]] = []
+        self.stamps: dict[str, list[str]] = {}
+        self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self.prepared: dict[tuple[Plan, str], bytes] = {}
 
     # --- the loop -------------------------------------------------------------------------------------------
@@ -187,13 +185,9 @@ class Server:
         return max(0.0, left - 0.001)
 
     def run_timers(self) -> None:
-        """Finish what is due, and give up holding what was held long enough."""
+        """Do what is due."""
         while self.timers and self.timers[0][0] <= time.monotonic():
-            _, _, identifier, held = heapq.heappop(self.timers)
-            if held is None:
-                self.finish(identifier)
-            else:
-                self.give_up_holding(identifier, held)
+            heapq.heappop(self.timers)[2]()
 
     def accept(self) -> None:
         """Take every connection that is waiting."""
@@ -304,19 +298,21 @@ class Server:
         """Answer a create: finished, still starting, or later."""
         if plan.kind in ("finished", "file"):
             return self.send(connection, self.prepare(plan, "201 Created", "succeeded"))
-        if plan.streams:
+        if plan.streams and not plan.every_ms:
             return self.send(connection, self.prepare(plan, "201 Created", "starting"))
         self.serial += 1
         identifier = plan.identifier(self.serial)
+        if plan.streams:
+            return self.send(connection, self.prediction(identifier, "starting", None, "201 Created"))
         now = time.monotonic()
         self.done_at[identifier] = None
-        self.at(now + plan.number / 1000, identifier, None)
+        self.at(now + plan.number / 1000, partial(self.finish, identifier))
         if hold is None:
             return self.send(connection, self.prediction(identifier, "starting", None, "201 Created"))
         self.waiting.setdefault(identifier, []).append((connection, "create"))
         held = min(float(hold[1] or 60), plan.most_held_ms / 1000)
         if held < plan.number / 1000:
-            self.at(now + held, identifier, connection)
+            self.at(now + held, partial(self.give_up_holding, identifier, connection))
         return None
 
     def get(self, connection: Connection, path: bytes) -> None:
@@ -336,9 +332,13 @@ class Server:
             self.send(connection, NOT_FOUND)
 
     def stream(self, connection: Connection, identifier: str) -> None:
-        """Send a token stream whole, or hold one that only says when its prediction is done."""
+        """Send a token stream, whole or paced, or hold one that only says when its prediction is done."""
         plan = plan_of(identifier)
-        if plan.streams:
+        if plan.every_ms:
+            self.stamps[identifier] = []
+            self.send(connection, STREAM_HEAD)
+            self.at(time.monotonic() + plan.every_ms / 1000, partial(self.pace, identifier, connection))
+        elif plan.streams:
             self.send(connection, *stream_body(plan))
         elif self.done_at.get(identifier):
             self.send(connection, STREAM_HEAD + STREAM_END)
@@ -346,10 +346,24 @@ class Server:
             self.waiting.setdefault(identifier, []).append((connection, "stream"))
             self.send(connection, STREAM_HEAD)
 
-    def at(self, moment: float, identifier: str, held: Connection | None) -> None:
-        """Come back to a prediction at ``moment``."""
+    def pace(self, identifier: str, connection: Connection) -> None:
+        """Write the next token of a paced stream, or its end; the one after it is never less than a pause away."""
+        plan, stamps = plan_of(identifier), self.stamps[identifier]
+        if connection.sock.fileno() == -1:
+            return
+        now = time.monotonic()
+        if len(stamps) == plan.number:
+            self.done_at[identifier] = now
+            self.send(connection, http_chunk(done_event(plan.number)) + b"0\r\n\r\n")
+            return
+        self.at(now + plan.every_ms / 1000, partial(self.pace, identifier, connection))
+        stamps.append(repr(time.monotonic()))
+        self.send(connection, http_chunk(output_event(len(stamps) - 1, stamps[-1])))
+
+    def at(self, moment: float, act: Callable[[], None]) -> None:
+        """Do something at ``moment``."""
         self.serial += 1
-        heapq.heappush(self.timers, (moment, self.serial, identifier, held))
+        heapq.heappush(self.timers, (moment, self.serial, act))
 
     def finish(self, identifier: str) -> None:
         """The prediction is done: its output is this moment, and everybody who waits for it hears."""
@@ -369,12 +383,12 @@ class Server:
     def state(self, identifier: str, status: str = "200 OK") -> bytes:
         """The answer to a look at a prediction."""
         plan = plan_of(identifier)
-        if plan.kind != "lasts":
+        if plan.kind not in ("lasts", "paced"):
             return self.prepare(plan, status, "succeeded")
         done = self.done_at.get(identifier)
         if done is None:
             return self.prediction(identifier, "starting", None, status)
-        return self.prediction(identifier, "succeeded", repr(done), status)
+        return self.prediction(identifier, "succeeded", self.stamps.get(identifier, repr(done)), status)
 
     def prepare(self, plan: Plan, status: str, word: str) -> bytes:
         """The answer of a model whose predictions are all alike, made once."""
@@ -394,7 +408,7 @@ class Server:
         """A prediction as the hosted API shows it."""
         base = f"{self.origin}/v1/predictions/{identifier}"
         urls = {"get": base, "cancel": f"{base}/cancel", "web": f"{self.origin}/p/{identifier}"}
-        if plan_of(identifier).kind in ("tokens", "chunks", "lasts"):
+        if plan_of(identifier).streams or plan_of(identifier).kind == "lasts":
             urls["stream"] = f"{self.origin}/v1/streams/{identifier}"
         finished = "2026-01-01T00:00:01.500000Z" if word == "succeeded" else None
         return answer(status, {

@@ -67,6 +67,14 @@ class AsyncPeer(Peer):
 
         return self.runner.run(once())
 
+    def token_lags(self, model: str) -> list[float]:
+        """For each token of a paced stream, which is the moment of its writing: the seconds until we had it."""
+
+        async def once() -> list[float]:
+            return [time.monotonic() - float(str(token)) async for token in self.atokens(model)]
+
+        return self.runner.run(once())
+
     def at_once(self, model: str, count: int) -> list[str]:
         """Run ``count`` predictions as tasks of one loop; the names of the errors of those that failed."""
 

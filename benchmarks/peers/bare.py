@@ -84,10 +84,6 @@ class Peer(Base):
         prediction = self.exchange(self.create(model, prefer=""))
         return cut(self.stream(prediction["urls"]["stream"]))
 
-    def decode(self, pieces: list[bytes]) -> int:
-        """Cut at empty lines."""
-        return sum(1 for _ in cut(pieces))
-
     def download(self, model: str) -> Callable[[], int]:
         """Receive into one buffer, over and over."""
         url = self.run(model)

@@ -26,14 +26,6 @@ class Peer(Base):
             if event.event.value == "output":
                 yield str(event)
 
-    def decode(self, pieces: list[bytes]) -> int:
-        """Its event source over a response that has already arrived."""
-        import httpx
-        from replicate.stream import EventSource
-
-        response = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=iter(pieces))
-        return sum(1 for event in EventSource(self.client, response) if event.event.value == "output")
-
     def download(self, model: str) -> Callable[[], int]:
         """Iterate over a file output (made by hand: the client makes one of ``https:`` URLs only)."""
         from replicate.helpers import FileOutput

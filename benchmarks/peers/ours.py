@@ -30,13 +30,6 @@ class Peer(Base):
         """``client.stream``."""
         return iter(self.client.stream(model, INPUT))
 
-    def decode(self, pieces: list[bytes]) -> int:
-        """The decoder of every event stream, on its own."""
-        from replicate_home.protocol.sse import Decoder
-
-        decoder = Decoder()
-        return sum(event.event == "output" for piece in pieces for event in decoder.feed(piece))
-
     def download(self, model: str) -> Callable[[], int]:
         """Iterate over a file output."""
         file = self.client.run(model, INPUT).file

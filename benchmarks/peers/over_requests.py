@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 
 import requests
@@ -38,12 +37,6 @@ class Peer(Base):
         with self.session.get(url, stream=True) as response:
             yield from data_lines(response)
 
-    def decode(self, pieces: list[bytes]) -> int:
-        """Read line by line what has already arrived."""
-        response = requests.Response()
-        response.raw = io.BytesIO(b"".join(pieces))
-        return sum(1 for _ in data_lines(response, chunk_size=len(pieces[0])))
-
     def download(self, model: str) -> Callable[[], int]:
         """Read in pieces of 64 kB."""
         url = self.run(model)
@@ -60,10 +53,10 @@ class Peer(Base):
             self.session.post(f"{self.origin}/v1/files", files={"content": file}).raise_for_status()
 
 
-def data_lines(response: requests.Response, chunk_size: int = 512) -> Iterator[str]:
+def data_lines(response: requests.Response) -> Iterator[str]:
     """The data of each output event, by the shape of its lines."""
     event = b""
-    for line in response.iter_lines(chunk_size):
+    for line in response.iter_lines():
         if line.startswith(b"event: "):
             event = line[7:]
         elif event == b"output" and line.startswith(b"data: "):

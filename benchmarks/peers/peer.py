@@ -28,10 +28,6 @@ class Peer:
         """Stream one prediction's tokens."""
         raise NotImplementedError
 
-    def decode(self, pieces: list[bytes]) -> int:
-        """Decode an event stream that has already arrived, and count its output events."""
-        raise NotImplementedError
-
     def download(self, model: str) -> Callable[[], int]:
         """Run a model that returns a file; calling what comes back downloads it, piece by piece, and counts bytes."""
         raise NotImplementedError
@@ -64,6 +60,10 @@ class Peer:
                 first = time.perf_counter() - begun
             count += 1
         return count, first
+
+    def token_lags(self, model: str) -> list[float]:
+        """For each token of a paced stream, which is the moment of its writing: the seconds until we had it."""
+        return [time.monotonic() - float(str(token)) for token in self.tokens(model)]
 
     def at_once(self, model: str, count: int) -> list[str]:
         """Run ``count`` predictions, each in a thread of its own; the names of the errors of those that failed."""

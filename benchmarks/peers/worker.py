@@ -14,7 +14,6 @@ import pathlib
 import resource
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -57,26 +56,6 @@ def added(act: Callable[[], Any]) -> tuple[float, Any]:
     return max(0.0, memory("VmHWM") - before), result
 
 
-class Threads:
-    """The greatest number of threads seen while it is entered, this watcher not counted."""
-
-    def __enter__(self) -> Threads:
-        self.most = 1
-        self.over = threading.Event()
-        self.watcher = threading.Thread(target=self.watch, daemon=True)
-        self.watcher.start()
-        return self
-
-    def watch(self) -> None:
-        """Count every few milliseconds."""
-        while not self.over.wait(0.01):
-            self.most = max(self.most, threading.active_count() - 1)
-
-    def __exit__(self, *exc: object) -> None:
-        self.over.set()
-        self.watcher.join()
-
-
 def runs(peer: Peer, model: str, count: int) -> Figures:
     """What one finished prediction costs on a warm connection."""
     peer.runs(model, max(5, count // 10))
@@ -86,15 +65,8 @@ def runs(peer: Peer, model: str, count: int) -> Figures:
 
 def tokens(peer: Peer, model: str) -> Figures:
     """What one token of a long stream costs."""
+    peer.drain("bench/tokens-10")
     used, wall = cost(lambda: peer.drain(model)[0])
-    return {"cpu_us": used * 1e6, "wall_us": wall * 1e6}
-
-
-def decode(peer: Peer, path: str, size: int) -> Figures:
-    """What decoding one event costs, all bytes being there."""
-    data = pathlib.Path(path).read_bytes()
-    pieces = [data[start : start + size] for start in range(0, len(data), size)]
-    used, wall = cost(lambda: peer.decode(pieces))
     return {"cpu_us": used * 1e6, "wall_us": wall * 1e6}
 
 
@@ -102,6 +74,12 @@ def first_token(peer: Peer, model: str, count: int) -> Figures:
     """The median time from the call to the first token."""
     peer.drain(model)
     return {"ms": 1e3 * statistics.median(peer.drain(model)[1] for _ in range(count))}
+
+
+def quiet_lag(peer: Peer, model: str) -> Figures:
+    """The median time from the server's writing a token to our having it."""
+    peer.drain("bench/tokens-10")
+    return {"ms": 1e3 * statistics.median(peer.token_lags(model))}
 
 
 def lag(peer: Peer, models: list[str]) -> Figures:
@@ -117,10 +95,8 @@ def at_once(peer: Peer, model: str, count: int) -> Figures:
         begun = time.perf_counter()
         return peer.at_once(model, count), time.perf_counter() - begun
 
-    with Threads() as threads:
-        mib, (failures, seconds) = added(act)
-    kinds = sorted(set(failures))
-    return {"s": seconds, "failed": len(failures), "threads": threads.most, "mib": mib, "kinds": kinds}
+    mib, (failures, seconds) = added(act)
+    return {"s": seconds, "failed": len(failures), "mib": mib, "kinds": sorted(set(failures))}
 
 
 def download(peer: Peer, model: str) -> Figures:
@@ -167,7 +143,9 @@ def polling(peer: Peer, durations: list[float]) -> Figures:
 
 def work(peer: Peer) -> None:
     """Obey until standard input ends."""
-    known = [runs, tokens, decode, first_token, lag, at_once, download, upload, streaming_memory, leftovers, polling]
+    known = [
+        runs, tokens, first_token, quiet_lag, lag, at_once, download, upload, streaming_memory, leftovers, polling,
+    ]  # fmt: skip
     commands = {one.__name__: one for one in known}
     for line in sys.stdin:
         command = json.loads(line)
