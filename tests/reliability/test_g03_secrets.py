@@ -138,7 +138,7 @@ def test_the_token_goes_over_https_or_to_this_machine():
         client = Client(TOKEN, transport=transport)
         for call, argument in ((client.predictions.get, "abc"), (client.run, "owner/model")):
             error = attempt(partial(call, argument))
-            assert goes or (isinstance(error, InvalidInput) and "over https only" in str(error)), base_url
+            assert goes or (isinstance(error, InvalidInput) and "only over https" in str(error)), base_url
         assert [request.token is not None for request in transport.requests] == [True] * 2 * goes, base_url
 
 

@@ -483,5 +483,5 @@ def test_it_pickles_without_its_connections():
 
 def test_without_aiohttp_the_error_names_the_command(monkeypatch):
     monkeypatch.setattr("replicate_home.transports.over_aiohttp.transport.find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r'pip install "replicate_home\[async\]"'):
+    with pytest.raises(MissingExtra, match="python -m pip install aiohttp"):
         AiohttpTransport()

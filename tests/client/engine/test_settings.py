@@ -333,7 +333,7 @@ def test_other_options_on_the_same_connections() -> None:
 
 @pytest.mark.parametrize("host", ["api.example.com", "10.0.0.1"])
 def test_a_token_is_not_taken_for_an_address_that_it_would_not_be_sent_to(host: str) -> None:
-    with pytest.raises(ValueError, match=r"https only.*http://") as raised:
+    with pytest.raises(ValueError, match=r"only over https.*http://") as raised:
         route(base_url=f"http://{host}/v1", api_token=TOKEN)
     assert TOKEN not in str(raised.value)
     assert route(base_url=f"https://{host}/v1", api_token=TOKEN)[2] == TOKEN
