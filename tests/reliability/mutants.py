@@ -52,7 +52,7 @@ SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_request
 DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py", "transports/prepared.py"
 ENVIRONMENT = "transports/environment.py"
 LOOPS = "transports/over_aiohttp"
-ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
+LOOP_ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
 
 MUTANTS = (
     # ---- G1: exact streams
@@ -327,22 +327,22 @@ MUTANTS = (
            f"{VIRTUAL}::test_held_creates_are_answered_each_in_its_time_and_sent_once"),
     # ---- event loops
     Mutant("aiohttp sends a request again behind our back", f"{LOOPS}/exchange.py",
-           "        if self.sent:\n", "        if False:\n", f"{ATTACKS}::TestSentOnce", quick=True),
+           "        if self.sent:\n", "        if False:\n", f"{LOOP_ATTACKS}::TestSentOnce", quick=True),
     Mutant("what came while the loop was busy is taken for the next answer", f"{LOOPS}/connector.py",
            'return not wait_for_read(self.transport.get_extra_info("socket"), timeout=0)', "return True",
-           f"{ATTACKS}::TestWhatNobodyAskedFor"),
+           f"{LOOP_ATTACKS}::TestWhatNobodyAskedFor"),
     Mutant("what came while the loop was idle is taken for the next answer", f"{LOOPS}/connector.py",
-           "if self.protocol.should_close or ", "if ", f"{ATTACKS}::TestWhatNobodyAskedFor"),
+           "if self.protocol.should_close or ", "if ", f"{LOOP_ATTACKS}::TestWhatNobodyAskedFor"),
     Mutant("a body that TLS did not end is whole", f"{LOOPS}/connector.py",
-           "if isinstance(self.tls, WatchedTLS) and not self.tls.said_goodbye:", "if False:", f"{ATTACKS}::TestTLS"),
+           "if isinstance(self.tls, WatchedTLS) and not self.tls.said_goodbye:", "if False:", f"{LOOP_ATTACKS}::TestTLS"),
     Mutant("a body that a reset ended is whole", f"{LOOPS}/connector.py",
-           "return self.lost.done() and self.lost.exception() is not None", "return False", f"{ATTACKS}::TestTLS"),
+           "return self.lost.done() and self.lost.exception() is not None", "return False", f"{LOOP_ATTACKS}::TestTLS"),
     Mutant("a frozen server keeps a connection open", f"{LOOPS}/connector.py",
            "            reached.transport.abort()\n", "            pass\n", f"{LOOP_TESTS}::TestTLS"),
     Mutant("a deadline that has passed sends", f"{LOOPS}/session.py",
            "if left is not None and left <= 0:", "if False:", f"{LOOP_TESTS}::TestConnections"),
     Mutant("a stream's flood outlasts the deadline", f"{LOOPS}/body.py",
-           "if left <= 0:", "if False:", f"{ATTACKS}::TestFloods"),
+           "if left <= 0:", "if False:", f"{LOOP_ATTACKS}::TestFloods"),
     Mutant("a task that is canceled shows the headers", f"{LOOPS}/failures.py",
            "return error.with_traceback(None)", "return error", f"{LOOP_TESTS}::TestCancelling"),
     Mutant("a request that left is said not to have been processed", f"{LOOPS}/exchange.py",

@@ -109,22 +109,24 @@ class TestFloods:
 
 @attrs.frozen
 class SlowRelay:
-    """A tunnel that passes on what the server says byte by byte."""
+    """A tunnel that passes on what the server says byte by byte, or gathers it for ``gathers`` seconds."""
 
     port: int
+    gathers: float = 0.0
 
     def play(self, line: Line) -> None:
         line.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         with socket.create_connection(("127.0.0.1", self.port)) as upstream:
             while True:
                 for source in select.select([line.sock, upstream], [], [], 0.05)[0]:
+                    line.pause(self.gathers if source is upstream else 0)
                     data = source.recv(65536)
                     if not data:
                         raise Over
-                    if source is upstream:
-                        Drip(data).play(line)
-                    else:
+                    if source is line.sock:
                         upstream.sendall(data)
+                    else:
+                        Drip(data, size=65536 if self.gathers else 1).play(line)
 
 
 class TestTLSWithinTheTLSOfAProxy:
@@ -176,7 +178,7 @@ class TestTLSWithinTheTLSOfAProxy:
         first = [Receive(), Send(answer()), Send(answer(201, b"EVIL")), Stall()]
         with (
             ScriptedServer(first, [ok()], tls=speaks_tls()) as server,
-            ScriptedServer([Receive(), Relay(server.port)], repeat=True, tls=speaks_tls()) as proxy,
+            ScriptedServer([Receive(), SlowRelay(server.port, gathers=0.1)], repeat=True, tls=speaks_tls()) as proxy,
         ):
             transport = tunneled(proxy)
             ask(transport, server.url)
