@@ -233,7 +233,7 @@ MUTANTS = (
            "came = None if create is None else create.heard(LEAVING)", "came = None",
            f"{G13}::test_ctrl_c_while_a_create_is_under_way_cancels_what_it_creates"),
     Mutant("a second Ctrl-C sends a second cancel", LIFECYCLE,
-           "return Settled(self.life, self.cause) if self.kind in _LATE else _leave(_naming(self), now)", "return _leave(_naming(self), now)",
+           "return Settled(self.life, self.cause) if self.kind in _LATE else _leave(_naming(self), now)", "return _leave(self.life, now)",
            f"{G13}::test_a_second_ctrl_c_passes_at_once"),
     Mutant("leaving may take long", POLICY,
            "LEAVING = 2.0", "LEAVING = 20.0", f"{G13}::test_a_cancel_that_is_not_answered_is_waited_for_briefly"),

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home import Client, FakeClock, ReplicateHomeError, Timeout
+from replicate_home import AsyncPrediction, Client, FakeClock, ReplicateHomeError, Timeout
 from replicate_home.client.resources.predictions import Prediction
 from replicate_home.records.parsing import parse
 from replicate_home.records.prediction import Snapshot
@@ -24,6 +24,7 @@ from replicate_home.testing.scripted_server import Cut, Receive, Reset, Scripted
 from replicate_home.wire import Request, Response
 
 from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
+from .looped import Looped
 
 pytestmark = [pytest.mark.reliability, UNHURRIED]
 
@@ -32,9 +33,12 @@ pytestmark = [pytest.mark.reliability, UNHURRIED]
 HANDLE = {"id": "abc", "status": "processing", "urls": {"stream": "https://stream.replicate.com/x"}}
 
 
-def handle(client: Client) -> Any:
+def handle(client: Any) -> Any:
     """A prediction that was created before."""
-    return Prediction(parse(Snapshot, dict(HANDLE)), client._engine, "replicate")
+    snapshot = parse(Snapshot, dict(HANDLE))
+    if isinstance(client, Looped):
+        return Looped(AsyncPrediction(snapshot, client._target._engine, "replicate"), client._loop)
+    return Prediction(snapshot, client._engine, "replicate")
 
 
 def use_all_of(result: Any) -> None:
