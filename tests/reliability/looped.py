@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from replicate_home import AiohttpTransport, AsyncClient, AsyncPrediction, AsyncStream
@@ -21,9 +21,8 @@ from replicate_home.client.resources.pages import AsyncPage
 from replicate_home.client.resources.predictions import AsyncPredictions
 
 _OF_LOOPS = (
-    AiohttpTransport, AsyncClient, AsyncConnections, AsyncEngine, AsyncEvents, AsyncFunction, AsyncPage,
-    AsyncPrediction, AsyncPredictions,
-    AsyncStream, Connections,
+    AiohttpTransport, AsyncGenerator, AsyncClient, AsyncConnections, AsyncEngine, AsyncEvents, AsyncFunction, AsyncPage,
+    AsyncPrediction, AsyncPredictions, AsyncStream, Connections,
 )  # fmt: skip
 _END = object()
 

@@ -290,7 +290,7 @@ class TestConnections:
             nonlocal opening, most
             opening += 1
             most = max(most, opening)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.15)
             opening -= 1
             return await connect(*arguments, **options)
 
@@ -298,7 +298,7 @@ class TestConnections:
 
         async def main(url):
             transport = AiohttpTransport()
-            requests = [Request("GET", url, connect=0.7) for _ in range(40)]  # the last begin to connect after 0.95 s
+            requests = [Request("GET", url, connect=2.0) for _ in range(40)]  # the last begin to connect after 2.85 s
             return await asyncio.gather(*(transport.send(request, None) for request in requests))
 
         with ScriptedServer([ok()], repeat=True) as server:

@@ -1,4 +1,4 @@
-"""Bodies of answers over aiohttp: as they arrive, or whole within a bound."""
+"""Response bodies over aiohttp: as they arrive, or whole within a limit."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ...exceptions import Disconnected, RequestTimeout
 from ...wire import Request
 from ..decoding import Decoder, Whole, decoder
 from ..errors import Cut, made
-from .connector import Reached, abort
+from .connector import WatchedConnection, abort
 from .exchange import Exchange
 from .failures import failure_over_aiohttp
 
 
 class AiohttpBody:
-    """The body of an answer that is still arriving: what :class:`~replicate_home.AsyncBody` promises."""
+    """The body of a response that is still arriving; see :class:`~replicate_home.AsyncBody`."""
 
     def __init__(self, response: aiohttp.ClientResponse, request: Request, exchange: Exchange) -> None:
         self._response = response
@@ -27,15 +27,15 @@ class AiohttpBody:
         self._exchange = exchange
         self._loop = asyncio.get_running_loop()
         self._decoder: Decoder | None = None
-        self._reached: Reached | None = None
+        self._connection: WatchedConnection | None = None
         self._came = self._closed = False
 
-    def expect(self, headers: Mapping[str, str], reached: Reached | None) -> None:
-        """Get ready for a body with these headers; how a connection ended matters where that is the body's only end."""
+    def expect(self, headers: Mapping[str, str], connection: WatchedConnection | None) -> None:
+        """Prepare for a body with these headers. Without a length, the end of the connection is the end of the body."""
         self._decoder = decoder(headers)
         has_none = self._response.method == "HEAD" or self._response.status in (204, 304)
         if not has_none and "content-length" not in headers and "transfer-encoding" not in headers:
-            self._reached = reached
+            self._connection = connection
 
     async def read(self, deadline: float | None) -> bytes:
         """The bytes that have arrived, waiting for the first of them until ``deadline``; ``b""`` at the end."""
@@ -49,19 +49,19 @@ class AiohttpBody:
         if self._closed or failure is None:
             what = "the connection was closed on this side"
             failure = made(Disconnected, self._request, "body", what, processed=True)
-        elif not isinstance(failure, RequestTimeout):  # after which the rest may still come
+        elif not isinstance(failure, RequestTimeout):  # after a timeout the rest may still arrive
             self._drop()
         raise failure
 
     async def whole(self) -> bytes:
-        """All of it, within a bound; raises what went wrong as it is."""
+        """The whole body, within a limit. Errors are raised as they come from aiohttp."""
         whole = Whole()
         while data := await self._piece():
             whole.add(data)
         return whole.joined()
 
     def close(self) -> None:
-        """Give up the rest; may be called from any thread, also when the event loop has ended."""
+        """Discard the rest. May be called from any thread, also after the event loop has ended."""
         self._closed = True
         with suppress(RuntimeError):  # no loop runs in this thread
             if asyncio.get_running_loop() is self._loop:
@@ -69,7 +69,7 @@ class AiohttpBody:
                 return
         try:
             self._loop.call_soon_threadsafe(self._drop)
-        except RuntimeError:  # the loop has ended, and its connections with it
+        except RuntimeError:  # the event loop has ended
             self._drop()
 
     def __del__(self) -> None:
@@ -84,13 +84,13 @@ class AiohttpBody:
         if deadline is None:
             return await self._piece()
         left = deadline - time.monotonic()
-        if left <= 0:  # a server that never pauses would outlast a timer
+        if left <= 0:  # a server that sends without pause would outlast a timer
             raise TimeoutError
         async with asyncio.timeout(left):
             return await self._piece()
 
     async def _piece(self) -> bytes:
-        """What one network read unpacks to, if that is anything; nothing only where the body was complete."""
+        """The next decoded bytes; empty only at the end of a complete body."""
         while True:
             raw = b"" if self._decoder is not None and self._decoder.pending else await self._received()
             if not raw and (self._decoder is None or not self._decoder.pending):
@@ -103,7 +103,7 @@ class AiohttpBody:
     async def _received(self) -> bytes:
         content = self._response.content
         failure = content.exception()
-        if failure is not None:  # after which aiohttp does not give any more what came before it
+        if failure is not None:  # aiohttp would not return what arrived before the failure
             content.set_exception(None)  # type: ignore[arg-type]
             arrived = content.read_nowait()
             content.set_exception(failure)
@@ -118,5 +118,5 @@ class AiohttpBody:
     def _end(self) -> None:
         if self._decoder is not None:
             self._decoder.end()
-        if self._reached is not None and self._reached.was_cut():
-            raise Cut("it may have ended before all of it had come")
+        if self._connection is not None and self._connection.was_cut():
+            raise Cut("the connection ended without saying that the body was complete")

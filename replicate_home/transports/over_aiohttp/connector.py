@@ -1,4 +1,4 @@
-"""Connections to reach servers over: which of the idle ones may be used, and how one has ended."""
+"""Connections to servers: which idle ones may be reused, and how a connection ended."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..prepared import CREATE_REUSE_SECONDS, REUSE_SECONDS
 
 
 class WatchedTLS(ssl.SSLObject):
-    """TLS that knows whether its peer has said that it is over; without that, anyone may have cut it."""
+    """TLS that knows whether its peer sent ``close_notify``. Without that, anyone may have cut the connection."""
 
-    said_goodbye = False
+    closed_in_order = False
 
     def read(self, *arguments: Any) -> Any:
         """Decrypted bytes, or how many of them were put into a buffer."""
         data = super().read(*arguments)
-        self.said_goodbye = self.said_goodbye or not data
+        self.closed_in_order = self.closed_in_order or not data
         return data
 
 
 @attrs.define(eq=False)
-class Reached:
-    """A connection: ``lost`` is done when it is, with the error that broke it."""
+class WatchedConnection:
+    """A connection of the pool. ``lost`` is done when the connection is lost, with the error that broke it."""
 
     protocol: Any
     transport: asyncio.Transport
@@ -41,11 +41,11 @@ class Reached:
     idle_since: float | None = None
 
     def rest(self) -> None:
-        """It was given back."""
+        """The connection was returned to the pool."""
         self.idle_since = time.monotonic()
 
     def is_fit(self, method: str) -> bool:
-        """Whether a request may go over it: it is new, or nothing came since, and for a create not for long."""
+        """Whether it may carry a request: it is new, or nothing has arrived since. A create also needs a recent one."""
         if self.idle_since is None:
             return True
         allowed = REUSE_SECONDS if method in IDEMPOTENT else CREATE_REUSE_SECONDS
@@ -54,61 +54,61 @@ class Reached:
         return not wait_for_read(self.transport.get_extra_info("socket"), timeout=0)
 
     def was_cut(self) -> bool:
-        """Whether a body that ends with it may have ended too early."""
-        if isinstance(self.tls, WatchedTLS) and not self.tls.said_goodbye:
+        """Whether a body that ends with the connection may be incomplete."""
+        if isinstance(self.tls, WatchedTLS) and not self.tls.closed_in_order:
             return True
-        return self.lost.done() and self.lost.exception() is not None
+        return self.lost.done() and not self.lost.cancelled() and self.lost.exception() is not None
 
 
 class WatchfulConnector(aiohttp.TCPConnector):
-    """Hands out no idle connection on which anything has come, or for a create one that was silent for long.
+    """Reuses no connection on which anything has arrived since the last response, nor an old one for a create.
 
-    aiohttp itself asks only whether it has heard of an end. What happened while the event loop was busy is in the
-    kernel still, and an answer that nobody asked for would be taken for the answer to the next request.
+    aiohttp only checks whether it knows of an end. What arrived while the event loop was busy is still in the kernel,
+    and an unsolicited response would be taken for the response to the next request.
     """
 
     def __init__(self) -> None:
         super().__init__(limit=0, keepalive_timeout=REUSE_SECONDS, resolver=aiohttp.ThreadedResolver())
-        self._reached: dict[Any, Reached] = {}
-        self.given: weakref.WeakKeyDictionary[Any, Reached] = weakref.WeakKeyDictionary()
-        """The connection that each task was given last."""
+        self._watched: dict[Any, WatchedConnection] = {}
+        self.last_used: weakref.WeakKeyDictionary[Any, WatchedConnection] = weakref.WeakKeyDictionary()
+        """The connection that each task got last."""
 
     async def connect(self, req: aiohttp.ClientRequest, *arguments: Any, **options: Any) -> Connection:
-        """A connection for ``req``, of the pool or new."""
+        """A connection for ``req``, from the pool or new."""
         while True:
             connection = await super().connect(req, *arguments, **options)
-            reached = self._reached.get(connection.protocol) or self._watched(connection)
-            if reached.is_fit(req.method):
-                self.given[asyncio.current_task()] = reached
-                connection.add_callback(reached.rest)
+            watched = self._watched.get(connection.protocol) or self._watch(connection)
+            if watched.is_fit(req.method):
+                self.last_used[asyncio.current_task()] = watched
+                connection.add_callback(watched.rest)
                 return connection
             abort(connection)
 
     async def close(self, **options: Any) -> None:
-        """Close all connections, those too that wait for the other side to agree to it."""
-        for reached in list(self._reached.values()):
-            reached.transport.abort()
+        """Close all connections, including those that wait for the peer to end TLS."""
+        for watched in list(self._watched.values()):
+            watched.transport.abort()
         await super().close(**options)
 
-    def _watched(self, connection: Connection) -> Reached:
+    def _watch(self, connection: Connection) -> WatchedConnection:
         protocol: Any = connection.protocol
         transport, lost = connection.transport, protocol.closed
         if transport is None or lost is None:
             connection.close()
             raise ConnectionResetError("the server closed the connection at once")
-        reached = Reached(protocol, transport, lost, transport.get_extra_info("ssl_object"))
-        self._reached[protocol] = reached
+        watched = WatchedConnection(protocol, transport, lost, transport.get_extra_info("ssl_object"))
+        self._watched[protocol] = watched
         lost.add_done_callback(lambda _: self._lost(protocol))
-        return reached
+        return watched
 
     def _lost(self, protocol: Any) -> None:
-        reached = self._reached.pop(protocol)
+        watched = self._watched.pop(protocol)
         with suppress(asyncio.CancelledError):
-            reached.lost.exception()  # an end in an error is nobody's concern where no body waits for it
+            watched.lost.exception()  # or asyncio would log it
 
 
 def abort(connection: Connection | None) -> None:
-    """Close a connection without waiting for the other side to agree, which it may never do."""
+    """Close a connection without waiting for the peer to end TLS, which it may never do."""
     if connection is not None and connection.transport is not None:
         connection.transport.abort()
     if connection is not None:

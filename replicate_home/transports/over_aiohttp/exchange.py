@@ -1,4 +1,4 @@
-"""How far a request has got, as aiohttp's trace callbacks tell it, and what has to be seen to on the way."""
+"""How far a request has come, as reported by aiohttp's trace callbacks, and the limits that apply on the way."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ OPENING = 64
 
 
 class SentAgain(Exception):
-    """aiohttp was about to send a request a second time, as it does where a kept connection breaks."""
+    """aiohttp was about to send a request a second time, as it does when a reused connection breaks."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class Exchange(Progress):
-    """One request and its answer.
+    """One request and its response.
 
-    ``until`` is a time on the event loop's clock, which ``timeout`` sees to; ``connect`` how many seconds reaching the
-    server may take. They run from the moment it is this request's ``turn`` to open a connection: of a thousand that
-    begin together, most wait for it. ``headers`` are all that may leave, the token among them; ``in_pieces`` is whether
-    the body says itself when all of it was sent, and ``failure`` what went wrong with it.
+    ``until`` is a time on the event loop's clock, enforced by ``timeout``. ``connect`` is how many seconds connecting
+    may take, counted from this request's ``turn``: when a thousand requests begin together, most wait to open a
+    connection. ``headers`` are all that may be sent, including the token. ``in_pieces`` is whether the body itself
+    reports that all of it was sent, and ``failure`` is what went wrong with it.
     """
 
     watches: bool = False
@@ -41,18 +41,18 @@ class Exchange(Progress):
     failure: Exception | None = None
     _has_turn: bool = False
 
-    def hand_over(self) -> CIMultiDict[str]:
-        """A session gets the headers, and sends them when it likes: unless it tells us more, they may be anywhere."""
+    def handed_over(self) -> CIMultiDict[str]:
+        """The headers for a session. Until the session reports more, they may have been sent."""
         self.phase, self.sent = "wait", True
         return self.headers.copy()
 
     def refuse_again(self) -> None:
-        """Raise :class:`SentAgain` where this request was sent already."""
+        """Raise :class:`SentAgain` if the request was already sent."""
         if self.sent:
             raise SentAgain
 
     async def take_turn(self) -> None:
-        """Wait for leave to open a connection, from when on the time for that runs."""
+        """Wait until a connection may be opened; the limit for connecting begins then."""
         if self.turn is not None:
             await self.turn.acquire()
             self._has_turn = True
@@ -61,18 +61,18 @@ class Exchange(Progress):
             self.timeout.reschedule(limit if self.until is None else min(limit, self.until))
 
     def end_turn(self) -> None:
-        """Let another open its connection."""
+        """Let another request open its connection."""
         if self._has_turn and self.turn is not None:
             self._has_turn = False
             self.turn.release()
 
-    def correct(self, leaving: CIMultiDict[str], of_session: Iterable[str]) -> None:
-        """Take from the headers that leave what a caller's session has added: its own, its auth, its cookies."""
+    def remove_added(self, sent: CIMultiDict[str], of_session: Iterable[str]) -> None:
+        """Remove what a caller's session added to the headers: its own headers, auth and cookies."""
         for name in {"Authorization", "Cookie", *of_session}:
             if name in self.headers:
-                leaving[name] = self.headers[name]
+                sent[name] = self.headers[name]
             else:
-                leaving.pop(name, None)
+                sent.pop(name, None)
 
 
 _EVENTS = (
@@ -83,7 +83,7 @@ _EVENTS = (
 
 async def _listen(event: str, session: aiohttp.ClientSession, context: Any, parameters: Any) -> None:
     exchange = context.trace_request_ctx
-    if not isinstance(exchange, Exchange):  # it is no request of ours
+    if not isinstance(exchange, Exchange):  # the session is used by others too
         return
     match event:
         case "request_start":
@@ -107,7 +107,7 @@ async def _listen(event: str, session: aiohttp.ClientSession, context: Any, para
             exchange.refuse_again()
             exchange.sent = True
             exchange.phase = "send" if exchange.in_pieces else "wait"
-            exchange.correct(parameters.headers, session.headers)
+            exchange.remove_added(parameters.headers, session.headers)
 
 
 def _tracing() -> aiohttp.TraceConfig:
@@ -119,4 +119,4 @@ def _tracing() -> aiohttp.TraceConfig:
 
 
 TRACING = _tracing()
-"""What every session that carries our requests is told to tell us; one object, so that none has it twice."""
+"""The trace configuration of every session that sends our requests; one object, so that no session has it twice."""

@@ -1,4 +1,4 @@
-"""What aiohttp's exceptions mean: its rows of the table in :mod:`..errors`."""
+"""What aiohttp's exceptions mean: rows for the table in :mod:`..errors`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _FAILURES = (
             "the connection was cut"),
 )  # fmt: skip
 _PHASES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
-    (aiohttp.ClientConnectorDNSError, "resolve"),  # another request may have looked up the same name
+    (aiohttp.ClientConnectorDNSError, "resolve"),  # the look-up may have been made for another request
     ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "tls"),
 )
 
 
 def failure_over_aiohttp(error: BaseException, request: Request, exchange: Exchange) -> BaseException:
-    """What is to be raised where an exchange ended with ``error``: an error of ours, or one that is not an error.
+    """What to raise when an exchange ended with ``error``: one of our errors, or a cancellation or interrupt as it is.
 
-    Its frames held the headers, and so did what it came of: none of that is kept.
+    Frames and causes of ``error`` hold the headers, so none of them are kept.
     """
     task = asyncio.current_task()
     if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
-        error = Cut("the transport was closed")  # aiohttp cancels name look-ups then
-    if type(error) is aiohttp.ClientConnectionError:  # those that say more are of classes of their own
+        error = Cut("the transport was closed")  # closing a session cancels its name look-ups
+    if type(error) is aiohttp.ClientConnectionError:  # the base class alone says nothing
         error = Cut(str(error))
     if isinstance(error, ReplicateHomeError) or not isinstance(error, Exception):
         error.__cause__ = error.__context__ = None

@@ -1,6 +1,6 @@
-"""Sending over an ordinary ``aiohttp.ClientSession``, in one event loop: which way an origin is reached, what comes.
+"""Sending requests with an ordinary ``aiohttp.ClientSession``, one for each event loop.
 
-Exceptions of aiohttp, and the frames they passed through, hold headers: what is raised is raised anew.
+aiohttp's exceptions, and the frames they passed through, hold the headers; so new errors are raised instead.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ..environment import Environment, environment_of, tls_context
 from ..errors import ProxyUnusable, made
 from ..prepared import ORIGINS, Place, comes_in_pieces, forget_encoding, headers_of, place_of, upload_pieces
 from .body import AiohttpBody
-from .connector import Reached, WatchedTLS, WatchfulConnector
+from .connector import WatchedConnection, WatchedTLS, WatchfulConnector
 from .exchange import OPENING, TRACING, Exchange
 from .failures import failure_over_aiohttp
 
 Contexts = dict[bool | str, ssl.SSLContext]
-"""What each choice of certificates to trust is loaded into; event loops may share it."""
+"""A TLS context for each choice of trusted certificates, shared by all event loops."""
 
 _PIECE = 64 * 1024
 _HEAD_LINE = 64 * 1024
@@ -37,7 +37,7 @@ _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None
 
 @attrs.frozen
 class Route:
-    """How an origin is reached; a request takes a ``turn`` to open a connection there."""
+    """The way to an origin. A request waits for its ``turn`` to open a connection there."""
 
     environment: Environment
     proxy: URL | None = attrs.field(repr=False)
@@ -46,7 +46,7 @@ class Route:
 
 
 class LoopSession:
-    """One event loop's session: our own, or ``given``, which is never closed here."""
+    """The session of one event loop: our own, or the caller's (``given``), which is never closed here."""
 
     def __init__(self, proxy: str | None, contexts: Contexts, given: aiohttp.ClientSession | None = None) -> None:
         self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
@@ -59,7 +59,7 @@ class LoopSession:
         self._routes: dict[str, Route] = {}
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AiohttpBody | None]:
-        """Send ``request`` once and return the answer, whatever its status."""
+        """Send ``request`` once and return the response, whatever its status."""
         left = None if deadline is None else deadline - time.monotonic()
         until = None if left is None else asyncio.get_running_loop().time() + left
         exchange = Exchange(connect=request.connect, until=until, timeout=asyncio.timeout_at(until))
@@ -72,10 +72,10 @@ class LoopSession:
             failure = failure_over_aiohttp(error, request, exchange)
         finally:
             exchange.end_turn()
-        raise failure  # not above, where what failed would hang on to it
+        raise failure  # outside of the except clause, so that the foreign exception is not its context
 
     async def close(self) -> None:
-        """Close the connections of a session of our own."""
+        """Close the connections of our own session."""
         guard, self._guard = self._guard, None
         self._session = self._given
         if guard is not None:
@@ -95,7 +95,7 @@ class LoopSession:
                 raise made(ProxyFailed, request, "proxy", what, "407", processed=False)
             headers = _plain(response.headers)
             check_framing(headers)
-            body.expect(headers, self._reached())
+            body.expect(headers, self._last_connection())
             forget_encoding(headers)
             if not comes_in_pieces(request, response.status, headers):
                 return Response(response.status, headers, await body.whole()), None
@@ -111,8 +111,8 @@ class LoopSession:
             raise made(ConnectFailed, request, "connect", "the session is closed", processed=False)
         exchange.headers = CIMultiDict(headers_of(request, place.host))
         data = _data(request.body, exchange)
-        headers = exchange.hand_over()
-        if session.auth is not None:  # aiohttp refuses a header besides; it is put in its place as it leaves
+        headers = exchange.handed_over()
+        if session.auth is not None:  # aiohttp refuses both; the header is set when it is sent
             headers.pop("Authorization", None)
         return await session.request(
             request.method,
@@ -131,9 +131,9 @@ class LoopSession:
             trace_request_ctx=exchange,
         )
 
-    def _reached(self) -> Reached | None:
+    def _last_connection(self) -> WatchedConnection | None:
         task = asyncio.current_task()
-        return None if self._connector is None or task is None else self._connector.given.get(task)
+        return None if self._connector is None or task is None else self._connector.last_used.get(task)
 
     def _route(self, place: Place, url: str) -> Route:
         route = self._routes.get(place.origin)
@@ -167,7 +167,7 @@ class LoopSession:
             connector=self._connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[TRACING]
         )
         self._session = session
-        # Event loops close the generators they know of before they end: with this one, the connections.
+        # Event loops close their async generators before they end; this one closes the connections.
         self._guard = _closing(session, self._bodies)
         await anext(self._guard)
         return session
@@ -177,13 +177,13 @@ async def _closing(session: aiohttp.ClientSession, bodies: Iterable[AiohttpBody]
     try:
         yield
     finally:
-        for body in list(bodies):  # while their loop still can: a connection that is dropped later warns
+        for body in list(bodies):  # later, aiohttp would warn about them
             body.close()
         await session.close()
 
 
 def _data(body: bytes | Upload | None, exchange: Exchange) -> bytes | AsyncIterator[bytes] | None:
-    """A body as aiohttp takes it: a long one in pieces, so that it is known how far it was sent."""
+    """The body for aiohttp: a long one in pieces, so that we know when all of it was sent."""
     if body is None or (isinstance(body, bytes) and len(body) <= _PIECE):
         return body
     exchange.in_pieces = True
@@ -191,9 +191,9 @@ def _data(body: bytes | Upload | None, exchange: Exchange) -> bytes | AsyncItera
 
 
 async def _sent(body: bytes | Upload, exchange: Exchange) -> AsyncIterator[bytes]:
-    """The pieces of a body, taken one ahead.
+    """The pieces of a body, read one ahead.
 
-    For aiohttp closes a connection on which the answer came before it was told that this was the last piece.
+    If the response arrives before aiohttp knows that it has sent the last piece, aiohttp closes the connection.
     """
     pieces = _cut(body) if isinstance(body, bytes) else upload_pieces(body)
     try:
@@ -211,7 +211,7 @@ async def _sent(body: bytes | Upload, exchange: Exchange) -> AsyncIterator[bytes
 async def _next(pieces: Iterator[bytes], body: bytes | Upload) -> bytes | None:
     if not isinstance(body, bytes):
         return await asyncio.to_thread(next, pieces, None)  # its source may stall
-    for _ in range(2):  # what has arrived is heard, since an early answer is lost where writing fails first
+    for _ in range(2):  # lets an early response be read, which would be lost if writing failed first
         await asyncio.sleep(0)
     return next(pieces, None)
 
@@ -221,7 +221,7 @@ def _cut(body: bytes) -> Iterator[bytes]:
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers by lower-case name, those that came several times joined, in Latin-1."""
+    """Headers by lower-case name, repeated ones joined, decoded as Latin-1."""
     plain: dict[str, str] = {}
     for name, value in headers.items():
         name = name.lower()
@@ -232,7 +232,7 @@ def _plain(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def adopted(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
-    """A session that the caller made, which from now on tells us how far our requests have got."""
+    """The caller's session, with our trace configuration added."""
     if not isinstance(session, aiohttp.ClientSession):
         raise TypeError(f"session must be an aiohttp.ClientSession, got {type(session).__name__}")
     if session.trust_env:

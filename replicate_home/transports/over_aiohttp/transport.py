@@ -1,7 +1,7 @@
 """The native transport for event loops, over ``aiohttp``, which is imported when one is made.
 
-Each event loop has a session of its own. It keeps the contract of every transport: sent once, within the deadline, the
-truth about what happened, no exception of another library.
+Each event loop has its own session. The contract of every transport holds: a request is sent once, within its deadline,
+errors tell the truth about what happened, and no exception of another library is raised.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 class AiohttpTransport:
     """Sends requests with the ``aiohttp`` library: thousands at a time, without threads.
 
-    ``proxy`` is the URL of an http or https proxy for everything; without it, and for the certificates to trust, the
-    environment counts as it does for :class:`RequestsTransport`. ``Request.connect`` includes the name look-up; it
-    begins when a connection is being opened, of which there are at most 64 to a host at the same time.
-    It may be used in several event loops, and needs no closing where these end as ``asyncio.run`` ends them.
+    ``proxy`` is the URL of an http or https proxy for all requests. Without it, and for the certificates to trust, the
+    environment is used as in :class:`RequestsTransport`. ``Request.connect`` includes the name look-up and begins when
+    a connection is opened; at most 64 connections to a host are opened at the same time. The transport may be used in
+    several event loops, and need not be closed if they end as ``asyncio.run`` ends them.
 
-    A ``session`` of your own is used and left open. Of it, its connector, trace configurations and middlewares count,
-    not its auth, cookies, headers or ``raise_for_status``; the environment does not count. It serves the event loop in
-    which the transport is made, and no other (RuntimeError): have streams closed there, not dropped. Its connector
-    does not look whether an answer has come that nobody asked for. With ``trust_env`` it is a ValueError, since such a
-    session reads ``.netrc``.
+    Your own ``session`` is used and left open. Its connector, proxy, trace configurations and middlewares are used; its
+    auth, cookies, headers and ``raise_for_status`` are not, nor is the environment. It works only in the event loop in
+    which the transport was made; in another, ``send`` raises RuntimeError, so close streams there. An idle connection
+    of its connector is not checked for unsolicited responses before it is reused. Raises ValueError if the session has
+    ``trust_env=True``, because it would read ``.netrc``.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -54,7 +54,7 @@ class AiohttpTransport:
             self._adopt(session)
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, AsyncBody | None]:
-        """Send ``request`` once and return the answer, whatever its status.
+        """Send ``request`` once and return the response, whatever its status.
 
         See :class:`~replicate_home.AsyncTransport` for what it promises and raises.
         """
@@ -63,7 +63,7 @@ class AiohttpTransport:
         return await session.send(request, deadline)
 
     async def close(self) -> None:
-        """Give up pooled connections, those of other event loops too; the transport may be used again afterwards."""
+        """Close pooled connections, also those of other event loops; the transport may be used again afterwards."""
         if self._given is not None:
             return
         with self._lock:
@@ -77,7 +77,7 @@ class AiohttpTransport:
                 run_coroutine_threadsafe(session.close(), loop)
 
     def blocking(self) -> RequestsTransport:
-        """The same for threads."""
+        """The blocking transport with the same settings."""
         import requests
 
         from ..over_requests.transport import RequestsTransport
