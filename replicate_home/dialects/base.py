@@ -16,7 +16,7 @@ from ..protocol.sse import ServerSentEvent
 from ..protocol.strict_json import parse_json
 from ..records.parsing import parse
 from ..records.prediction import Snapshot
-from ..wire import Request, Response
+from ..wire import Request, Response, Secret
 from .refs import ModelRef
 
 # One encoder: json.dumps would build another for every call with these options.
@@ -67,6 +67,11 @@ class Dialect(Protocol):
     @property
     def base_url(self) -> str:
         """The address its paths are relative to."""
+        ...
+
+    @property
+    def token(self) -> Secret | None:
+        """What it is sent as ``Authorization: Bearer``, if anything."""
         ...
 
     @property

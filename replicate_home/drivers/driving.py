@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 from ..clock import Clock
 from ..exceptions import ModelError, ReplicateHomeError
 from ..lifecycle.life import News
-from ..lifecycle.machine import Kind, Reading, Sending, Settled, State
+from ..lifecycle.machine import Came, Kind, Reading, Sending, Settled, State
+from .gate import Gate
 
 T = TypeVar("T")
 """The kind of transport."""
@@ -28,15 +29,16 @@ class Driving(Generic[T, B]):
     It is stepped rather than iterated, so that its owner decides how it ends: the garbage collector sends nothing.
     """
 
-    __slots__ = ("body", "clock", "left", "news", "state", "transport")
+    __slots__ = ("body", "clock", "gate", "left", "news", "state", "transport")
 
-    def __init__(self, state: State, transport: T, clock: Clock) -> None:
+    def __init__(self, state: State, transport: T, clock: Clock, gate: Gate) -> None:
         self.state = state
         self.news: Iterator[News] = iter(state.news)
         self.left = False
         self.body: B | None = None
         self.transport = transport
         self.clock = clock
+        self.gate = gate
 
     @property
     def is_over(self) -> bool:
@@ -58,6 +60,12 @@ class Driving(Generic[T, B]):
     def creates(self) -> bool:
         """Whether a create is under way."""
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
+
+    def heard(self, sending: Sending, came: Came) -> State:
+        """What to do after this answer, from which others learn too."""
+        now = self.clock.now()
+        self.gate.heard(sending, came, now)
+        return sending.next(came, now)
 
     def name_cause(self, state: Settled) -> None:
         """Name the exception of a model in this process as what its failure was caused by."""

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...clock import SYSTEM_CLOCK, Clock
+from ...dialects import Dialect
+from ...dialects.replicate import BASE_URL
+from ...drivers.gate import Gate
+from ...lifecycle import policy
+from ...protocol import urls
 from ...transports.base import Transport
+from ...wire import Secret
 from . import standing_in
 from .routing import LOCAL_URL
 
@@ -34,6 +40,7 @@ class Connections:
         self.models = models
         self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
         self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and closing takes it
+        self._gates: dict[tuple[Any, Secret | None], Gate] = {}
         self._network: Transport | None = None
         self._local: InProcessTransport | None = None
 
@@ -56,6 +63,14 @@ class Connections:
         if connections == "local":
             return self.local()
         return self._made_network()
+
+    def gate(self, dialect: Dialect) -> Gate:
+        """What all calls with the same token to the same server pass; it has the limits of the hosted API."""
+        origin = urls.origin(dialect.base_url)
+        gate = self._gates.get((origin, dialect.token))
+        if gate is None:
+            gate = self._gates.setdefault((origin, dialect.token), _gate_at(dialect.base_url))
+        return gate
 
     def asked_already(self, connections: str) -> Any:
         """The transport that a route has used, of either kind; None where nothing was asked over it."""
@@ -102,3 +117,10 @@ def _local_transport(models: Models | None, clock: Clock) -> InProcessTransport:
     from ...emulator.transport import InProcessTransport
 
     return InProcessTransport(Emulator({**MODELS, **(models or {})}, clock=clock, base_url=LOCAL_URL))
+
+
+def _gate_at(base_url: str) -> Gate:
+    """A gate for the server there; the limits are those of the hosted API, over whatever transport it is asked."""
+    if urls.origin(base_url) == urls.origin(BASE_URL):
+        return Gate(base_url, policy.HOSTED_CREATES, policy.HOSTED_OTHERS)
+    return Gate(base_url)

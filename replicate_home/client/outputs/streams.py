@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from collections.abc import Iterator
@@ -146,10 +145,11 @@ class Stream(Iterator[str]):
     def result(self) -> Result:
         """Wait for the end and return the whole output, as ``run()`` does."""
         self._batch = iter(())
-        with contextlib.suppress(StopIteration):
+        try:
             while True:
                 self._next_news(keeps=False)
-        return self._delivery.result()
+        except StopIteration:
+            return self._delivery.result()
 
     def cancel(self) -> None:
         """Cancel the prediction, from any thread; iterating the stream then raises :class:`ModelCanceled`.
@@ -218,4 +218,4 @@ class Stream(Iterator[str]):
 
 def _is_done(state: State) -> bool:
     """Whether a life succeeded, rather than being left; closing it later changes nothing."""
-    return isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)
+    return isinstance(state, Settled) and DoneEvent in map(type, state.news)
