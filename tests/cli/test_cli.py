@@ -249,7 +249,7 @@ def test_json_of_a_stream_is_one_event_a_line() -> None:
 def test_json_of_a_failure_is_the_prediction_that_failed() -> None:
     code, printed, complaints = call("run", "local/fail", "--json")
     found = json.loads(printed)
-    assert (code, found["status"], found["output"], found["logs"]) == (1, "failed", ["so far "], "trying\n")
+    assert (code, found["status"], found["output"], found["logs"].partition("  File")[0]) == (1, "failed", ["so far "], "trying\nTraceback (most recent call last):\n")
     assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: out of ideas\n"
 
 
@@ -258,7 +258,7 @@ def test_events_of_a_failure_end_with_its_status() -> None:
     events = [json.loads(line) for line in printed.splitlines()]
     assert (code, events[-1]["event"], events[-1]["status"]) == (1, "status", "failed")
     assert {"event": "logs", "data": "trying\n"} in events
-    assert complaints.endswith("failed: out of ideas\n")
+    assert complaints.endswith("failed: ValueError: out of ideas; its traceback is in the logs\n")
 
 
 def test_what_a_failing_model_said_before_is_kept_on_a_line_of_its_own() -> None:
