@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -68,6 +68,10 @@ class AsyncStream(AsyncIterator[str]):
     def prediction(self) -> Snapshot | None:
         """The latest snapshot; None until the prediction has been created."""
         return self._delivery.prediction
+
+    def __await__(self) -> Generator[Any, None, AsyncStream]:
+        """The stream itself, at once: the official client has its ``async_stream()`` awaited first."""
+        return _itself(self).__await__()
 
     def __aiter__(self) -> AsyncStream:
         if self._ended:
@@ -193,6 +197,10 @@ class AsyncStream(AsyncIterator[str]):
     def _detach(self) -> None:
         if self._finalizer is not None:
             self._finalizer.detach()
+
+
+async def _itself(stream: AsyncStream) -> AsyncStream:
+    return stream
 
 
 class AsyncEvents(AsyncIterator[Event]):
