@@ -249,8 +249,11 @@ def test_json_of_a_stream_is_one_event_a_line() -> None:
 def test_json_of_a_failure_is_the_prediction_that_failed() -> None:
     code, printed, complaints = call("run", "local/fail", "--json")
     found = json.loads(printed)
-    assert (code, found["status"], found["output"], found["logs"].partition("  File")[0]) == (1, "failed", ["so far "], "trying\nTraceback (most recent call last):\n")
-    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: out of ideas\n"
+    first = found["logs"].partition("  File")[0]
+    assert (code, found["status"], found["output"]) == (1, "failed", ["so far "])
+    assert first == "trying\nTraceback (most recent call last):\n"
+    why = "ValueError: out of ideas; its traceback is in the logs"
+    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: {why}\n"
 
 
 def test_events_of_a_failure_end_with_its_status() -> None:
