@@ -60,8 +60,8 @@ def source_of(value: Any) -> Source | None:
     """An input value as a file, or None if it is not one.
 
     A path, bytes, an open binary file, a PIL image, or anything whose ``read()`` returns bytes. An open file is read
-    from its current position, or from the beginning if it is at its end; its position does not change. Raises TypeError
-    for a file opened as text, or an image that cannot be saved as a PNG.
+    from its current position, or from the beginning if it is at its end; its position does not change. A file opened as
+    text is read from its beginning. Raises TypeError for text in memory, or an image that cannot be saved as a PNG.
     """
     if isinstance(value, os.PathLike):
         return _path_source(Path(value))
@@ -96,11 +96,16 @@ def _image_source(image: Any) -> Source:
 
 def _file_source(file: Any) -> Source:
     name = os.path.basename(file.name) if isinstance(getattr(file, "name", None), str) else "file"
-    if isinstance(file, io.TextIOBase):
-        raise TypeError(f"the file {name!r} was opened in text mode: open it with mode 'rb'")
+    is_text = isinstance(file, io.TextIOWrapper)
+    if is_text:  # how much of it was read as text does not tell where that ends in bytes
+        file.flush()
+        file = file.buffer
+    elif isinstance(file, io.TextIOBase):
+        raise TypeError(f"{type(file).__name__} holds text, not bytes: pass the text itself, or encode it")
     try:
         here, end = file.tell(), file.seek(0, os.SEEK_END)
-        start = here if here < end else 0  # at its end it was just written, or read before: all of it is meant
+        # At its end it was just written, or read before: all of it is meant.
+        start = here if here < end and not is_text else 0
         file.seek(here)
     except (AttributeError, OSError, ValueError):
         content = file.read()
