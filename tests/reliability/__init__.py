@@ -19,7 +19,7 @@ __all__ = ["NIGHTLY", "TOKEN", "UNHURRIED", "counted", "examples", "virtual_clie
 
 Case = TypeVar("Case")
 NIGHTLY = is_nightly()
-UNHURRIED = pytest.mark.timeout(0 if NIGHTLY else 60)
+UNHURRIED = pytest.mark.timeout(0 if NIGHTLY else 240)
 """At night a test takes as long as its figures need."""
 TOKEN = "r8_CANARYcanaryCANARYcanaryCANARYcanary1"
 

@@ -45,7 +45,7 @@ from .hosted_server import (
     without,
 )
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 ENDS_WITH = {"succeeded": None, "failed": ModelError, "canceled": ModelCanceled}
 PATIENCE = Timeout(total=600, idle=0.03 if not NIGHTLY else 0.1)
 

@@ -46,7 +46,7 @@ from replicate_home.wire import Request, Response
 from . import TOKEN, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, CutAfter, HostedServer, Job, Refuses, Whole, by_name
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 SECRET = TOKEN.encode()
 API = "https://api.replicate.com/v1"
 

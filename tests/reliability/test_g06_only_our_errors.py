@@ -26,7 +26,7 @@ from replicate_home.wire import Request, Response
 from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 from .looped import Looped
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 
 # ---- what is called ---------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from replicate_home.transports.decoding import WHOLE_LIMIT
 from . import NIGHTLY, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, encoded, numbered
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 MIB = 2**20
 PIECE = b"x" * 65536
 SIZE = (256 if NIGHTLY else 72) * MIB

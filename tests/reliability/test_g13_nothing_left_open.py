@@ -29,7 +29,7 @@ from replicate_home.testing.scripted_server import Cut, Line, Over, Pause, Send,
 from . import NIGHTLY, TOKEN, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, Refuses, encoded, numbered
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 SSE = answer(200, content_type="text/event-stream", framed=False)
 TOKENS = encoded([(numbered(number), "output", f"{number} ") for number in range(3)])
 
