@@ -21,9 +21,8 @@ from ..engine.routing import Route
 from ..engine.settings import DEFAULT, TimeoutOption
 from ..outputs.download import AsyncFiles, Files, FileSource
 from ..outputs.file_url import with_urls
-from ..outputs.format import Format
 from ..outputs.results import Result
-from ..outputs.streams import Stream
+from ..outputs.streams import Format, Stream
 from .binding import AsyncResource, Resource, apages, pages
 from .creating import prediction_options
 
