@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
 
 from .. import __version__
+from ..exceptions import InvalidInput
 from . import exit_codes
+from .options import FORM
+from .suggesting import did_you_mean
 
 
 class Lazy(NamedTuple):
@@ -57,8 +59,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it; a name that is not there gets the nearest one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], COMMANDS, 1)
-            ctx.fail(f"there is no command {args[0]!r}{f', did you mean {near[0]!r}?' if near else '.'}")
+            ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS) or '.'}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
@@ -68,17 +69,17 @@ class LazyGroup(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click does it, with errors reported."""
-        with _reported():
+        with _reported({}):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does it, with errors reported."""
-        with _reported():
+        with _reported(ctx.meta):
             return super().invoke(ctx)
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
+def _reported(meta: Mapping[str, Any]) -> Iterator[None]:
     """Turns errors into one line and an exit code, before click handles some of them its own way."""
     try:
         yield
@@ -87,13 +88,10 @@ def _reported() -> Iterator[None]:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" See {context.command_path} --help" if context else ""
-        exit_codes.say(error.format_message() + hint)
-        raise click.exceptions.Exit(exit_codes.USAGE) from None
+        usage = InvalidInput(error.format_message() + hint)
+        raise click.exceptions.Exit(exit_codes.reported(usage, meta.get(FORM))) from None
     except BaseException as error:
-        code = exit_codes.reported(error)
-        if code is None:
-            raise
-        raise click.exceptions.Exit(code) from error
+        raise click.exceptions.Exit(exit_codes.reported(error, meta.get(FORM))) from error
 
 
 @click.group(cls=LazyGroup, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
