@@ -45,6 +45,8 @@ class BaseEngine:
     def __init__(self, settings: Settings, connections: Connections) -> None:
         self.settings = settings
         self.connections = connections
+        self.webhook_secret: str | None = None
+        """What signs the account's webhooks, once it was asked for."""
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def __str__(self) -> str:
