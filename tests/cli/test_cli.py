@@ -242,8 +242,11 @@ def test_json_of_a_stream_is_one_event_a_line() -> None:
 def test_json_of_a_failure_is_the_prediction_that_failed() -> None:
     code, printed, complaints = call("run", "local/fail", "--json")
     found = json.loads(printed)
-    assert (code, found["status"], found["output"], found["logs"]) == (1, "failed", ["so far "], "trying\n")
-    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: out of ideas\n"
+    first = found["logs"].partition("  File")[0]
+    assert (code, found["status"], found["output"]) == (1, "failed", ["so far "])
+    assert first == "trying\nTraceback (most recent call last):\n"
+    why = "ValueError: out of ideas; its traceback is in the logs"
+    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: {why}\n"
 
 
 def test_events_of_a_failure_end_with_its_status() -> None:
@@ -253,7 +256,7 @@ def test_events_of_a_failure_end_with_its_status() -> None:
     error = events[-1]["error"]
     assert (error["type"], error["exit_code"], error["prediction"]["status"]) == ("ModelError", 1, "failed")
     assert {"event": "logs", "data": "trying\n"} in events
-    assert complaints.endswith("failed: out of ideas\n")
+    assert complaints.endswith("failed: ValueError: out of ideas; its traceback is in the logs\n")
 
 
 def test_what_a_failing_model_said_before_is_kept_on_a_line_of_its_own() -> None:

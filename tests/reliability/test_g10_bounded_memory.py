@@ -22,7 +22,7 @@ from replicate_home.protocol.sse import Decoder
 from replicate_home.testing.scripted_server import Cut, Line, Receive, ScriptedServer, Send, Step, answer, chunk
 from replicate_home.transports.decoding import WHOLE_LIMIT
 
-from . import NIGHTLY, UNHURRIED, counted, virtual_client
+from .cases import NIGHTLY, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, encoded, numbered
 
 pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]

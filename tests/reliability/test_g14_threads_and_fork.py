@@ -27,7 +27,7 @@ import replicate_home
 from replicate_home import Client, ReplicateHomeError
 from replicate_home.testing.scripted_server import Await, Cut, Received, Send, Step, answer
 
-from . import NIGHTLY, TOKEN, UNHURRIED, counted
+from .cases import NIGHTLY, TOKEN, UNHURRIED, counted
 from .hosted_server import RECORDINGS, HostedServer, Job, encoded, numbered
 
 pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]

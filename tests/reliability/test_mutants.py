@@ -15,7 +15,8 @@ import pytest
 
 import replicate_home
 
-from . import NIGHTLY, UNHURRIED
+from ..hypothesis_profiles import is_nightly
+from .cases import NIGHTLY, UNHURRIED
 from .mutants import MUTANTS, Mutant
 
 pytestmark = [pytest.mark.reliability, UNHURRIED]
@@ -40,6 +41,10 @@ def outcome(copy: Path, test: str) -> int:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", test]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=300, check=False).returncode
+
+
+def test_the_profile_was_known_when_the_cases_were_counted():
+    assert is_nightly() == NIGHTLY
 
 
 def test_every_mutant_stands_for_one_place_of_the_code():
