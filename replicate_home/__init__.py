@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.async_client import AsyncClient, AsyncFunction
+    from .client.batch.batch import AsyncBatch, Batch
+    from .client.batch.items import BatchItem, Summary
     from .client.client import Client, Function
     from .client.module_level import (
         accounts,
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
         deployments,
         files,
         hardware,
+        map,
         models,
         predictions,
         run,
@@ -96,8 +99,10 @@ if TYPE_CHECKING:
     from .wire import Body, Request, Response, Secret, Timeout, Upload
 
 _HOMES = {
-    "client.module_level": """accounts collections default_client deployments files hardware models predictions
-        run search stream trainings use webhooks""",
+    "client.module_level": """accounts collections default_client deployments files hardware map models
+        predictions run search stream trainings use webhooks""",
+    "client.batch.batch": "AsyncBatch Batch",
+    "client.batch.items": "BatchItem Summary",
     "provider.answers": "Images",
     "provider.provider": "ReplicateHome",
     "transports.over_aiohttp.transport": "AiohttpTransport",
@@ -152,6 +157,7 @@ __all__ = [
     "Accounts",
     "AiohttpTransport",
     "AsyncAccounts",
+    "AsyncBatch",
     "AsyncBody",
     "AsyncClient",
     "AsyncCollections",
@@ -174,6 +180,8 @@ __all__ = [
     "AsyncVersion",
     "AsyncWebhooks",
     "AuthenticationError",
+    "Batch",
+    "BatchItem",
     "BatchLocked",
     "Body",
     "Client",
@@ -242,6 +250,7 @@ __all__ = [
     "StatusEvent",
     "Stream",
     "StreamInterrupted",
+    "Summary",
     "SystemClock",
     "TLSFailed",
     "ThreadedTransport",
@@ -266,6 +275,7 @@ __all__ = [
     "files",
     "hardware",
     "local_model",
+    "map",
     "models",
     "paginate",
     "predictions",

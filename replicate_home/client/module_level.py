@@ -86,6 +86,7 @@ def _of_default_client(method: Callable[Concatenate[Client, P], R]) -> Callable[
     return call
 
 
+map = _of_default_client(Client.map)
 run = _of_default_client(Client.run)
 stream = _of_default_client(Client.stream)
 use = _of_default_client(Client.use)

@@ -5,7 +5,7 @@ Not imported for an input that is JSON already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ...drivers.calling import Calling, response_to
@@ -33,8 +33,19 @@ class ServedFile(Protocol):
         ...
 
 
-def encoded(terms: Terms, value: Any, strategy: str | None, path: str = "input", levels: int = DEEPEST) -> Calling[Any]:
-    """An input as JSON, with files as data URIs or as URLs of uploads.
+def encoded(terms: Terms, value: Any, strategy: str | None) -> Calling[Any]:
+    """An input as JSON, with files as data URIs or as URLs of uploads; raises as :func:`with_files_as`."""
+
+    def sent(file: ServedFile | Source) -> Calling[str]:
+        return _sent(terms, file, strategy) if isinstance(file, Source) else _sent_on(terms, file, strategy)
+
+    return (yield from with_files_as(sent, value))
+
+
+def with_files_as(
+    sent: Callable[[ServedFile | Source], Calling[str]], value: Any, path: str = "input", levels: int = DEEPEST
+) -> Calling[Any]:
+    """An input as JSON, with each file as what ``sent`` makes of it.
 
     Raises TypeError for a value that JSON cannot hold, naming its place, and InvalidInput for one nested too deeply.
     """
@@ -47,18 +58,16 @@ def encoded(terms: Terms, value: Any, strategy: str | None, path: str = "input",
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"{path} has the key {key!r}: keys in JSON must be strings")
-            made[key] = yield from encoded(terms, item, strategy, f"{path}[{key!r}]", levels - 1)
+            made[key] = yield from with_files_as(sent, item, f"{path}[{key!r}]", levels - 1)
         return made
-    if isinstance(value, ServedFile):
-        return (yield from _sent_on(terms, value, strategy))
-    source = source_of(value)
-    if source is not None:
-        return (yield from _sent(terms, source, strategy))
+    file = value if isinstance(value, ServedFile) else source_of(value)
+    if file is not None:
+        return (yield from sent(file))
     plain_value = _plain_value(value, path)
     if isinstance(plain_value, list):
         made_list = []
         for place, item in enumerate(plain_value):
-            made_list.append((yield from encoded(terms, item, strategy, f"{path}[{place}]", levels - 1)))
+            made_list.append((yield from with_files_as(sent, item, f"{path}[{place}]", levels - 1)))
         return made_list
     return plain_value
 
