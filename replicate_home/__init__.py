@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.async_client import AsyncClient, AsyncFunction
+    from .client.async_module_level import async_run, async_stream
     from .client.batch.batch import AsyncBatch, Batch
     from .client.batch.items import BatchItem, Summary
     from .client.client import Client, Function
@@ -113,6 +114,7 @@ _HOMES = {
     "transports.base": "Transport",
     "emulator.registry": "LocalRun local_model",
     "client.async_client": "AsyncClient AsyncFunction",
+    "client.async_module_level": "async_run async_stream",
     "client.outputs.async_streams": "AsyncStream",
     "client.client": "Client Function",
     "client.outputs.file_output": "FileOutput",
@@ -269,6 +271,8 @@ __all__ = [
     "__version__",
     "accounts",
     "async_paginate",
+    "async_run",
+    "async_stream",
     "collections",
     "default_client",
     "deployments",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
-from ..transports.base import Transport
 from ..wire import Response
 from .engine.calls import (
     MapOptions,
@@ -27,6 +26,7 @@ from .outputs.results import Result
 from .outputs.streams import Stream
 
 if TYPE_CHECKING:
+    from ..transports.base import Transport
     from .async_client import AsyncClient
     from .batch.batch import Batch
     from .resources.accounts import Accounts

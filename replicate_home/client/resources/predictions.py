@@ -19,9 +19,8 @@ from ..engine.engine import Engine
 from ..engine.routing import Route
 from ..engine.settings import DEFAULT, TimeoutOption
 from ..outputs.download import AsyncFiles, Files
-from ..outputs.format import Format
 from ..outputs.results import Result
-from ..outputs.streams import Stream
+from ..outputs.streams import Format, Stream
 from .binding import AsyncResource, Resource, apages, pages
 from .creating import prediction_options
 
@@ -220,9 +219,10 @@ class Predictions(Resource):
     def create(self, options: RunOptions) -> Prediction:
         """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
-        ``version`` is any form of reference, or a record of a model, a version or a deployment; ``model`` and
-        ``deployment`` are the names of either. The other options are those of ``run``. The prediction is yours: nothing
-        cancels it but you.
+        What runs is ``version``, ``model`` or ``deployment``, one of them: any form of reference, or a record of a
+        model, a version or a deployment. As ``deployment``, ``owner/name`` is the name of one. The other options are
+        those of ``run``; ``stream`` has no effect, because every prediction that can be streamed is. The prediction is
+        yours: nothing cancels it but you.
         """
         return created(self.engine, options)
 
@@ -246,9 +246,10 @@ class AsyncPredictions(AsyncResource):
     async def create(self, options: RunOptions) -> AsyncPrediction:
         """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
-        ``version`` is any form of reference, or a record of a model, a version or a deployment; ``model`` and
-        ``deployment`` are the names of either. The other options are those of ``run``. The prediction is yours: nothing
-        cancels it but you.
+        What runs is ``version``, ``model`` or ``deployment``, one of them: any form of reference, or a record of a
+        model, a version or a deployment. As ``deployment``, ``owner/name`` is the name of one. The other options are
+        those of ``run``; ``stream`` has no effect, because every prediction that can be streamed is. The prediction is
+        yours: nothing cancels it but you.
         """
         return await acreated(self.engine, options)
 
