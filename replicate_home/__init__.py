@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from .client.outputs.async_streams import AsyncStream
     from .client.outputs.file_output import FileOutput
+    from .client.outputs.file_url import FileURL
     from .client.outputs.results import Result
     from .client.outputs.streams import Stream
     from .client.resources.accounts import Accounts, AsyncAccounts
@@ -118,6 +119,7 @@ _HOMES = {
     "client.outputs.async_streams": "AsyncStream",
     "client.client": "Client Function",
     "client.outputs.file_output": "FileOutput",
+    "client.outputs.file_url": "FileURL",
     "client.resources.accounts": "Accounts AsyncAccounts",
     "client.resources.collections": "AsyncCollections Collections",
     "client.resources.deployments": "AsyncDeployment AsyncDeployments Deployment Deployments",
@@ -202,6 +204,7 @@ __all__ = [
     "File",
     "FileExpired",
     "FileOutput",
+    "FileURL",
     "Files",
     "FoundCollection",
     "FoundModel",

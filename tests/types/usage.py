@@ -181,6 +181,8 @@ def resources(client: Client) -> None:
     assert_type(client.trainings.cancel("id"), Training)
     assert_type(client.webhooks.default.secret(), WebhookSigningSecret)
     assert_type(client.webhooks.default.secret().key, str)
+    assert_type(client.webhooks.unwrap(b"{}", {"webhook-id": "msg_1"}, "whsec_"), Prediction)
+    assert_type(client.webhooks.sign(b"{}", client.webhooks.default.secret()), dict[str, str])
     assert_type(client.request("GET", "/account"), Response)
 
 
@@ -231,6 +233,7 @@ async def resources_awaited(client: AsyncClient) -> None:
     assert_type(await client.trainings.get("id"), AsyncTraining)
     assert_type(await client.trainings.cancel("id"), AsyncTraining)
     assert_type(await client.webhooks.default.secret(), WebhookSigningSecret)
+    assert_type(await client.webhooks.unwrap(b"{}", {"webhook-id": "msg_1"}), AsyncPrediction)
     assert_type(await client.request("GET", "/account"), Response)
 
 

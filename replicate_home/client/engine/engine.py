@@ -49,6 +49,8 @@ class BaseEngine:
         self.settings = settings
         self.connections = connections
         self._life_terms = life_terms
+        self.webhook_secret: str | None = None
+        """What signs the account's webhooks, once it was asked for."""
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def __str__(self) -> str:
