@@ -67,9 +67,9 @@ def source_of(value: Any, name: str = "") -> Source | None:
     """An input value as a file, called ``name`` or what it is called itself; None if it is not one.
 
     A path, bytes, an open binary file, a PIL image, or anything whose ``read()`` returns bytes. An open file is read
-    from its current position, or from the beginning if it is at its end; its position does not change. Raises TypeError
-    for a file opened as text, or an image that cannot be saved as a PNG, and InvalidInput for a file that is closed or
-    too large, before it is read.
+    from its current position, or from the beginning if it is at its end; its position does not change. A file opened as
+    text is read from its beginning. Raises TypeError for text in memory, or an image that cannot be saved as a PNG, and
+    InvalidInput for a file that is closed or too large, before it is read.
     """
     if isinstance(value, os.PathLike):
         return _path_source(Path(value), name)
@@ -110,17 +110,28 @@ def _name_of(file: Any) -> str:
     return os.path.basename(name) if isinstance(name, str) else ""
 
 
+def _binary(file: io.TextIOBase) -> BinaryIO:
+    """The file beneath one that was opened as text, as ``open(path)`` does."""
+    if not isinstance(file, io.TextIOWrapper):
+        raise TypeError(f"{type(file).__name__} holds text, not bytes: pass the text itself, or encode it")
+    file.flush()
+    beneath: BinaryIO = file.buffer
+    return beneath
+
+
 def _file_source(file: Any, name: str) -> Source:
     shown = repr(name or "file")
     if getattr(file, "closed", False) is True:
         raise InvalidInput(f"the input file {shown} is closed: open it again, and close it after the call")
-    if isinstance(file, io.TextIOBase):
-        raise TypeError(f"the file {shown} was opened in text mode: open it with mode 'rb'")
+    is_text = isinstance(file, io.TextIOBase)
+    if is_text:
+        file = _binary(file)
     try:
         here = file.tell()
         file.seek(0, os.SEEK_END)
         end = file.tell()
-        start = here if here < end else 0  # at its end it was just written, or read before: all of it is meant
+        # At its end it was just written, or read before: all of it is meant. What was read as text tells no position.
+        start = here if here < end and not is_text else 0
         file.seek(here)
     except (AttributeError, OSError, ValueError):
         content = file.read()
