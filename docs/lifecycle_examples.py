@@ -27,10 +27,12 @@ class Hosted:
     """The hosted API. The call follows and delivers a prediction that it creates, and cancels it."""
 
     def starts(self, deadline: float) -> list[State]:
+        """One life."""
         dialect = Replicate("https://api.example/v1")
         return [creating(Terms(dialect, deadline=deadline, cancels=True), dialect.create(_WANTED), 0.0)]
 
     def answers(self, sending: Sending) -> list[Outcome]:
+        """By the kind of request."""
         match sending.kind:
             case Kind.CREATE:
                 worn_out = ", once too often" if sending.attempt >= sending.life.terms.max_retries else ""
@@ -67,6 +69,7 @@ class Hosted:
         return [("whatever came back", _prediction("canceled"))]
 
     def arrivals(self, life: Life) -> list[Outcome]:
+        """Events, or an end without them."""
         seen = life.seen.number
         outcomes: list[Outcome] = [
             ("output", _events(f"id: 1:{seen + 1}")),
@@ -88,6 +91,7 @@ class SelfHosted:
         self._creates = creates
 
     def starts(self, deadline: float) -> list[State]:
+        """One life."""
         dialect = Cog("http://cog.example")
         terms = Terms(dialect, deadline=deadline, cancels=self._creates)
         expected = dialect.expected(_WANTED)
@@ -96,6 +100,7 @@ class SelfHosted:
         return [following(terms, expected, 0.0)]
 
     def answers(self, sending: Sending) -> list[Outcome]:
+        """By the kind of request."""
         life = sending.life
         match sending.kind:
             case Kind.CREATE:
@@ -126,6 +131,7 @@ class SelfHosted:
         return [("whatever came back", _json({}))]
 
     def arrivals(self, life: Life) -> list[Outcome]:
+        """Events, or an end without them."""
         seen = life.seen.number
         outcomes: list[Outcome] = [
             ("output", _chunk(seen + 1)),

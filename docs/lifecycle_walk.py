@@ -84,8 +84,9 @@ def _essence(state: State) -> tuple[Any, ...]:
     life = state.life
     then = state.then if isinstance(state, Pausing) else state
     return (
-        name(state), getattr(then, "attempt", 0), _streams(then), life.tied, life.streams, life.reopen, bool(life.seen.last), life.cuts,
-        life.poll_errors, bool(life.delivered), life.snapshot is None, type(getattr(then, "cause", None)),
+        name(state), getattr(then, "attempt", 0), _streams(then), life.tied, life.streams, life.reopen,
+        bool(life.seen.last), life.cuts, life.poll_errors, bool(life.delivered), life.snapshot is None,
+        type(getattr(then, "cause", None)),
     )  # fmt: skip
 
 
