@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,6 +29,36 @@ def seconds(text: str) -> float:
     raise click.BadParameter(f"{text!r} is not a positive number of seconds, or 'none' for no limit.")
 
 
+def _form(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Remember the form of the answer for errors, which have the same."""
+    if value is not None:
+        context.meta[FORM] = value
+    return value
+
+
+FORM = "replicate_home.cli.form"
+FORMS = (
+    click.option("--json", "form", flag_value="json", is_eager=True, callback=_form, help="Print one JSON document."),
+    click.option(
+        "--jsonl", "form", flag_value="jsonl", is_eager=True, callback=_form, help="Print JSON, one item a line."
+    ),
+)
+ANSWER = (
+    click.option(
+        "-o",
+        "--output",
+        "target",
+        metavar="FILE",
+        help="Write the output to FILE, and print its path; - writes a file to stdout itself.",
+    ),
+    click.option(
+        "--output-directory",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Save files here, and print their paths; none is overwritten. Otherwise their URLs are printed; files "
+        "without a URL, which local models make, are saved in the current folder.",
+    ),
+    *FORMS,
+)
 IMPORT = click.option(
     "--import",
     "modules",
@@ -47,6 +79,23 @@ def with_options(command: Command, *options: Callable[[Command], Command]) -> Co
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def answers(command: Command) -> Command:
+    """Give a command the flags that say where its answer goes; it is called with ``answer`` and ``form``."""
+
+    @functools.wraps(command)
+    def call(*, target: str | None, output_directory: Path | None, form: str | None, **rest: Any) -> Any:
+        from .printing import STDOUT, Answer
+
+        if target is not None and output_directory is not None:
+            raise click.UsageError("-o and --output-directory exclude each other.")
+        if target == STDOUT and form is not None:
+            raise click.UsageError(f"-o - and --{form} exclude each other: both write to stdout.")
+        with closing(Answer(output_directory, target)) as answer:
+            return command(answer=answer, form=form, **rest)
+
+    return with_options(call, *ANSWER)
 
 
 def asks_server(command: Command) -> Command:

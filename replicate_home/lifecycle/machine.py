@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -31,13 +31,14 @@ from ..exceptions import (
     TransportError,
 )
 from ..protocol import urls
-from ..protocol.problems import api_error, redirect_error
-from ..protocol.sse import ServerSentEvent
 from ..records.events import DoneEvent
 from ..records.prediction import Snapshot, Status
 from ..wire import IDEMPOTENT, Request, Response
 from . import endings, policy
 from .life import Life, News, Output, Terms
+
+if TYPE_CHECKING:
+    from ..protocol.sse import ServerSentEvent
 
 Lost = TransportError | ProtocolError
 """No answer, or one that makes no sense."""
@@ -166,13 +167,13 @@ State = Sending | Pausing | Reading | Settled
 
 def creating(terms: Terms, request: Request, now: float, expected: Snapshot | None = None) -> State:
     """A life that begins with a create; ``expected`` is what it asks for, where its id is made here."""
-    sending = _send(Life(terms, now), Kind.CREATE, request, now)
+    sending = _send(Life(terms, now, streams=terms.streams), Kind.CREATE, request, now)
     return sending if expected is None else attrs.evolve(sending, expected=expected)
 
 
 def following(terms: Terms, snapshot: Snapshot, now: float) -> State:
     """A life that goes on from what is known of a prediction."""
-    return _in_time(_follow(Life(terms, now, snapshot), (), now), now)
+    return _in_time(_follow(Life(terms, now, snapshot, streams=terms.streams), (), now), now)
 
 
 def plain(terms: Terms, request: Request, now: float, *, repeatable: bool = False) -> State:
@@ -437,7 +438,7 @@ def _follow(life: Life, news: tuple[News, ...], now: float, *, at_once: bool = F
         return _finish(life, news)
     if at_once:
         return _send(life, Kind.POLL, _poll_request(life), now, news)
-    request = life.terms.dialect.stream(life.snapshot, None)
+    request = life.terms.dialect.stream(life.snapshot, None) if life.streams else None
     if request is not None:
         return _send(life, Kind.STREAM, request, now, news)
     return _go_on_polling(life, news, now)
@@ -453,7 +454,7 @@ def _go_on_polling(life: Life, news: tuple[News, ...], now: float) -> State:
 
 
 def _pause_for_poll(life: Life, least: float, now: float, news: tuple[News, ...] = ()) -> State:
-    delay = max(policy.poll_interval(now - life.began, life.drawn()), least)
+    delay = max(life.terms.pace.interval(now - life.began, life.drawn()), least)
     life = attrs.evolve(life, draws=life.draws + 1)
     return Pausing(life, now + delay, Sending(life, Kind.POLL, _poll_request(life)), news)
 
@@ -546,7 +547,7 @@ def _when_ready(sending: Sending, came: Response, now: float) -> State:
 
 
 def _pause_until_ready(life: Life, then: Sending, cause: APIError, now: float) -> State:
-    delay = policy.poll_interval(now - life.began, life.drawn())
+    delay = life.terms.pace.interval(now - life.began, life.drawn())
     if _is_late(life, now + delay):
         return Settled(life, cause)
     life = attrs.evolve(life, draws=life.draws + 1)
@@ -625,6 +626,8 @@ def _output(items: list[Any]) -> tuple[News, ...]:
 
 def _refusal(sending: Sending, response: Response, now: float) -> APIError:
     """The error for this answer; what a create cannot find is its model."""
+    from ..protocol.problems import api_error  # only errors need it
+
     life = sending.life
     missing = ModelNotFound if sending.kind is Kind.CREATE else NotFound
     wall_time = now + life.terms.epoch
@@ -692,4 +695,6 @@ def _redirected(sending: Sending, response: Response, now: float) -> Sending:
 
 def _redirect(sending: Sending, response: Response) -> ProtocolError:
     """The error for a redirect that is not followed."""
+    from ..protocol.problems import redirect_error
+
     return redirect_error(response, sending.request, prediction=sending.life.snapshot)

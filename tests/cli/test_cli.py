@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -105,10 +106,8 @@ MODELS = {
 
 
 @pytest.fixture(autouse=True)
-def workplace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty current folder, and models registered for this test only."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("replicate_home.emulator.registry._shared", {})
+def models(workplace: None) -> None:
+    """Models registered for this test only."""
     for name, model in MODELS.items():
         local_model(name)(model)
 
@@ -118,12 +117,6 @@ def call(*arguments: str, stdin: str | bytes | None = None) -> tuple[int, str, s
     result = click.testing.CliRunner().invoke(commands, arguments, input=stdin, prog_name="replicate-home")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
-
-
-@pytest.fixture(autouse=True)
-def ordinary_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stdout is buffered, as it is for everybody who did not ask for anything else."""
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
 
 @contextmanager
@@ -235,7 +228,7 @@ def test_json_names_the_files_that_were_saved() -> None:
 
 
 def test_json_of_a_stream_is_one_event_a_line() -> None:
-    code, printed, complaints = call("stream", "local/say", "prompt=Hello ü", "--json")
+    code, printed, complaints = call("stream", "local/say", "prompt=Hello ü", "--jsonl")
     events = [json.loads(line) for line in printed.splitlines()]
     prediction = events[-1].pop("prediction")
     assert (code, complaints) == (0, "")
@@ -249,16 +242,21 @@ def test_json_of_a_stream_is_one_event_a_line() -> None:
 def test_json_of_a_failure_is_the_prediction_that_failed() -> None:
     code, printed, complaints = call("run", "local/fail", "--json")
     found = json.loads(printed)
-    assert (code, found["status"], found["output"], found["logs"]) == (1, "failed", ["so far "], "trying\n")
-    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: out of ideas\n"
+    first = found["logs"].partition("  File")[0]
+    assert (code, found["status"], found["output"]) == (1, "failed", ["so far "])
+    assert first == "trying\nTraceback (most recent call last):\n"
+    why = "ValueError: out of ideas; its traceback is in the logs"
+    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: {why}\n"
 
 
 def test_events_of_a_failure_end_with_its_status() -> None:
-    code, printed, complaints = call("stream", "local/fail", "--json")
+    code, printed, complaints = call("stream", "local/fail", "--jsonl")
     events = [json.loads(line) for line in printed.splitlines()]
-    assert (code, events[-1]["event"], events[-1]["status"]) == (1, "status", "failed")
+    assert (code, events[-2]["event"], events[-2]["status"]) == (1, "status", "failed")
+    error = events[-1]["error"]
+    assert (error["type"], error["exit_code"], error["prediction"]["status"]) == ("ModelError", 1, "failed")
     assert {"event": "logs", "data": "trying\n"} in events
-    assert complaints.endswith("failed: out of ideas\n")
+    assert complaints.endswith("failed: ValueError: out of ideas; its traceback is in the logs\n")
 
 
 def test_what_a_failing_model_said_before_is_kept_on_a_line_of_its_own() -> None:
@@ -302,7 +300,7 @@ def test_help_and_version_are_answers() -> None:
         (("run", "say", "prompt=x"), 2, "'say' is not a model: expected 'owner/name', 'owner/name:version', a version"),
         (("run", "local/say", "prompt=x", "--timeout", "soon"), 2, "Invalid value for '--timeout': 'soon' is not a"),
         (("run", "local/say", "prompt=x", "--timeout", "nan"), 2, "Invalid value for '--timeout': 'nan' is not a"),
-        (("run", "local/say", "prompt=x", "--wait", "61"), 2, "wait is how long the server may hold the request"),
+        (("run", "local/say", "prompt=x", "--wait", "61"), 2, "Invalid value for '--wait': 61.0 is not in the range"),
         (("run", "local/say", "prompt=x", "--backend", "foo"), 2, "Invalid value for '--backend': 'foo' is not one of"),
         (("run", "local/say", "--import", "no_such_module"), 2, "Invalid value for --import: there is no module 'no_s"),
         (("run", "owner/say", "prompt=x"), 3, "no API token for 'owner/say': set REPLICATE_API_TOKEN"),
@@ -364,7 +362,11 @@ def test_at_the_timeout_the_prediction_is_canceled_unless_it_is_to_run_on(
     with served(forever=forever) as (url, emulator):
         code, _, complaints = call("run", "owner/forever", "--base-url", url, "--timeout", "0.3", *options)
         assert (code, len(cancels(emulator))) == (4, expected)
-        assert complaints.count("\n") == 1
+        resumed = (
+            f"this waits for it: replicate-home predictions wait {emulator.calls[0].prediction_id} --base-url={url}\n"
+        )
+        assert (complaints.count("\n"), resumed in complaints) == ((1, False) if expected else (2, True))
+        assert "client." not in complaints
 
 
 @pytest.mark.parametrize(
@@ -439,7 +441,11 @@ def test_plasma_paints_a_picture_and_prints_its_path() -> None:
 @pytest.mark.parametrize(
     ("number", "code", "complaint"),
     [
-        (signal.SIGINT, 130, "replicate-home: interrupted while waiting for prediction {}\n"),
+        (
+            signal.SIGINT,
+            130,
+            "replicate-home: interrupted: the cancellation of prediction {} was requested\n",
+        ),
         (signal.SIGTERM, 143, ""),
         (signal.SIGHUP, 129, ""),
     ],
@@ -454,7 +460,7 @@ def test_a_signal_cancels_the_prediction(number: int, code: int, complaint: str)
         _, complaints = process.communicate()
         name = emulator.calls[0].prediction_id
         assert (process.returncode, cancels(emulator)) == (code, [(f"/predictions/{name}/cancel", 200)])
-        assert complaints.decode() in ("replicate-home: interrupted\n", complaint.format(name))
+        assert complaints.decode() == complaint.format(name)
 
 
 def test_a_closed_pipe_ends_it_silently_and_cancels() -> None:
@@ -581,16 +587,21 @@ def test_help_imports_no_command_and_no_library_but_click() -> None:
         "except SystemExit as end: print(end.code)\n"
         "ours = {name for name in sys.modules if name.startswith('replicate_home.')}\n"
         "others = {'attr', 'requests', 'urllib3', 'tqdm', 'rich', 'asyncio'} & sys.modules.keys()\n"
-        "print(sorted(ours), others)"
+        "assert not others\n"
+        "print(sorted(name for name in ours if not name.startswith('replicate_home.cli.')))\n"
+        "print(sorted(name[19:] for name in ours if name.startswith('replicate_home.cli.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert done.stdout.splitlines()[-2:] == [
-        "0",
-        (
-            "['replicate_home.cli', 'replicate_home.cli.commands', 'replicate_home.cli.exit_codes', "
-            "'replicate_home.cli.main', 'replicate_home.exceptions', 'replicate_home.protocol', "
-            "'replicate_home.protocol.redaction', 'replicate_home.version'] set()"
-        ),
+    assert [ast.literal_eval(line) for line in done.stdout.splitlines()[-3:]] == [
+        0,
+        [
+            "replicate_home.cli",
+            "replicate_home.exceptions",
+            "replicate_home.protocol",
+            "replicate_home.protocol.redaction",
+            "replicate_home.version",
+        ],
+        ["commands", "exit_codes", "lazy", "main", "options", "suggesting", "wording"],
     ]
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
+import json
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -14,8 +17,10 @@ from replicate_home import (
     AsyncStream,
     Body,
     Client,
+    FileURL,
     InvalidInput,
     ModelError,
+    Prediction,
     ReplicateHomeError,
     Request,
     Response,
@@ -160,6 +165,49 @@ class TestCreating:
     def test_a_version_is_a_function_of_its_inputs(self, fake, client):
         assert client.models.get("owner/llm").versions.get(VERSION).predict(prompt="Hi") == ["Hel", "lo"]
         assert fake.calls[-1].input == {"prompt": "Hi"}
+
+
+class TestTheOutputOfAPredictionThatIsHeld:
+    @pytest.fixture
+    def painted(self, fake, client):
+        fake.on("owner/painter").returns({"images": [b"one", b"two"], "text": "two pictures"})
+        return client.predictions.create("owner/painter", {"prompt": "Hi"}).wait()
+
+    def test_is_the_json_that_was_sent_whose_files_can_be_read(self, painted):
+        assert painted.output == painted.to_dict()["output"] == painted.snapshot.output
+        assert [url.read() for url in painted.output["images"]] == [b"one", b"two"]
+        assert painted.output["images"][0].read(2) == b"on"
+        assert not hasattr(painted.output["text"], "read")
+
+    def test_its_files_are_strings_to_all_others(self, fake, client, painted):
+        url = painted.output["images"][0]
+        assert isinstance(url, FileURL)
+        assert json.loads(json.dumps(painted.output)) == painted.output
+        for plain in (pickle.loads(pickle.dumps(url)), copy.deepcopy(url)):
+            assert (plain, type(plain)) == (url, str)
+        client.run("owner/llm", {"prompt": url})
+        assert fake.calls[-1].input == {"prompt": url}
+
+    def test_the_file_behind_it_is_that_of_a_result(self, painted, tmp_path):
+        assert painted.output["images"][0].file == painted.result().files[0]
+        assert painted.output["images"][0].file.save(tmp_path / "one.png").read_bytes() == b"one"
+
+    def test_without_files_it_is_the_same_object_each_time(self, client):
+        held = client.predictions.create("owner/llm", {"prompt": "Hi"})
+        assert held.output is None
+        assert held.wait().output is held.output == ["Hel", "lo"]
+
+    def test_without_a_client_they_are_strings(self, painted):
+        orphan = Prediction.from_dict(painted.to_dict())
+        assert [type(url) for url in orphan.output["images"]] == [str, str]
+
+    def test_the_same_awaited(self, fake, painted):
+        async def main():
+            held = await fake.async_client().predictions.get(painted.id)
+            first, second = held.output["images"]
+            return await first.file.aread(), second.read()
+
+        assert asyncio.run(main()) == (b"one", b"two")
 
 
 class TestErrors:

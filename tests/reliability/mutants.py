@@ -15,6 +15,8 @@ G3 = "tests/reliability/test_g03_secrets.py"
 G4 = "tests/reliability/test_g04_deadlines.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
+G8 = "tests/reliability/test_g08_retries.py"
+GATES, LIMITS = "tests/drivers/test_gate.py", "tests/lifecycle/test_limits.py"
 NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
 RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
@@ -45,12 +47,13 @@ LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
 REDACTION = "protocol/redaction.py"
-DRIVE, LEAVING = "drivers/drive.py", "drivers/leaving.py"
+DRIVE, LEAVING, GATE = "drivers/drive.py", "drivers/leaving.py", "drivers/gate.py"
 CONNECTION, EXCHANGE = "transports/over_requests/connections.py", "transports/over_requests/exchange.py"
 BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/answers.py"
 SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
 DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py", "transports/prepared.py"
 ENVIRONMENT = "transports/environment.py"
+COG, COG_TESTS, TIED = "dialects/cog.py", "tests/dialects/test_cog.py", "tests/lifecycle/test_tied.py"
 LOOPS = "transports/over_aiohttp"
 LOOP_ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
 
@@ -89,7 +92,7 @@ MUTANTS = (
            "if have.startswith(seen) and not final:", "if have.startswith(seen):",
            f"{G1}::test_a_server_that_contradicts_itself_is_an_error_that_shows_both_sides"),
     Mutant("half an event is joined to the next connection's first", DRIVE,
-           "            self._decoder = Decoder()\n        return response", "            pass\n        return response",
+           "        self._decoder = None\n        return response", "        return response",
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
     Mutant("the end of a body that was cut passes for its end", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass",
@@ -126,6 +129,64 @@ MUTANTS = (
     Mutant("a prediction that is the caller's own is canceled by the server", "client/engine/calls.py",
            "if life_terms.cancels and is_limited else None", "if is_limited else None",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
+    # ---- Cog: predictions that end with their connection, on a server that keeps nothing
+    Mutant("asking how a prediction is starts another", COG,
+           '_NO_RUN = {"input": "?"}', '_NO_RUN = {"input": {}}', f"{COG_TESTS}::test_polling_and_attaching_can_never_start_a_run"),
+    Mutant("a busy Cog server refuses for good", COG,
+           "status in (409, 503)", "status == 503", f"{COG_TESTS}::test_busy_and_setting_up_mean_later"),
+    Mutant("a model whose setup failed is waited for", COG,
+           "if status not in _NEVER_READY:", "if True:", f"{TIED}::test_a_server_that_will_never_be_ready_is_an_error_at_once"),
+    Mutant("a model that does not stream is refused", COG,
+           "if status != 406 or not create.streams:", "if True:", f"{TIED}::test_a_model_that_does_not_stream_is_asked_for_its_end"),
+    Mutant("a model that does not stream is asked again and again", COG,
+           "status != 406 or not create.streams", "status != 406",
+           f"{COG_TESTS}::test_a_model_that_does_not_stream_is_asked_once_more_for_its_end_alone"),
+    Mutant("a prediction that has ended passes for one that runs", COG,
+           "return response.status == 200 and _NO_RUN_REFUSED.encode() in response.body[:4096]", "return False",
+           f"{COG_TESTS}::test_what_does_not_run_is_gone"),
+    Mutant("the number of a chunk is lost", COG,
+           'f"0:{number}"', "None", f"{TIED}::test_an_attached_stream_is_opened_again_at_once_and_its_replay_is_dropped"),
+    Mutant("a number that is none passes", COG,
+           "if isinstance(number, bool) or not isinstance(number, int) or number < 0:", "if number is None:",
+           f"{COG_TESTS}::test_an_event_without_sense_is_a_protocol_error"),
+    Mutant("a null in an answer hides what was asked for", COG,
+           "said = {name: value for name, value in found.items() if value is not None}", "said = found",
+           f"{COG_TESTS}::test_what_the_server_leaves_out_is_as_it_was_asked_for"),
+    Mutant("the token of the environment goes to a Cog server", "client/engine/routing.py",
+           "Cog(plain, given.token, given.headers)", "Cog(plain, given.current_token(), given.headers)",
+           "tests/client/engine/test_settings.py::test_a_cog_server_gets_a_token_only_if_one_was_passed"),
+    Mutant("a stream that lost its prediction is polled", LIFECYCLE,
+           "    if life.tied:\n        return _torn(life, came, now)\n", "", f"{TIED}::test_a_cut_or_a_gap_is_an_interruption_after_a_cancel_and_no_poll"),
+    Mutant("a gap in what a Cog server streams is polled for", LIFECYCLE,
+           "if over and life.tied:", "if False:", f"{TIED}::test_a_cut_or_a_gap_is_an_interruption_after_a_cancel_and_no_poll"),
+    Mutant("a create on a Cog server ends with the limit of a read", LIFECYCLE,
+           "if request.hold == math.inf:", "if False:", f"{TIED}::test_a_create_has_the_whole_deadline"),
+    Mutant("a busy server is not asked how it is", LIFECYCLE,
+           "    if request is None:\n        return _pause_until_ready", "    if True:\n        return _pause_until_ready",
+           f"{TIED}::test_a_busy_server_is_asked_how_it_is_and_then_again_without_counting"),
+    Mutant("waiting for a busy server counts as retries", LIFECYCLE,
+           "then = attrs.evolve(sending, news=())", "then = attrs.evolve(sending, attempt=sending.attempt + 1, news=())",
+           f"{TIED}::test_a_busy_server_is_asked_how_it_is_and_then_again_without_counting"),
+    Mutant("a busy server is waited for past the deadline", LIFECYCLE,
+           "if _is_late(life, now + delay):", "if False:",
+           f"{TIED}::test_a_server_that_is_busy_until_the_deadline_is_named_and_nothing_was_created"),
+    Mutant("a create whose id is known is left running", LIFECYCLE,
+           "return sending.life\n    return attrs.evolve(sending.life, snapshot=sending.expected",
+           "return sending.life\n    return sending.life\n    return attrs.evolve(sending.life, snapshot=sending.expected",
+           f"{TIED}::test_leaving_a_create_under_way_cancels_by_the_id_that_was_made_here"),
+    Mutant("a create whose id is known is not canceled at the deadline", LIFECYCLE,
+           "if late and life.snapshot is not None:", "if False:", f"{TIED}::test_the_deadline_of_a_create_under_way_cancels_it"),
+    Mutant("a prediction that ended with its connection is not called canceled", LIFECYCLE,
+           "return life.tied and life.terms.dialect.gone(response)", "return False",
+           f"{TIED}::test_the_deadline_of_a_create_under_way_cancels_it"),
+    Mutant("a stream that was attached is opened again too late", LIFECYCLE,
+           "hurries = not life.terms.dialect.keeps", "hurries = False",
+           f"{TIED}::test_an_attached_stream_is_opened_again_at_once_and_its_replay_is_dropped"),
+    Mutant("what a Cog server has forgotten is asked for again", LIFECYCLE,
+           "if gone and not dialect.keeps:", "if False:", f"{TIED}::test_what_has_ended_between_is_not_found_or_an_interruption"),
+    Mutant("what was streamed of a forgotten prediction is lost", LIFECYCLE,
+           "endings.forgotten(life.snapshot, life.delivered)", "endings.forgotten(life.snapshot)",
+           f"{TIED}::test_what_has_ended_between_is_not_found_or_an_interruption"),
     # ---- G3: secrets
     Mutant("the token goes to any https host", URLS,
            "found is not None and found == origin(base_url) and", "found is not None and", f"{G3}::test_a_stream_url_elsewhere_gets_no_token", quick=True),
@@ -191,7 +252,8 @@ MUTANTS = (
            "return _restore, (type(self), self.args, self.__dict__, cause)", "return type(self), self.args",
            f"{G6}::test_whatever_is_answered_only_our_errors_are_raised"),
     Mutant("JSON that is too deep escapes as a RecursionError", "protocol/strict_json.py",
-           "except (ValueError, RecursionError) as error:", "except ValueError as error:", f"{G6}::test_whatever_is_answered_only_our_errors_are_raised"),
+           "except (ValueError, RecursionError) as error:", "except ValueError as error:",
+           "tests/protocol/test_strict_json.py::test_what_is_not_json_is_said_so_with_what_came_instead"),
     Mutant("a prediction without a status is a KeyError", DIALECT,
            'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an answer that is no HTTP is not taken for an outcome", DRIVE,
@@ -215,6 +277,40 @@ MUTANTS = (
            '.replace("\\r", "\\n")', "", G7),
     Mutant("an id is forgotten where it comes before the name", "protocol/sse.py",
            '                elif name == "event":\n                    event = value', '                elif name == "event":\n                    event, own_id = value, None', G7),
+    # ---- G8: retries
+    Mutant("retries cost nothing", GATE,
+           "left = self._budget.spent(_cost(failure))", "left = self._budget", f"{GATES}::test_where_nothing_succeeds_there_are_so_many_retries_and_then_none", quick=True),
+    Mutant("failures pay for retries too", GATE,
+           "            if answered:\n", "            if True:\n", f"{GATES}::test_five_answers_pay_for_a_retry_and_failures_for_none"),
+    Mutant("no retry is denied", DRIVE,
+           "if pausing.failure is not None and not self.gate.lends(pausing.failure):", "if False:", f"{G8}::test_over_threads_an_outage_uses_up_the_budget_too"),
+    Mutant("in an event loop no retry is denied", "drivers/adrive.py",
+           "if pausing.failure is not None and not self.gate.lends(pausing.failure):", "if False:", f"{G8}::test_retries_are_a_fifth_of_the_load_at_most_once_the_outage_lasts"),
+    Mutant("a retry does not say that it is one", LIFECYCLE,
+           "return Pausing(life, now + delay, then, failure=error)", "return Pausing(life, now + delay, then)", f"{LIMITS}::test_a_retry_says_what_it_is_for_and_without_a_budget_that_is_the_end"),
+    Mutant("only the call that was told to waits", GATE,
+           "            if closes and sending.kind", "            if False and sending.kind", f"{G8}::test_no_request_of_a_client_is_sent_sooner_than_the_server_asked"),
+    Mutant("a server that asks for an hour stops everything", GATE,
+           "if wait is not None and wait <= policy.LONGEST_SERVER_WAIT:", "if wait is not None:", f"{GATES}::test_nobody_waits_for_what_asks_for_nothing_or_for_longer_than_a_minute"),
+    # ---- G9: limits
+    Mutant("creates are not paced", "client/engine/connections.py",
+           "return Gate(base_url, policy.HOSTED_CREATES, policy.HOSTED_OTHERS)", "return Gate(base_url, others=policy.HOSTED_OTHERS)", f"{GATES}::test_only_the_hosted_api_has_limits_that_are_known_before", quick=True),
+    Mutant("a minute may be twice as busy at its edge", POLICY,
+           "return max(at, taken[-self.most] + self.seconds)", "return max(at, taken[-1] + self.seconds / self.most)", f"{LIMITS}::test_in_any_stretch_of_so_many_seconds_there_are_never_more"),
+    Mutant("what waits takes no place", GATE,
+           "self._windows[creates] = window.taking(at)", "self._windows[creates] = window.taking(now)", f"{GATES}::test_creates_and_other_requests_have_limits_of_their_own"),
+    Mutant("a cancel waits for its turn", GATE,
+           "return now if hurries else at", "return at", f"{GATES}::test_what_leaves_a_prediction_is_counted_and_never_waits"),
+    Mutant("what comes too late takes a place", GATE,
+           "if hurries or deadline is None or at < deadline:", "if True:", f"{GATES}::test_what_would_come_too_late_takes_no_place"),
+    Mutant("a retry keeps the place of the first request", LIFECYCLE,
+           "asked = self if self.admitted is None else attrs.evolve(self, admitted=None)", "asked = self", f"{LIMITS}::test_what_comes_of_it_has_no_place_yet"),
+    Mutant("all who have waited go at once", POLICY,
+           "step=AFTER_CLOSING)", "step=0.0)", f"{LIMITS}::test_nothing_is_sent_before_the_server_allows_it_and_then_one_in_a_second"),
+    Mutant("all tokens share one gate", "client/engine/connections.py",
+           "gate = self._gates.get((origin, dialect.token))", "gate = next(iter(self._gates.values()), None)", f"{GATES}::test_calls_share_it_where_server_and_token_are_the_same"),
+    Mutant("a forked child waits for a thread of its parent", GATE,
+           "    os.register_at_fork(after_in_child=_renew_locks)", "    pass", f"{GATES}::test_a_forked_child_passes_though_a_thread_of_its_parent_was_just_passing"),
     # ---- G10: memory
     Mutant("an answer of any length is held", DECODING,
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
@@ -304,7 +400,7 @@ MUTANTS = (
            f"{BLOCKING}::TestSessions::test_a_redirect_is_given_as_it_came_and_its_target_is_not_looked_up"),
     Mutant("a cache answers a poll", PREPARED,
            'headers.setdefault("Cache-Control", "no-store")', "pass",
-           f"{TOOLS}::TestSessions::test_a_cached_session_gives_no_old_answers"),
+           "tests/transports/test_prepared.py::test_no_cache_may_answer_a_poll_with_what_it_kept"),
     Mutant("a token that cannot be sent is shown", PREPARED,
            "if request.token is not None and not _IS_VALUE(request.token.reveal()):", "if False:",
            f"{BLOCKING}::TestItself::test_a_token_that_cannot_be_sent_is_not_shown"),

@@ -7,6 +7,9 @@ Many clients, each with a few calls at once, over ten minutes in which nothing, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -14,10 +17,11 @@ import attrs
 import pytest
 
 from replicate_home import AsyncClient, ConnectFailed, FakeClock, Request, RequestTimeout, Response, TransportError
-from replicate_home.exceptions import ReplicateHomeError
+from replicate_home.exceptions import ReplicateHomeError, ServerError
+from replicate_home.testing import FakeReplicate, faults
 from replicate_home.transports.async_base import sleep_on
 
-from . import NIGHTLY, TOKEN, UNHURRIED
+from .cases import NIGHTLY, TOKEN, UNHURRIED
 
 pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 
@@ -90,10 +94,8 @@ def suffer(outcome: Outcome, clients: int = CLIENTS) -> Load:
         await sleep_on(clock, begins)
         while clock.now() < MINUTES * 60:
             load.begun.append(clock.now())
-            try:
+            with contextlib.suppress(ReplicateHomeError):
                 await client.request("GET", "/account")
-            except ReplicateHomeError:
-                pass
             await sleep_on(clock, EVERY)
 
     async def main() -> None:
@@ -141,6 +143,16 @@ def test_a_short_outage_is_outlived():
 @pytest.mark.parametrize("seconds", [1, 5, 30])
 def test_no_request_of_a_client_is_sent_sooner_than_the_server_asked(status, seconds):
     load = suffer(answers(status, retry_after=str(seconds)), clients=20)
-    gaps = [later - at for sent in load.sent for at, later in zip(sent, sent[1:], strict=False)]
+    gaps = [later - at for sent in load.sent for at, later in itertools.pairwise(sent)]
     assert len(gaps) > 20
     assert min(gaps) >= seconds - 1e-6
+
+
+def test_over_threads_an_outage_uses_up_the_budget_too():
+    with FakeReplicate() as fake:
+        fake.faults.add("poll", faults.status(503), times=math.inf)
+        client = fake.client()
+        for _ in range(50):
+            with pytest.raises(ServerError):
+                client.predictions.get("p1")
+        assert len(fake.requests) == 50 + 20

@@ -16,7 +16,7 @@ from replicate_home import AsyncClient
 from replicate_home.testing import FakeReplicate, Limits
 from replicate_home.wire import Body, Request, Response
 
-from . import TOKEN
+from .cases import TOKEN
 
 pytestmark = [pytest.mark.reliability, pytest.mark.long, pytest.mark.timeout(300)]
 HOSTED = "https://api.replicate.com/v1"

@@ -24,7 +24,6 @@ from ...lifecycle.life import Terms
 from ...lifecycle.machine import Settled, State, creating, downloading, following
 from ...protocol import urls
 from ...records.prediction import Snapshot
-from ...records.schema import Schema
 from ...wire import Response
 from ..inputs.prompting import checked_input, is_json
 from .calls import HOLD, RunOptions, begin, reference_of, terms
@@ -34,18 +33,25 @@ from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
 
 if TYPE_CHECKING:
     from ...operations.base import Operation
+    from ...records.schema import Schema
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 
 class BaseEngine:
-    """A client's settings and connections, and what its calls consist of. Nothing here waits."""
+    """A client's settings and connections, and what its calls consist of. Nothing here waits.
 
-    def __init__(self, settings: Settings, connections: Connections) -> None:
+    ``life_terms`` are terms of every life that begins here, such as its pace.
+    """
+
+    def __init__(self, settings: Settings, connections: Connections, **life_terms: Any) -> None:
         self.settings = settings
         self.connections = connections
         self.clock: Clock = connections.clock
+        self._life_terms = life_terms
+        self.webhook_secret: str | None = None
+        """What signs the account's webhooks, once it was asked for."""
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def __str__(self) -> str:
@@ -74,7 +80,8 @@ class BaseEngine:
 
     def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
         """What holds for a call that begins now; ``seconds`` is its default limit."""
-        return terms(self.settings, route, self.clock, self.settings.budget(timeout, seconds), **more)
+        budget = self.settings.budget(timeout, seconds)
+        return terms(self.settings, route, self.clock, budget, **self._life_terms, **more)
 
     def plain_terms(self, route: Route) -> Terms:
         """What holds for a call that follows no prediction."""
@@ -156,6 +163,8 @@ class BaseEngine:
         dialect = life_terms.dialect
         key = (dialect.base_url, str(ref))
         if key not in self._schemas:
+            from ...records.schema import Schema
+
             request = dialect.schema(ref)
             try:
                 if request is None:

@@ -23,9 +23,8 @@ from ..engine.async_engine import AsyncEngine
 from ..engine.calls import RunOptions
 from ..engine.routing import Route
 from .download import AsyncFiles
-from .format import Format
 from .results import Result
-from .streams import Delivery
+from .streams import Delivery, Format
 
 Begin = Callable[[], Awaitable[AsyncDrive]]
 """Makes the requests that prepare the input, and returns the life of the prediction."""
