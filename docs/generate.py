@@ -1,4 +1,4 @@
-"""Writes what the pages take from the code: the lifecycle, the public names, and the methods of the resources.
+"""Writes what the pages take from the code: the lifecycle, and the names of the reference.
 
 Run ``python docs/generate.py`` after a change of either; a test fails while a page is out of date.
 """
@@ -13,19 +13,19 @@ sys.path.insert(0, str(HERE))
 
 import lifecycle_picture  # noqa: E402 - it lies beside this file, wherever this is run from
 import lifecycle_walk  # noqa: E402
-import public_names  # noqa: E402
-import resource_methods  # noqa: E402
+import reference_pages  # noqa: E402
 
 
 def pages() -> dict[Path, str]:
     """What each generated file should be now."""
     edges = lifecycle_walk.edges()
-    lifecycle, reference, methods = (HERE / f"{name}.md" for name in ("lifecycle", "reference", "resource-methods"))
+    lifecycle = HERE / "lifecycle.md"
+    names = {HERE / f"{name}.md": text for name, text in reference_pages.contents().items()}
+    names[HERE / "reference.md"] = reference_pages.index()
     return {
         HERE / "lifecycle.svg": lifecycle_picture.svg(edges),
         lifecycle: _between_marks(lifecycle, "transitions", lifecycle_walk.listing(edges)),
-        reference: _between_marks(reference, "names", public_names.tables()),
-        methods: _between_marks(methods, "methods", resource_methods.listing()),
+        **{page: _between_marks(page, "names", text) for page, text in names.items()},
     }
 
 
