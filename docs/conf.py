@@ -36,7 +36,7 @@ def setup(app: Any) -> None:
             if isinstance(value, BoundOperation):
                 setattr(kind, attribute, _function(value))
             elif isinstance(value, Nested):
-                setattr(kind, attribute, property(lambda self: None, doc=value.__doc__))
+                setattr(kind, attribute, property(_nothing, doc=value.__doc__))
     app.connect("autodoc-process-signature", _without_internals)
 
 
@@ -48,8 +48,10 @@ def _function(operation: BoundOperation[Any, Any]) -> Any:
     return method
 
 
-def _without_internals(
-    app: Any, what: str, name: str, value: Any, options: Any, signature: str | None, result: str | None
-) -> tuple[str | None, str | None] | None:
+def _nothing(self: Any) -> None:
+    """Stands for a resource within another."""
+
+
+def _without_internals(app: Any, what: str, name: str, value: Any, *rest: Any) -> tuple[str, str] | None:  # noqa: ARG001
     made_by_clients = what == "class" and {"engine", "snapshot", "delivery"} & {*inspect.signature(value).parameters}
     return ("", "") if made_by_clients or what == "exception" else None

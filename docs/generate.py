@@ -14,29 +14,38 @@ sys.path.insert(0, str(HERE))
 import lifecycle_picture  # noqa: E402 - it lies beside this file, wherever this is run from
 import lifecycle_walk  # noqa: E402
 import reference_pages  # noqa: E402
+from lifecycle_examples import Hosted, SelfHosted  # noqa: E402
 
 
 def pages() -> dict[Path, str]:
     """What each generated file should be now."""
-    edges = lifecycle_walk.edges()
+    walks = {
+        "transitions": lifecycle_walk.edges(Hosted()),
+        "cog": lifecycle_walk.edges(SelfHosted(creates=True)),
+        "attached": lifecycle_walk.edges(SelfHosted(creates=False)),
+    }
     lifecycle = HERE / "lifecycle.md"
     names = {HERE / f"{name}.md": text for name, text in reference_pages.contents().items()}
     names[HERE / "reference.md"] = reference_pages.index()
     return {
-        HERE / "lifecycle.svg": lifecycle_picture.svg(edges),
-        lifecycle: _between_marks(lifecycle, "transitions", lifecycle_walk.listing(edges)),
-        **{page: _between_marks(page, "names", text) for page, text in names.items()},
+        HERE / "lifecycle.svg": lifecycle_picture.svg(walks["transitions"], lifecycle_picture.HOSTED),
+        HERE / "lifecycle-cog.svg": lifecycle_picture.svg(walks["cog"], lifecycle_picture.SELF_HOSTED),
+        lifecycle: _filled(lifecycle, {mark: lifecycle_walk.listing(edges) for mark, edges in walks.items()}),
+        **{page: _filled(page, {"names": text}) for page, text in names.items()},
     }
 
 
-def _between_marks(page: Path, mark: str, text: str) -> str:
-    """The page with ``text`` where its marks say that it goes."""
-    begin, end = f"<!-- generated: {mark} -->\n", f"<!-- end: {mark} -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise SystemExit(f"{page.name} lacks the marks {begin.strip()} and {end}")
-    return f"{before}{begin}{text}{end}{after}"
+def _filled(page: Path, texts: dict[str, str]) -> str:
+    """The page with each text between its marks."""
+    filled = page.read_text(encoding="utf-8")
+    for mark, text in texts.items():
+        begin, end = f"<!-- generated: {mark} -->\n", f"<!-- end: {mark} -->"
+        before, _, rest = filled.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise SystemExit(f"{page.name} lacks the marks {begin.strip()} and {end}")
+        filled = f"{before}{begin}{text}{end}{after}"
+    return filled
 
 
 if __name__ == "__main__":
