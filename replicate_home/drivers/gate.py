@@ -71,16 +71,23 @@ class Gate:
                 self._close(sending, came, creates, now)
 
     def lends(self, failure: ReplicateHomeError) -> bool:
-        """Whether a request that failed so may be sent again: it is paid from the budget."""
+        """Whether a request that failed so may be sent again, which is paid from the budget."""
+        cost = policy.RETRY_AFTER_TIMEOUT if isinstance(failure, RequestTimeout) else policy.RETRY
         with self._lock:
-            left = self._budget.spent(_cost(failure))
-            self._budget = left or self._budget
+            left = self._budget.spent(cost)
+            if left is not None and not isinstance(failure, RateLimited):  # that was paid when it was heard
+                self._budget = left
         return left is not None
 
     def _close(self, sending: Sending, response: Response, creates: bool, now: float) -> None:
-        """Let nothing more through for as long as the server asks; where that is long, each caller is told."""
+        """Let nothing more through for as long as the server asks; where that is long, each caller is told.
+
+        Of many that are refused at once only the first is to blame: the others had no way to know.
+        """
         from ..protocol.retry_after import seconds_to_wait  # only needed here, and after a 429
 
+        if response.status == 429 and self._windows[creates].opens <= now:
+            self._budget = self._budget.spent(policy.RETRY) or self._budget
         wait = seconds_to_wait(response, now + sending.life.terms.epoch)
         if wait is not None and wait <= policy.LONGEST_SERVER_WAIT:
             self._windows[creates] = self._windows[creates].closed(now + wait)
@@ -88,12 +95,6 @@ class Gate:
     def renew_lock(self) -> None:
         """In a forked child: a thread of its parent may have held the lock."""
         self._lock = threading.RLock()
-
-
-def _cost(failure: ReplicateHomeError) -> float:
-    if isinstance(failure, RateLimited):
-        return policy.RETRY_AFTER_THROTTLING
-    return policy.RETRY_AFTER_TIMEOUT if isinstance(failure, RequestTimeout) else policy.RETRY
 
 
 def _renew_locks() -> None:

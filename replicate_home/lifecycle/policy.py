@@ -77,7 +77,7 @@ class Window:
     """At most ``most`` requests in any ``seconds`` in a row, all of which may be sent at once; None is no limit.
 
     ``taken`` are the moments of the latest, in order. Nothing is sent before ``opens``, which is for the server to say;
-    then at most one in ``step`` seconds until one has gone well, for all that have waited would be refused at once.
+    then one in ``step`` seconds until one has gone well, for all that have waited would be refused at once.
     """
 
     most: int | None = None
@@ -111,8 +111,8 @@ class Window:
 
 
 OPEN = Window()
-AFTER_CLOSING = 1.0
-"""Seconds between those that have waited for the same moment: for the first of them to be answered."""
+AFTER_CLOSING = 2.0
+"""Seconds between those that have waited for the same moment: for the first to be answered, though it may be held."""
 HOSTED_CREATES = Window(480, 60.5)
 HOSTED_OTHERS = Window(2_400, 60.5)
 """Four fifths of what the hosted API documents, and a minute that is longer, for some requests travel faster."""
@@ -136,5 +136,4 @@ class Budget:
 FULL = Budget()
 RETRY = 5.0
 RETRY_AFTER_TIMEOUT = 10.0
-RETRY_AFTER_THROTTLING = 1.0
-"""What a retry costs; little where the server was asked too often, for then all wait as long as it says."""
+"""What a retry costs."""

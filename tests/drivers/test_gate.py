@@ -10,7 +10,7 @@ import pytest
 
 from replicate_home import FakeClock
 from replicate_home.client.engine.connections import Connections
-from replicate_home.dialects import Replicate
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.drivers.gate import Gate
 from replicate_home.exceptions import ConnectFailed, RateLimited, RequestTimeout, ServerError
 from replicate_home.lifecycle.machine import Kind, Sending, creating, downloading, plain
@@ -112,7 +112,7 @@ def test_unless_the_server_has_asked_for_more_meanwhile():
 def test_all_who_come_later_wait_as_long_as_the_server_asks(asked, seconds):
     gate = Gate(API)
     gate.heard(READING, asked, NOW)
-    assert moments(gate, READING, CREATING, polling()) == [seconds, 0, seconds + 1]
+    assert moments(gate, READING, CREATING, polling()) == [seconds, 0, seconds + 2]
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,27 @@ def retries(gate: Gate, failure: Exception) -> int:
 @pytest.mark.parametrize(
     ("failure", "number"),
     [(ServerError("", status=503), 20), (ConnectFailed("refused", phase="connect"), 20),
-     (RequestTimeout("late", phase="wait"), 10), (RateLimited("", status=429), 100)],
+     (RequestTimeout("late", phase="wait"), 10)],
 )  # fmt: skip
 def test_where_nothing_succeeds_there_are_so_many_retries_and_then_none(failure, number):
     assert retries(Gate(API), failure) == number
+
+
+def refused(gate: Gate, times: int, seconds: float) -> int:
+    """How many of so many requests, so many seconds apart, may be sent again after a 429."""
+    repeated = 0
+    for number in range(times):
+        gate.heard(READING, THROTTLED, NOW + number * seconds)
+        repeated += gate.lends(RateLimited("", status=429))
+    return repeated
+
+
+def test_of_a_thousand_that_are_refused_at_once_each_may_be_sent_again():
+    assert refused(Gate(API), 1_000, 0.0) == 1_000
+
+
+def test_those_that_waited_as_asked_and_are_refused_nevertheless_are_like_other_failures():
+    assert refused(Gate(API), 1_000, 7.0) == 19
 
 
 def spent_gate() -> Gate:

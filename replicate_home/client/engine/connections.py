@@ -15,7 +15,7 @@ from ...protocol import urls
 from .routing import LOCAL_URL
 
 if TYPE_CHECKING:
-    from ...dialects import Dialect
+    from ...dialects.base import Dialect
     from ...emulator.transport import InProcessTransport
     from ...transports.base import Transport
     from ...wire import Secret
