@@ -203,9 +203,6 @@ class FileOutput:
             else:
                 return
 
-    def __fspath__(self) -> str:
-        raise TypeError("this file is not on disk: call save() first, which returns its path")
-
     def __str__(self) -> str:
         return self.url
 
