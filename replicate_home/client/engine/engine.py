@@ -40,11 +40,17 @@ T = TypeVar("T")
 
 
 class BaseEngine:
-    """A client's settings and connections, and what its calls consist of. Nothing here waits."""
+    """A client's settings and connections, and what its calls consist of. Nothing here waits.
 
-    def __init__(self, settings: Settings, connections: Connections) -> None:
+    ``life_terms`` are terms of every life that begins here, such as its pace.
+    """
+
+    def __init__(self, settings: Settings, connections: Connections, **life_terms: Any) -> None:
         self.settings = settings
         self.connections = connections
+        self._life_terms = life_terms
+        self.webhook_secret: str | None = None
+        """What signs the account's webhooks, once it was asked for."""
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def __str__(self) -> str:
@@ -78,7 +84,8 @@ class BaseEngine:
 
     def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
         """What holds for a call that begins now; ``seconds`` is its default limit."""
-        return terms(self.settings, route, self.clock, self.settings.budget(timeout, seconds), **more)
+        budget = self.settings.budget(timeout, seconds)
+        return terms(self.settings, route, self.clock, budget, **self._life_terms, **more)
 
     def plain_terms(self, route: Route) -> Terms:
         """What holds for a call that follows no prediction."""
@@ -182,11 +189,13 @@ class BaseEngine:
 
         return datetime.fromtimestamp(self.clock.time(), UTC).isoformat()
 
-    def downloading(self, url: str, route: Route) -> State:
-        """The life of a download."""
+    def downloading(self, url: str, route: Route, headers: Mapping[str, str]) -> State:
+        """The life of a download; ``headers`` say which part of the file is wanted."""
         if not urls.is_safe(route.dialect.base_url, url):
             raise UnsafeURL(f"{url.partition('?')[0][:200]!r} was not requested: only https URLs of public hosts are")
-        return downloading(self.terms(route), route.dialect.file(url), self.clock.now())
+        request = route.dialect.file(url)
+        request = attrs.evolve(request, headers={**request.headers, **headers})
+        return downloading(self.terms(route), request, self.clock.now())
 
     def ended(self, snapshot: Snapshot, route: Route) -> Snapshot:
         """A prediction that has ended, if it succeeded; raises what it ended with."""
@@ -245,9 +254,9 @@ class Engine(BaseEngine):
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)
 
-    def download(self, url: str, route: Route) -> Drive:
+    def download(self, url: str, route: Route, headers: Mapping[str, str]) -> Drive:
         """A settled life whose body is an open download; raises what kept it from opening."""
-        drive = self.drive(self.downloading(url, route), route)
+        drive = self.drive(self.downloading(url, route, headers), route)
         error = drive.settle().error
         if error is not None:
             raise error
