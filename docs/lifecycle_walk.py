@@ -12,9 +12,9 @@ from typing import Any
 
 import attrs
 
-from replicate_home.dialects import Create, Replicate
-from replicate_home.dialects.base import encode_json
+from replicate_home.dialects.base import Create, encode_json
 from replicate_home.dialects.refs import ModelRef
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.exceptions import ConnectFailed, Disconnected, RequestTimeout
 from replicate_home.lifecycle import policy
 from replicate_home.lifecycle.life import Life, Terms

@@ -13,7 +13,7 @@ from replicate_home.exceptions import ReplicateHomeError
 
 # Where a name is defined decides its group.
 GROUPS = {
-    "Functions on a default client": ("client.module_level",),
+    "Functions on a default client": ("client.module_level", "client.async_module_level"),
     "Clients, and what they return": ("client.",),
     "Records, and what happens to a prediction": ("records.",),
     "Errors": ("exceptions",),

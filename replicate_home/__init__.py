@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client.async_client import AsyncClient, AsyncFunction
+    from .client.async_module_level import async_run, async_stream
     from .client.client import Client, Function
     from .client.module_level import (
         accounts,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     )
     from .client.outputs.async_streams import AsyncStream
     from .client.outputs.file_output import FileOutput
+    from .client.outputs.file_url import FileURL
     from .client.outputs.results import Result
     from .client.outputs.streams import Stream
     from .client.resources.accounts import Accounts, AsyncAccounts
@@ -108,9 +110,11 @@ _HOMES = {
     "transports.base": "Transport",
     "emulator.registry": "LocalRun local_model",
     "client.async_client": "AsyncClient AsyncFunction",
+    "client.async_module_level": "async_run async_stream",
     "client.outputs.async_streams": "AsyncStream",
     "client.client": "Client Function",
     "client.outputs.file_output": "FileOutput",
+    "client.outputs.file_url": "FileURL",
     "client.resources.accounts": "Accounts AsyncAccounts",
     "client.resources.collections": "AsyncCollections Collections",
     "client.resources.deployments": "AsyncDeployment AsyncDeployments Deployment Deployments",
@@ -192,6 +196,7 @@ __all__ = [
     "File",
     "FileExpired",
     "FileOutput",
+    "FileURL",
     "Files",
     "FoundCollection",
     "FoundModel",
@@ -260,6 +265,8 @@ __all__ = [
     "__version__",
     "accounts",
     "async_paginate",
+    "async_run",
+    "async_stream",
     "collections",
     "default_client",
     "deployments",

@@ -20,7 +20,7 @@ class ThreadPool:
 
     def __init__(self, size: int, name: str, idle: float | None = None) -> None:
         self._size = size
-        self._idle_seconds = IDLE_SECONDS if idle is None else idle
+        self._idle_seconds = idle
         self._name = name
         self._begin()
 
@@ -69,7 +69,8 @@ class ThreadPool:
         with self._changed:
             if not self._jobs:
                 self._idle += 1
-                self._changed.wait_for(lambda: self._jobs or self._ended != ended, self._idle_seconds)
+                seconds = IDLE_SECONDS if self._idle_seconds is None else self._idle_seconds
+                self._changed.wait_for(lambda: self._jobs or self._ended != ended, seconds)
                 self._idle -= 1
             if self._jobs:
                 return self._jobs.popleft()

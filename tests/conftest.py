@@ -20,6 +20,12 @@ _SETTINGS = ("_PROXY", "_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REPLICATE
 _OPEN_FILES = "/proc/self/fd"
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What plain ``pytest`` leaves out is said, and how to run it."""
+    if config.option.markexpr == "not long" and (left_out := len(terminalreporter.stats.get("deselected", ()))):
+        terminalreporter.write_line(f"{left_out} long tests were left out: python -m pytest -m long runs them")
+
+
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No token, proxy or certificate of whoever runs the tests has a say in them."""
@@ -59,7 +65,13 @@ def _is_loopback(host: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays_open(own_environment: None, only_this_machine: None) -> Iterator[None]:
+def idle_threads_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test is not over before its threads are; those that wait for more work would take a second."""
+    monkeypatch.setattr("replicate_home.threads.IDLE_SECONDS", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open(own_environment: None, only_this_machine: None, idle_threads_end_soon: None) -> Iterator[None]:
     """Sockets, pipes and threads are back to what they were when the test ends."""
     before = _open_things()
     yield

@@ -6,15 +6,20 @@ JSON is left undecided here, for the model's schema to decide; everything else i
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import attrs
 
 from ..exceptions import ProtocolError
 from ..protocol.strict_json import parse_json
+from ..records.schema import Schema
+from .describing import kinds
+from .templates import Piped, has_template
 
 _SCALAR = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false", re.ASCII)
 _TEXTS = frozenset({"prompt", "text", "system"})
@@ -27,26 +32,63 @@ class Inputs:
     certain: Mapping[str, Any]
     in_doubt: Mapping[str, tuple[str, Any]]
 
-    def typed(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """The input for a model whose inputs have this schema, which may be empty.
+    def names(self) -> list[str]:
+        """The names that were given."""
+        return [*self.certain, *self.in_doubt]
+
+    def typed(self, schema: Schema) -> dict[str, Any]:
+        """The input for a model with this schema, which may be empty.
 
         If the schema does not decide, numbers, true and false are sent as such, unless the name suggests text
         (``prompt``, ``system_prompt``, ...); lists, objects and null stay text.
         """
         decided = {
-            name: text if _is_text(name, text, _kinds(schema.get(name))) else value
+            name: text if _is_text(name, text, kinds(schema, name)) else value
             for name, (text, value) in self.in_doubt.items()
         }
         return {**self.certain, **decided}
 
 
+class Stdin:
+    """Standard input, which can be read once, and is waited for only if something was piped into it."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._is_read = False
+
+    def read(self) -> bytes:
+        """All of it."""
+        self._is_read = True
+        return b"" if self._stream is None else self._stream.buffer.read()
+
+    def has_more(self) -> bool:
+        """Whether there is a pipe or a file that was not read yet; a terminal, or nothing at all, has none to give."""
+        if self._stream is None or self._is_read:
+            return False
+        try:
+            mode = os.fstat(self._stream.fileno()).st_mode
+        except (OSError, ValueError):  # no file at all, such as a test's buffer
+            return not self._stream.isatty()
+        return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+    def prompt(self) -> dict[str, str]:
+        """The text as a prompt, without its last line break; nothing if it is empty."""
+        content = _text_or_bytes(self.read())
+        if isinstance(content, bytes):
+            raise ValueError("stdin is not text: say which input it is, such as image=@-")
+        text = content.removesuffix("\n").removesuffix("\r")
+        return {"prompt": text} if text else {}
+
+
 def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
     """Read ``name=value``, ``name=@path``, ``name=@-`` (stdin) and ``name:=json``; raises ValueError for others.
 
-    ``stdin`` is called at most once: its content is text, or a file if it is not UTF-8.
+    ``stdin`` is called at most once: its content is text, or a file if it is not UTF-8; or the JSON that the
+    ``{{...}}`` in values refer to.
     """
     certain: dict[str, Any] = {}
     in_doubt: dict[str, tuple[str, Any]] = {}
+    piped = Piped(stdin)
     for argument in arguments:
         name, text, is_json = _parts(argument)
         if name in certain or name in in_doubt:
@@ -55,8 +97,10 @@ def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
             certain[name] = _json(name, text)
         elif text == "@-":
             certain[name], stdin = _text_or_bytes(stdin()), _read_already
-        elif text.startswith("@"):
+        elif text.startswith("@"):  # of what was typed: what another model has put out names no file here
             certain[name] = _path(name, text[1:])
+        elif has_template(text):
+            certain[name] = piped.value(text)
         elif (value := _maybe_json(text)) is not _NO_JSON:
             in_doubt[name] = text, value
         else:
@@ -111,19 +155,7 @@ def _maybe_json(text: str) -> Any:
         return _NO_JSON
 
 
-def _is_text(name: str, text: str, kinds: set[str]) -> bool:
-    if kinds:
-        return "string" in kinds
+def _is_text(name: str, text: str, allowed: set[str]) -> bool:
+    if allowed:
+        return "string" in allowed
     return name.rpartition("_")[2] in _TEXTS or not _SCALAR.fullmatch(text)
-
-
-def _kinds(described: Any) -> set[str]:
-    """The JSON types that a schema allows, also judging by its default; none if it does not say."""
-    if not isinstance(described, Mapping):
-        return set()
-    unions = [described.get(word) for word in ("anyOf", "oneOf", "allOf")]
-    parts = [described, *(part for union in unions if isinstance(union, list) for part in union)]
-    named = [part.get("type") for part in parts if isinstance(part, Mapping)]
-    flat = [kind for name in named for kind in (name if isinstance(name, list) else [name])]
-    kinds = {kind for kind in flat if isinstance(kind, str)}
-    return kinds | ({"string"} if isinstance(described.get("default"), str) else set())

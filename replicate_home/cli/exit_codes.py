@@ -17,7 +17,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
+from typing import Any
 
 from ..exceptions import (
     AuthenticationError,
@@ -30,6 +32,7 @@ from ..exceptions import (
     ReplicateHomeError,
 )
 from ..protocol.redaction import excerpt
+from .wording import in_our_words
 
 MODEL_FAILED, USAGE, AUTH, LATE, OTHER, INTERRUPTED, CLOSED_PIPE = 1, 2, 3, 4, 5, 130, 141
 _LONGEST_LINE = 2000
@@ -49,17 +52,36 @@ def exit_code(error: BaseException) -> int | None:
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), None)
 
 
-def reported(error: BaseException) -> int | None:
-    """Report the error on stderr, in one line, and return the exit code; None for an unexpected error."""
+def reported(error: BaseException, form: str | None = None) -> int:
+    """Report an error on stderr, in one line, and return its exit code.
+
+    For programs that read JSON (``form`` is ``json`` or ``jsonl``), it is reported on stdout too.
+    """
     if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
+    code, message = exit_code(error), in_our_words(str(error) or type(error).__name__)
     if isinstance(error, KeyboardInterrupt):
-        say(" ".join(["interrupted", *getattr(error, "__notes__", ())]))
-        return INTERRUPTED
-    code = exit_code(error)
-    if code is not None:
-        say(str(error) or type(error).__name__)
+        code, message = INTERRUPTED, ": ".join(["interrupted", *map(str, error.args), *getattr(error, "__notes__", ())])
+    elif code is None:
+        code, message = OTHER, f"a mistake in this program, {type(error).__name__}: {message}"
+    say(message)
+    if form is not None:
+        _print_as_json(error, message, code, form)
     return code
+
+
+def _print_as_json(error: BaseException, message: str, code: int, form: str) -> None:
+    """The error as an object; a prediction that has failed, in the form ``json``, as the prediction."""
+    prediction = getattr(error, "prediction", None)
+    told: dict[str, Any] = {"type": type(error).__name__, "message": message, "exit_code": code}
+    if getattr(error, "status", None) is not None:
+        told["status"] = error.status  # type: ignore[attr-defined]
+    if prediction is not None:
+        told["prediction"] = prediction.to_dict()
+    failed = isinstance(error, ModelError) and prediction is not None and form == "json"
+    with contextlib.suppress(OSError):
+        sys.stdout.write(json.dumps(told["prediction"] if failed else {"error": told}) + "\n")
+        sys.stdout.flush()
 
 
 def say(text: str) -> None:

@@ -1,28 +1,30 @@
-"""The emulator as a server of its own, for the command line: it logs every request on stderr."""
+"""The command ``serve``: the emulator as a server of its own, which logs every request on stderr."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
+import click
 
 from ..clock import SYSTEM_CLOCK
 from ..demo import MODELS
+from ..emulator import http_server
 from ..emulator.emulator import Emulator
 from ..emulator.faults import FaultPlan
-from ..emulator.http_server import Manners, serve
 from ..emulator.limits import HOSTED_LIMITS, Limits
 from ..emulator.timeline import Peer
 from ..emulator.webhook_senders import HttpSender
+from ..protocol.urls import is_loopback
 from ..wire import Body, Request, Response
+from .exit_codes import say
+from .loading import loaded
+from .options import IMPORT, import_all
 
 
 class LoggingEmulator(Emulator):
@@ -75,13 +77,13 @@ def serve_until_stopped(told: ServeOptions, announce: Callable[[str], Any]) -> N
     models = {**MODELS, **dict(named_model(name) for name in told.models)}
     faults = FaultPlan() if told.scenario is None else FaultPlan.from_json(told.scenario)
     send = HttpSender(anywhere=told.webhooks_anywhere)
-    manners = Manners(any_host=told.allow_others)
+    manners = http_server.Manners(any_host=told.allow_others)
     with (
         contextlib.suppress(KeyboardInterrupt, SystemExit),
         LoggingEmulator(models, api_token=told.token, limits=told.limits(), send_webhook=send) as emulator,
     ):
         emulator.faults = faults
-        with serve(emulator, told.host, told.port, manners=manners) as server:
+        with http_server.serve(emulator, told.host, told.port, manners=manners) as server:
             announce(server.url)
             while True:
                 SYSTEM_CLOCK.sleep(3600)
@@ -96,29 +98,50 @@ def named_model(text: str) -> tuple[str, Callable[..., Any]]:
     source, found, name = text.rpartition(":")
     if not found or not name.isidentifier():
         raise ValueError(f"a model is named as module:callable or file.py:callable, not {text!r}")
-    module = _of_file(Path(source)) if source.endswith(".py") else _of_path(source)
-    model = getattr(module, name, None)
+    model = getattr(loaded(source), name, None)
     if not callable(model):
         raise ValueError(f"there is no callable {name!r} in {source}")
     return f"local/{name}", model
 
 
-def _of_file(path: Path) -> ModuleType:
-    spec = spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r}")
-    sys.path.insert(0, str(path.resolve().parent))  # for the modules beside it
-    module = sys.modules[path.stem] = module_from_spec(spec)  # annotations that are strings are looked up there
-    spec.loader.exec_module(module)
-    return module
+@click.command()
+@click.argument("served", nargs=-1, metavar="[WHERE:NAME]...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 picks a free port.")
+@click.option("--token", metavar="TOKEN", help="Accept only this token (make one up); by default, any.")
+@click.option("--rate-limits", is_flag=True, help="Apply the hosted service's rate limits, with status 429.")
+@click.option("--run-limit", is_flag=True, help="Fail runs after 30 minutes, as the hosted service does.")
+@click.option("--retention", is_flag=True, help="Remove inputs, outputs, logs and files an hour after a run ends.")
+@click.option("--webhooks-anywhere", is_flag=True, help="Send webhooks to other computers too.")
+@click.option("--allow-others", is_flag=True, help="Accept other computers and any host name; see --host.")
+@click.option("--model", "models", multiple=True, metavar="WHERE:NAME", help="Serve local/NAME, a callable or class.")
+@click.option(
+    "--scenario",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file of faults, such as a burst of 503 or a stream that is cut.",
+)
+@IMPORT
+def serve(modules: tuple[str, ...], served: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
+    """Serve a small Replicate with the toy models, for any client, until Ctrl-C.
 
-
-def _of_path(name: str) -> ModuleType:
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    The first line of output is its address. Every request is logged on stderr. WHERE is a module or a file, as in
+    predict.py:Predictor or --model my.models:upscale. A class is a Cog predictor, with setup and predict.
+    """
+    told = ServeOptions(models=(*served, *models), **options)
+    if not told.allow_others and not is_loopback(f"http://{_in_url(told.host)}"):
+        raise click.BadParameter(f"other computers can reach {told.host!r}: add --allow-others", param_hint="--host")
+    import_all(modules)
     try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise ValueError(f"there is no module {name!r}") from None
+        serve_until_stopped(told, _announce)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _announce(url: str) -> None:
+    click.echo(url)
+    if not is_loopback(url):
+        say(f"warning: anyone who can reach {url} can run these models")
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

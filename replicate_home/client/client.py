@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
-from ..transports.base import Transport
 from ..wire import Response
 from .engine.calls import RunOptions, UseOptions, reference_of, taking, use_inputs, use_options
 from .engine.connections import Connections, Models
@@ -17,6 +16,7 @@ from .outputs.results import Result
 from .outputs.streams import Stream
 
 if TYPE_CHECKING:
+    from ..transports.base import Transport
     from .async_client import AsyncClient
     from .resources.accounts import Accounts
     from .resources.collections import Collections

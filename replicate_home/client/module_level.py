@@ -1,6 +1,7 @@
 """``replicate_home.run`` and the others: methods of a default client, which is created on first use.
 
-It is created without options, and reads REPLICATE_API_TOKEN and the other variables at each call.
+It is created without options, and reads REPLICATE_API_TOKEN and the other variables at each call. Event loops have one
+of their own, see :mod:`replicate_home.client.async_module_level`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C")
 
 RESOURCES = frozenset(
     {"accounts", "collections", "deployments", "files", "hardware", "models", "predictions", "search", "trainings",
@@ -47,53 +49,50 @@ RESOURCES = frozenset(
 """The properties of the default client that are also names in this module."""
 
 _lock = threading.Lock()
-_made: Client | None = None
+_made: dict[type[Any], Any] = {}
 
 
-def _client() -> Client:
-    global _made
+def default(kind: type[C]) -> C:
+    """The default client of this kind."""
     with _lock:
-        if _made is None:
-            _made = Client()
-        return _made
+        if kind not in _made:
+            _made[kind] = kind()
+        return _made[kind]  # type: ignore[no-any-return]  # each is an instance of its key
 
 
-def put_aside() -> Client | None:
-    """Set the default client aside, so that the next use creates a new one; returns the old."""
-    global _made
-    with _lock:
-        aside, _made = _made, None
-        return aside
+def put_aside() -> dict[type[Any], Any]:
+    """Set the default clients aside, so that the next use creates new ones; returns the old."""
+    return put_back({})
 
 
-def put_back(aside: Client | None) -> Client | None:
-    """Restore a default client; returns the one that was used in the meantime."""
+def put_back(aside: dict[type[Any], Any]) -> dict[type[Any], Any]:
+    """Restore default clients; returns those that were used in the meantime."""
     global _made
     with _lock:
         meanwhile, _made = _made, aside
         return meanwhile
 
 
-def _of_default_client(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
-    """The method as a function, with its signature except for ``self``."""
+def of_default(kind: type[C], method: Callable[Concatenate[C, P], R]) -> Callable[P, R]:
+    """A method of the default client of this kind as a function, with its signature except for ``self``."""
 
     @functools.wraps(method, assigned=("__name__", "__doc__"))
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return method(_client(), *args, **kwargs)
+        return method(default(kind), *args, **kwargs)
 
     signature = inspect.signature(method)
     call.__signature__ = signature.replace(parameters=[*signature.parameters.values()][1:])  # type: ignore[attr-defined]
     return call
 
 
-run = _of_default_client(Client.run)
-stream = _of_default_client(Client.stream)
-use = _of_default_client(Client.use)
+run = of_default(Client, Client.run)
+stream = of_default(Client, Client.stream)
+use = of_default(Client, Client.use)
 
 
 def __getattr__(name: str) -> Any:
     if name == "default_client":
-        return _client()
+        return default(Client)
     if name in RESOURCES:
-        return getattr(_client(), name)
+        return getattr(default(Client), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

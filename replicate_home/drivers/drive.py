@@ -10,27 +10,29 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from ..clock import Clock, FakeClock, at_rest, at_work
 from ..exceptions import ProtocolError, TransportError
 from ..lifecycle.machine import Came, Lost, Pausing, Reading, Sending, Settled, State
 from ..lifecycle.policy import LEAVING
-from ..protocol.sse import Decoder, ServerSentEvent
 from ..threads import ThreadPool
-from ..transports.base import Transport
 from ..wire import Body
 from .driving import Driving, hears_of_create, holds_body
 
+if TYPE_CHECKING:
+    from ..protocol.sse import Decoder, ServerSentEvent
+    from ..transports.base import Transport
 
-class Drive(Driving[Transport, Body]):
+
+class Drive(Driving["Transport", Body]):
     """One life under way, in a thread that waits for it; another thread may call :meth:`leave` meanwhile."""
 
     __slots__ = ("_create", "_decoder", "_lock", "_process")
 
     def __init__(self, state: State, transport: Transport, clock: Clock) -> None:
         super().__init__(state, transport, clock)
-        self._decoder = Decoder()
+        self._decoder: Decoder | None = None
         self._create: Pending | None = None
         self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and leaving takes it
         self._process = os.getpid()
@@ -110,7 +112,7 @@ class Drive(Driving[Transport, Body]):
 
     def _read_on(self, reading: Reading) -> State:
         arrived = self._take(reading)
-        return reading.next(arrived, self.clock.now(), self._decoder.retry)
+        return reading.next(arrived, self.clock.now(), None if self._decoder is None else self._decoder.retry)
 
     def _become(self, before: State, after: State) -> State:
         """Take on the next state; where another thread has left meanwhile, only a prediction that came of it."""
@@ -129,14 +131,19 @@ class Drive(Driving[Transport, Body]):
             response, self.body = self.transport.send(sending.request, self.deadline_for(sending.until))
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
-        if self.body is not None:
-            self._decoder = Decoder()
+        self._decoder = None
         return response
 
     def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
         try:
             data = self.read(reading.until)
-            return self._decoder.feed(data) if data else None
+            if not data:
+                return None
+            if self._decoder is None:
+                from ..protocol.sse import Decoder  # 3 ms, which a call without a stream saves
+
+                self._decoder = Decoder()
+            return self._decoder.feed(data)
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
 

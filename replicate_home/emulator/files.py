@@ -20,6 +20,7 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
+from ..protocol.media_types import LONGEST_HEAD, Kind, kind_of
 from .problems import Problem, invalid
 
 LARGEST_FILE = 100 * 2**20
@@ -28,13 +29,6 @@ _MOST_PARTS = 100  # what a form may make the parser do is bounded by these two
 _LONGEST_HEAD = 8_192
 _NAME_LIMIT = 255  # bytes, as the hosted API has it
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png", ".png"),
-    (b"\xff\xd8\xff", "image/jpeg", ".jpg"),
-    (b"GIF8", "image/gif", ".gif"),
-    (b"%PDF-", "application/pdf", ".pdf"),
-    (b"ID3", "audio/mpeg", ".mp3"),
-)
 
 
 @attrs.frozen
@@ -242,20 +236,9 @@ def _file_of(value: Any) -> StoredFile | None:
 def _bounded(name: str, content: bytes) -> StoredFile:
     if len(content) > LARGEST_FILE:
         raise ValueError("an output file is larger than 100 MB")
-    kind, suffix = _sniffed(content)
-    named = mimetypes.guess_type(name)[0] if name else None
-    return StoredFile(name or "output" + suffix, named or kind, content)
-
-
-def _sniffed(content: bytes) -> tuple[str, str]:
-    for magic, kind, suffix in _MAGIC:
-        if content.startswith(magic):
-            return kind, suffix
-    if content[:4] == b"RIFF" and content[8:12] in (b"WEBP", b"WAVE"):
-        return ("image/webp", ".webp") if content[8:12] == b"WEBP" else ("audio/wav", ".wav")
-    if content[4:8] == b"ftyp":
-        return "video/mp4", ".mp4"
-    return "application/octet-stream", ".bin"
+    kind = kind_of(content[:LONGEST_HEAD]) or Kind("application/octet-stream", ".bin", certain=False)
+    named = mimetypes.guess_type(name)[0] if name and not kind.certain else None
+    return StoredFile(name or "output" + kind.extension, named or kind.media_type, content)
 
 
 def safe_name(name: str) -> str:

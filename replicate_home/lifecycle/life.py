@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import attrs
 
 from ..dialects.base import Dialect
-from ..protocol.sse import ServerSentEvent
 from ..records.events import DoneEvent, LogsEvent, StatusEvent
 from ..records.prediction import Snapshot
 from ..wire import Response, Timeout
 from . import policy
-from .append_only import EMPTY, Log
 from .deltas import new_items
 from .replays import NOTHING, Seen, sift
+
+if TYPE_CHECKING:
+    from ..protocol.sse import ServerSentEvent
 
 
 @attrs.frozen
@@ -35,6 +37,57 @@ class Terms:
     follows: bool = True
     delivers: bool = True
     cancels: bool = False
+
+
+class Log(Sequence[Any]):
+    """A sequence that only grows, as a value: appending returns the next one, and copies nothing.
+
+    States that follow each other share one list, of which each sees the part that was there when it was made.
+    """
+
+    __slots__ = ("_items", "_length")
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        self._items = list(items)
+        self._length = len(self._items)
+
+    def extended(self, items: Sequence[Any]) -> Log:
+        """This log with ``items`` at its end."""
+        if not items:
+            return self
+        # An older state that goes on must not see what a newer one appended, and all lives share the empty log.
+        shared = self._items if 0 < self._length == len(self._items) else self._items[: self._length]
+        shared.extend(items)
+        grown = Log.__new__(Log)
+        grown._items, grown._length = shared, len(shared)
+        return grown
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._items[: self._length][index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items if self._length == len(self._items) else self._items[: self._length])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Log) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a log is compared by its items, which may be unhashable
+
+    def __repr__(self) -> str:
+        return f"Log({list(self)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Log, (list(self),)
+
+
+EMPTY = Log()
 
 
 @attrs.frozen

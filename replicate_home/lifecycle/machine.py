@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -31,13 +31,14 @@ from ..exceptions import (
     TransportError,
 )
 from ..protocol import urls
-from ..protocol.problems import api_error, redirect_error
-from ..protocol.sse import ServerSentEvent
 from ..records.events import DoneEvent
 from ..records.prediction import Snapshot, Status
 from ..wire import IDEMPOTENT, Request, Response
 from . import endings, policy
 from .life import Life, News, Output, Terms
+
+if TYPE_CHECKING:
+    from ..protocol.sse import ServerSentEvent
 
 Lost = TransportError | ProtocolError
 """No answer, or one that makes no sense."""
@@ -610,6 +611,8 @@ def _output(items: list[Any]) -> tuple[News, ...]:
 
 def _refusal(sending: Sending, response: Response, now: float) -> APIError:
     """The error for this answer; what a create cannot find is its model."""
+    from ..protocol.problems import api_error  # only errors need it
+
     life = sending.life
     missing = ModelNotFound if sending.kind is Kind.CREATE else NotFound
     wall_time = now + life.terms.epoch
@@ -677,4 +680,6 @@ def _redirected(sending: Sending, response: Response, now: float) -> Sending:
 
 def _redirect(sending: Sending, response: Response) -> ProtocolError:
     """The error for a redirect that is not followed."""
+    from ..protocol.problems import redirect_error
+
     return redirect_error(response, sending.request, prediction=sending.life.snapshot)

@@ -7,11 +7,13 @@ and a jump in the number says that something is missing. Ids of any other form a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..protocol.sse import ServerSentEvent
+if TYPE_CHECKING:
+    from ..protocol.sse import ServerSentEvent
+
 
 
 class Ids:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from ..client.engine import standing_in
+from ..client.engine.connections import stand_in
 from ..transports.base import Transport
 from ..transports.over_requests.transport import ProxiedTransport, RequestsTransport
 from ..transports.threaded import ThreadedTransport
@@ -33,12 +33,12 @@ class SharedTransport:
     @classmethod
     def taken(cls, loop: asyncio.AbstractEventLoop | None, proxy: str | None) -> SharedTransport:
         """The transport for a call that begins now, over ``proxy`` if one is given."""
-        stands_in = standing_in.current()
-        key = (loop, proxy or None, stands_in)
+        instead = stand_in()
+        key = (loop, proxy or None, instead)
         with _lock:
             shared = _shared.get(key)
             if shared is None:
-                shared = _shared[key] = cls(key, stands_in or _blocking(proxy) if loop is None else _for_loops(key))
+                shared = _shared[key] = cls(key, instead or _blocking(proxy) if loop is None else _for_loops(key))
             shared.calls += 1
             return shared
 

@@ -147,15 +147,14 @@ class FakeReplicate:
         block and is used after it still talks to the fake, as a test would want. In nested blocks the inner one counts.
         """
         from ..client import module_level
-        from ..client.engine import standing_in
+        from ..client.engine.connections import standing_in
 
-        standing_in.put(self.transport)
-        aside = module_level.put_aside()
-        try:
-            yield self
-        finally:
-            standing_in.take_away(self.transport)
-            module_level.put_back(aside)
+        with standing_in(self.transport):
+            aside = module_level.put_aside()
+            try:
+                yield self
+            finally:
+                module_level.put_back(aside)
 
     @contextmanager
     def serve(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:

@@ -24,7 +24,7 @@ CREATE_REUSE_SECONDS = 5.0
 
 _URL = re.compile(r"(https?)://([^/?#@\s\\%]+)((?:[/?][^#\s]*)?)(?:#.*)?", re.IGNORECASE).fullmatch
 _IS_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_IS_VALUE = re.compile(r"[^\r\n\0\u0100-\U0010ffff]*").fullmatch
+_IS_VALUE = re.compile(r"[\x01-\x09\x0b\x0c\x0e-\xff]*").fullmatch
 
 
 class Place(NamedTuple):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replicate_home.cli.arguments import read_inputs
+from replicate_home.records.schema import Schema
 
 STRING, INTEGER, NUMBER, BOOLEAN = ({"type": name} for name in ("string", "integer", "number", "boolean"))
 
@@ -21,7 +22,7 @@ def no_stdin() -> NoReturn:
 
 
 def read(*arguments: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    return read_inputs(arguments, no_stdin).typed(schema or {})
+    return read_inputs(arguments, no_stdin).typed(Schema(schema or {}))
 
 
 def test_a_plain_value_is_text_and_needs_no_schema() -> None:
@@ -106,7 +107,7 @@ def test_a_file_is_its_path(tmp_path: Path) -> None:
     ("content", "expected"), [("Grüße\n".encode(), "Grüße\n"), (b"42", "42"), (b"\x89PNG", b"\x89PNG"), (b"", "")]
 )
 def test_stdin_is_a_text_or_else_a_file(content: bytes, expected: str | bytes) -> None:
-    assert read_inputs(["prompt=@-"], lambda: content).typed({}) == {"prompt": expected}
+    assert read_inputs(["prompt=@-"], lambda: content).typed(Schema()) == {"prompt": expected}
 
 
 @pytest.mark.parametrize(

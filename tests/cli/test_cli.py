@@ -42,7 +42,7 @@ from replicate_home import (
     __version__,
     local_model,
 )
-from replicate_home.cli.commands import commands
+from replicate_home.cli.commands import COMMANDS, commands
 from replicate_home.cli.exit_codes import exit_code
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
@@ -235,7 +235,7 @@ def test_json_names_the_files_that_were_saved() -> None:
 
 
 def test_json_of_a_stream_is_one_event_a_line() -> None:
-    code, printed, complaints = call("stream", "local/say", "prompt=Hello ü", "--json")
+    code, printed, complaints = call("stream", "local/say", "prompt=Hello ü", "--jsonl")
     events = [json.loads(line) for line in printed.splitlines()]
     prediction = events[-1].pop("prediction")
     assert (code, complaints) == (0, "")
@@ -254,9 +254,11 @@ def test_json_of_a_failure_is_the_prediction_that_failed() -> None:
 
 
 def test_events_of_a_failure_end_with_its_status() -> None:
-    code, printed, complaints = call("stream", "local/fail", "--json")
+    code, printed, complaints = call("stream", "local/fail", "--jsonl")
     events = [json.loads(line) for line in printed.splitlines()]
-    assert (code, events[-1]["event"], events[-1]["status"]) == (1, "status", "failed")
+    assert (code, events[-2]["event"], events[-2]["status"]) == (1, "status", "failed")
+    error = events[-1]["error"]
+    assert (error["type"], error["exit_code"], error["prediction"]["status"]) == ("ModelError", 1, "failed")
     assert {"event": "logs", "data": "trying\n"} in events
     assert complaints.endswith("failed: out of ideas\n")
 
@@ -294,14 +296,16 @@ def test_help_and_version_are_answers() -> None:
     ("arguments", "code", "message"),
     [
         ((), 2, "Missing command. See replicate-home --help"),
+        (("strem", "local/say"), 2, "there is no command 'strem', did you mean 'stream'? See replicate-home --help"),
+        (("dance",), 2, "there is no command 'dance'. See replicate-home --help"),
         (("run",), 2, "Missing argument 'MODEL'. See replicate-home run --help"),
         (("run", "local/say", "Hello"), 2, "'Hello' is not an input: write name=value, such as prompt=\"Hello\""),
         (("run", "local/say", "messages:=[]"), 2, "messages is empty: it needs at least one message"),
         (("run", "say", "prompt=x"), 2, "'say' is not a model: expected 'owner/name', 'owner/name:version', a version"),
-        (("run", "local/say", "prompt=x", "--timeout", "soon"), 2, "Invalid value for --timeout: 'soon' is not a num"),
-        (("run", "local/say", "prompt=x", "--timeout", "nan"), 2, "timeout must be a positive number of seconds"),
-        (("run", "local/say", "prompt=x", "--wait", "61"), 2, "wait is how long the server may hold the request"),
-        (("run", "local/say", "prompt=x", "--backend", "foo"), 2, "backend must be one of replicate, home, cog, local"),
+        (("run", "local/say", "prompt=x", "--timeout", "soon"), 2, "Invalid value for '--timeout': 'soon' is not a"),
+        (("run", "local/say", "prompt=x", "--timeout", "nan"), 2, "Invalid value for '--timeout': 'nan' is not a"),
+        (("run", "local/say", "prompt=x", "--wait", "61"), 2, "Invalid value for '--wait': 61.0 is not in the range"),
+        (("run", "local/say", "prompt=x", "--backend", "foo"), 2, "Invalid value for '--backend': 'foo' is not one of"),
         (("run", "local/say", "--import", "no_such_module"), 2, "Invalid value for --import: there is no module 'no_s"),
         (("run", "owner/say", "prompt=x"), 3, "no API token for 'owner/say': set REPLICATE_API_TOKEN"),
         (("run", "local/fail"), 1, "prediction "),
@@ -362,7 +366,11 @@ def test_at_the_timeout_the_prediction_is_canceled_unless_it_is_to_run_on(
     with served(forever=forever) as (url, emulator):
         code, _, complaints = call("run", "owner/forever", "--base-url", url, "--timeout", "0.3", *options)
         assert (code, len(cancels(emulator))) == (4, expected)
-        assert complaints.count("\n") == 1
+        resumed = (
+            f"this waits for it: replicate-home predictions wait {emulator.calls[0].prediction_id} --base-url={url}\n"
+        )
+        assert (complaints.count("\n"), resumed in complaints) == ((1, False) if expected else (2, True))
+        assert "client." not in complaints
 
 
 @pytest.mark.parametrize(
@@ -437,7 +445,11 @@ def test_plasma_paints_a_picture_and_prints_its_path() -> None:
 @pytest.mark.parametrize(
     ("number", "code", "complaint"),
     [
-        (signal.SIGINT, 130, "replicate-home: interrupted while waiting for prediction {}\n"),
+        (
+            signal.SIGINT,
+            130,
+            "replicate-home: interrupted: the cancellation of prediction {} was requested\n",
+        ),
         (signal.SIGTERM, 143, ""),
         (signal.SIGHUP, 129, ""),
     ],
@@ -452,7 +464,7 @@ def test_a_signal_cancels_the_prediction(number: int, code: int, complaint: str)
         _, complaints = process.communicate()
         name = emulator.calls[0].prediction_id
         assert (process.returncode, cancels(emulator)) == (code, [(f"/predictions/{name}/cancel", 200)])
-        assert complaints.decode() in ("replicate-home: interrupted\n", complaint.format(name))
+        assert complaints.decode() == complaint.format(name)
 
 
 def test_a_closed_pipe_ends_it_silently_and_cancels() -> None:
@@ -504,7 +516,7 @@ def test_serve_bounds_what_it_is_told_to_bound(monkeypatch: pytest.MonkeyPatch) 
         made.append(emulator)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("replicate_home.cli.serving.serve", stopped)
+    monkeypatch.setattr("replicate_home.emulator.http_server.serve", stopped)
     for options in ((), ("--rate-limits",), ("--run-limit", "--retention"), ("--token", "r8_invented")):
         assert call("serve", *options)[0] == 0
     assert [emulator.service.limits for emulator in made] == [
@@ -569,16 +581,34 @@ def test_without_click_it_says_what_to_install() -> None:
     code = "import sys; sys.modules['click'] = None; from replicate_home.cli.main import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr == (
-        b'replicate-home: the command line needs click: python -m pip install click\n'
-    )
+    assert done.stderr == (b"replicate-home: the command line needs click: python -m pip install click\n")
 
 
-def test_help_costs_no_more_than_click() -> None:
+def test_help_imports_no_command_and_no_library_but_click() -> None:
     code = (
         "import runpy, sys; sys.argv = ['x', '--help']\n"
         "try: runpy.run_module('replicate_home', run_name='__main__')\n"
-        "except SystemExit as end: print(end.code, {'attr', 'requests', 'tqdm'} & sys.modules.keys())"
+        "except SystemExit as end: print(end.code)\n"
+        "ours = {name for name in sys.modules if name.startswith('replicate_home.')}\n"
+        "others = {'attr', 'requests', 'urllib3', 'tqdm', 'rich', 'asyncio'} & sys.modules.keys()\n"
+        "print(sorted(ours), others)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert done.stdout.splitlines()[-1] == "0 set()"
+    assert done.stdout.splitlines()[-2:] == [
+        "0",
+        (
+            "['replicate_home.cli', 'replicate_home.cli.commands', 'replicate_home.cli.exit_codes', "
+            "'replicate_home.cli.main', 'replicate_home.cli.options', 'replicate_home.cli.suggesting', "
+            "'replicate_home.cli.wording', 'replicate_home.exceptions', 'replicate_home.protocol', "
+            "'replicate_home.protocol.redaction', 'replicate_home.version'] set()"
+        ),
+    ]
+
+
+def test_every_command_in_the_table_is_there_and_says_what_the_table_says() -> None:
+    context = click.Context(commands)
+    for name, listed in COMMANDS.items():
+        command = commands.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert listed.help.endswith(".")

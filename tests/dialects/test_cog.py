@@ -8,7 +8,8 @@ import math
 import attrs
 import pytest
 
-from replicate_home.dialects import Cog, Create, Refusal
+from replicate_home.dialects.base import Create, Refusal
+from replicate_home.dialects.cog import Cog
 from replicate_home.dialects.refs import ModelRef
 from replicate_home.exceptions import InvalidInput, PermissionDenied, ProtocolError
 from replicate_home.protocol.sse import Decoder, ServerSentEvent

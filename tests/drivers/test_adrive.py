@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from replicate_home import AsyncClient
 from replicate_home.clock import FakeClock
-from replicate_home.dialects import Create, Replicate
+from replicate_home.dialects.base import Create
 from replicate_home.dialects.refs import ModelRef
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.drivers.adrive import AsyncDrive
 from replicate_home.drivers.drive import Drive
 from replicate_home.drivers.driving import MAY_EXIST

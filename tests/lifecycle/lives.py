@@ -7,10 +7,11 @@ from typing import Any
 
 import attrs
 
-from replicate_home.dialects import Create, Home, Replicate
+from replicate_home.dialects.base import Create
+from replicate_home.dialects.home import Home
 from replicate_home.dialects.refs import ModelRef
-from replicate_home.lifecycle.append_only import Log
-from replicate_home.lifecycle.life import Life, Terms
+from replicate_home.dialects.replicate import Replicate
+from replicate_home.lifecycle.life import Life, Log, Terms
 from replicate_home.lifecycle.machine import Kind, Sending, State
 from replicate_home.lifecycle.replays import Ids
 from replicate_home.protocol.sse import ServerSentEvent

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.dialects import Create
+from replicate_home.dialects.base import Create
 from replicate_home.dialects.refs import ModelRef
 from replicate_home.exceptions import (
     APIError,

@@ -18,8 +18,7 @@ from replicate_home.exceptions import (
     PredictionTimeout,
     RequestTimeout,
 )
-from replicate_home.lifecycle.append_only import Log
-from replicate_home.lifecycle.life import Life, Output
+from replicate_home.lifecycle.life import Life, Log, Output
 from replicate_home.lifecycle.machine import Kind, Pausing, Reading, Sending, Settled, State, creating, following
 from replicate_home.records.events import DoneEvent, LogsEvent, StatusEvent
 from replicate_home.records.prediction import Snapshot

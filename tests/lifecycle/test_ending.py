@@ -17,8 +17,7 @@ from replicate_home.exceptions import (
     ReplicateHomeError,
     StreamInterrupted,
 )
-from replicate_home.lifecycle.append_only import Log
-from replicate_home.lifecycle.life import Output
+from replicate_home.lifecycle.life import Log, Output
 from replicate_home.lifecycle.machine import Settled, following
 from replicate_home.records.events import DoneEvent, LogsEvent, StatusEvent
 from replicate_home.records.prediction import Snapshot

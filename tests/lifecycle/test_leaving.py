@@ -9,8 +9,7 @@ import attrs
 import pytest
 
 from replicate_home.exceptions import Disconnected, OutputDiverged, ProtocolError
-from replicate_home.lifecycle.append_only import Log
-from replicate_home.lifecycle.life import Life, Output
+from replicate_home.lifecycle.life import Life, Log, Output
 from replicate_home.lifecycle.machine import Kind, Pausing, Reading, Sending, Settled, creating, downloading, plain
 from replicate_home.records.events import StatusEvent
 

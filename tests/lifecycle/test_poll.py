@@ -25,8 +25,7 @@ from replicate_home.exceptions import (
     StreamInterrupted,
     TLSFailed,
 )
-from replicate_home.lifecycle.append_only import Log
-from replicate_home.lifecycle.life import Output
+from replicate_home.lifecycle.life import Log, Output
 from replicate_home.lifecycle.machine import Kind, Pausing, Sending, Settled, State, following
 from replicate_home.records.events import LogsEvent, StatusEvent
 from replicate_home.records.prediction import Snapshot

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.dialects import Cog, Create, Replicate
+from replicate_home.dialects.base import Create
+from replicate_home.dialects.cog import Cog
 from replicate_home.dialects.refs import ModelRef
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.exceptions import (
     ConnectFailed,
     Disconnected,

@@ -6,8 +6,7 @@ import attrs
 import pytest
 
 from replicate_home.exceptions import Disconnected, OutputDiverged, ProtocolError, RequestTimeout
-from replicate_home.lifecycle.append_only import Log
-from replicate_home.lifecycle.life import Output
+from replicate_home.lifecycle.life import Log, Output
 from replicate_home.lifecycle.machine import Kind, Pausing, Reading, Sending, Settled, State, following
 from replicate_home.lifecycle.replays import Seen
 from replicate_home.records.events import DoneEvent, LogsEvent

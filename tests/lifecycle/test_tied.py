@@ -7,7 +7,8 @@ import json
 import attrs
 import pytest
 
-from replicate_home.dialects import Cog, Create
+from replicate_home.dialects.base import Create
+from replicate_home.dialects.cog import Cog
 from replicate_home.dialects.refs import ModelRef
 from replicate_home.exceptions import (
     CreateOutcomeUnknown,

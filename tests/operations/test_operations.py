@@ -8,8 +8,9 @@ import traceback
 import attrs
 import pytest
 
-from replicate_home.dialects import Home, Replicate
 from replicate_home.dialects.base import encode_json
+from replicate_home.dialects.home import Home
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.exceptions import ModelNotFound, NotFound, PermissionDenied, ProtocolError
 from replicate_home.operations import deployments, models, predictions, trainings
 from replicate_home.operations.base import Operation

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.dialects import Replicate
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.protocol import urls
 from replicate_home.wire import Secret
 from tests.lifecycle.lives import API, TOKEN

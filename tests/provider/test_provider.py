@@ -514,7 +514,7 @@ def test_a_proxy_that_refuses_is_said_without_its_password(ask: Ask, ways_of_loo
     with ScriptedServer([Receive(), Send(answer(407))], repeat=True) as proxy:
         through = f"http://me:secret@127.0.0.1:{proxy.port}"
         with pytest.raises(ProxyFailed) as caught:
-            ask(GEMMA, HI, proxy=through, base_url="https://homepage.example", timeout=0.5)
+            ask(GEMMA, HI, proxy=through, base_url="https://homepage.example", timeout=10)
     assert "secret" not in str(caught.value)
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from replicate_home import AiohttpTransport, FakeClock
 
-from . import TOKEN
 from .looped import Loop
 
 FORK, CTRL_C, SCRIPT = (
@@ -53,6 +52,8 @@ def over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any
         yield
         return
     loop = Loop()
+
+    from .cases import TOKEN  # loaded this late, it knows the profile
 
     def virtual_client(url: str, **options: Any) -> Any:
         return loop.client(TOKEN, base_url=url, transport=AiohttpTransport(), clock=FakeClock(), **options)

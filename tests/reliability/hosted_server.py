@@ -194,12 +194,12 @@ class Whole:
     honours: bool = True
 
     def __call__(self, job: Job, received: Received) -> Steps:
-        """Say all, and be over."""
+        """Be over, and say all: a client that has read it may poll before this generator goes on."""
         wire, zipper = self.rest(job, received), Zipper(self.framing)
+        job.is_over = True
         yield Send(
             self.framing.opening(wire) + self.framing.part(zipper.piece(wire) + zipper.end()) + self.framing.end()
         )
-        job.is_over = True
         yield Cut()
 
     def rest(self, job: Job, received: Received) -> bytes:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from replicate_home import ModelCanceled, ModelError, OutputDiverged, ReplicateHomeError, StreamInterrupted, Timeout
 from replicate_home.testing.scripted_server import Await, Cut, Received, Reset, Send, Step, answer
 
-from . import NIGHTLY, UNHURRIED, counted, examples, virtual_client
+from .cases import NIGHTLY, UNHURRIED, counted, examples, virtual_client
 from .hosted_server import (
     FRAMINGS,
     HOWS,
@@ -45,7 +45,7 @@ from .hosted_server import (
     without,
 )
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 ENDS_WITH = {"succeeded": None, "failed": ModelError, "canceled": ModelCanceled}
 PATIENCE = Timeout(total=600, idle=0.03 if not NIGHTLY else 0.1)
 

@@ -34,10 +34,10 @@ from replicate_home.testing.scripted_server import (
     chunked,
 )
 
-from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
+from .cases import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 from .hosted_server import HostedServer
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 
 KINDS: dict[str, Callable[..., object]] = {
     "run": lambda client, **inputs: client.run("owner/model", inputs, wait=False),

@@ -34,10 +34,10 @@ from replicate_home.testing.scripted_server import (
 )
 from replicate_home.wire import Request, Response
 
-from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
+from .cases import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, Refuses, encoded, numbered
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 OVERRUN = 0.5
 DEADLINES = (0.2, 0.5, 1.0) if NIGHTLY else (0.2, 0.5)
 

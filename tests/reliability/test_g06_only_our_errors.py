@@ -23,10 +23,10 @@ from replicate_home.records.prediction import Snapshot
 from replicate_home.testing.scripted_server import Cut, Receive, Reset, ScriptedServer, Send, answer
 from replicate_home.wire import Request, Response
 
-from . import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
+from .cases import NIGHTLY, TOKEN, UNHURRIED, counted, examples, virtual_client
 from .looped import Looped
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 
 # ---- what is called ---------------------------------------------------------------------------------------------
 

@@ -22,10 +22,10 @@ from replicate_home.protocol.sse import Decoder
 from replicate_home.testing.scripted_server import Cut, Line, Receive, ScriptedServer, Send, Step, answer, chunk
 from replicate_home.transports.decoding import WHOLE_LIMIT
 
-from . import NIGHTLY, UNHURRIED, counted, virtual_client
+from .cases import NIGHTLY, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, encoded, numbered
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 MIB = 2**20
 PIECE = b"x" * 65536
 SIZE = (256 if NIGHTLY else 72) * MIB

@@ -26,10 +26,10 @@ from replicate_home import Client, ModelCanceled, ReplicateHomeError, StreamInte
 from replicate_home.drivers.driving import MAY_EXIST
 from replicate_home.testing.scripted_server import Cut, Line, Over, Pause, Send, Stall, Step, answer
 
-from . import NIGHTLY, TOKEN, UNHURRIED, counted, virtual_client
+from .cases import NIGHTLY, TOKEN, UNHURRIED, counted, virtual_client
 from .hosted_server import RECORDINGS, HostedServer, Job, Refuses, encoded, numbered
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 SSE = answer(200, content_type="text/event-stream", framed=False)
 TOKENS = encoded([(numbered(number), "output", f"{number} ") for number in range(3)])
 

@@ -27,10 +27,10 @@ import replicate_home
 from replicate_home import Client, ReplicateHomeError
 from replicate_home.testing.scripted_server import Await, Cut, Received, Send, Step, answer
 
-from . import NIGHTLY, TOKEN, UNHURRIED, counted
+from .cases import NIGHTLY, TOKEN, UNHURRIED, counted
 from .hosted_server import RECORDINGS, HostedServer, Job, encoded, numbered
 
-pytestmark = [pytest.mark.reliability, UNHURRIED]
+pytestmark = [pytest.mark.reliability, pytest.mark.long, UNHURRIED]
 THREADS = 32
 CALLS_EACH = 1_000 if NIGHTLY else 12
 SSE = answer(200, content_type="text/event-stream", framed=False)

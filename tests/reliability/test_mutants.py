@@ -15,7 +15,8 @@ import pytest
 
 import replicate_home
 
-from . import NIGHTLY, UNHURRIED
+from ..hypothesis_profiles import is_nightly
+from .cases import NIGHTLY, UNHURRIED
 from .mutants import MUTANTS, Mutant
 
 pytestmark = [pytest.mark.reliability, UNHURRIED]
@@ -37,9 +38,13 @@ def copy(tmp_path_factory) -> Path:
 
 def outcome(copy: Path, test: str) -> int:
     """The exit status of pytest for one test, run on the copy: 0 passed, 1 failed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", test]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=300, check=False).returncode
+
+
+def test_the_profile_was_known_when_the_cases_were_counted():
+    assert is_nightly() == NIGHTLY
 
 
 def test_every_mutant_stands_for_one_place_of_the_code():
@@ -49,6 +54,7 @@ def test_every_mutant_stands_for_one_place_of_the_code():
     assert len(MUTANTS) >= 58
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", TRIED, ids=lambda mutant: mutant.why.replace(" ", "_"))
 def test_a_mutant_makes_its_test_fail(copy, mutant: Mutant):
     place = copy / "replicate_home" / mutant.file
@@ -60,6 +66,7 @@ def test_a_mutant_makes_its_test_fail(copy, mutant: Mutant):
         place.write_text(sound)
 
 
+@pytest.mark.long
 def test_without_a_mutant_the_test_passes(copy):
     """Else the failures above would say nothing."""
     assert outcome(copy, next(mutant for mutant in MUTANTS if mutant.quick).test) == 0

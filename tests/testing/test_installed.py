@@ -14,7 +14,7 @@ import pytest
 
 import replicate_home
 from replicate_home import AsyncClient, Client
-from replicate_home.client.engine import standing_in
+from replicate_home.client.engine.connections import stand_in
 from replicate_home.exceptions import AuthenticationError, UnexpectedRequest
 from replicate_home.provider.provider import ReplicateHome
 from replicate_home.testing.fake import FakeReplicate
@@ -109,14 +109,14 @@ def test_the_inner_of_two_counts_and_then_the_outer_again(fake: FakeReplicate) -
         with fake.installed():
             assert answer() == "Hello"
         assert answer() == "Hello"
-    assert standing_in.current() is None
+    assert stand_in() is None
 
 
 def test_an_exception_undoes_it_too(fake: FakeReplicate) -> None:
     before = replicate_home.default_client
     with pytest.raises(ZeroDivisionError), fake.installed():
         raise ZeroDivisionError
-    assert (standing_in.current(), replicate_home.default_client) == (None, before)
+    assert (stand_in(), replicate_home.default_client) == (None, before)
 
 
 def test_what_the_fake_was_not_told_is_loud_in_code_that_makes_its_own_client(fake: FakeReplicate) -> None:

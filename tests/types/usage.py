@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import assert_type
 
 import replicate_home
+import replicate_home.client
 from replicate_home import (
     Account,
     AsyncClient,
@@ -37,6 +38,7 @@ from replicate_home import (
     Training,
     Version,
     WebhookSigningSecret,
+    exceptions,
 )
 from replicate_home.testing import FakeReplicate
 
@@ -219,6 +221,32 @@ def module_level() -> None:
     assert_type(replicate_home.hardware.list(), list[Hardware])
     assert_type(replicate_home.accounts.current(), Account)
     assert_type(replicate_home.webhooks.default.secret(), WebhookSigningSecret)
+
+
+async def module_level_awaited() -> None:
+    """The same in event loops, under the official client's names."""
+    assert_type(await replicate_home.async_run("owner/model", {"prompt": "Hi"}, wait=5), Result)
+    assert_type(replicate_home.async_stream("owner/model", input={"prompt": "Hi"}), AsyncStream)
+    async for chunk in await replicate_home.async_stream("owner/model", input={"prompt": "Hi"}):
+        assert_type(chunk, str)
+
+
+def moved(client: Client) -> None:
+    """Code for the official client, its imports changed."""
+    model = client.models.get("owner/model")
+    assert_type(client.predictions.create(model=model, input={"prompt": "Hi"}, stream=True), Prediction)
+    assert_type(client.predictions.create(model.versions.get("id"), {"prompt": "Hi"}), Prediction)
+    assert_type(client.predictions.create(deployment=("me", "app"), input={}), Prediction)
+    assert_type(replicate_home.client.Client(api_token="t", headers={"User-Agent": "my-app/1.0"}), Client)
+    assert_type(replicate_home.default_client, Client)
+    try:
+        print(client.run(model, {"prompt": "Hi"}, use_file_output=False, file_encoding_strategy="base64", wait=False))
+    except exceptions.ModelError as error:
+        print(error.prediction.logs)
+    except exceptions.ReplicateError as error:
+        print(error.status, error.title, error.detail)
+    except exceptions.ReplicateException as error:
+        print(error.prediction)
 
 
 def fakes() -> None:

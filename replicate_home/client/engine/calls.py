@@ -9,23 +9,25 @@ from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from os import urandom
 from random import random
-from typing import Any, Concatenate, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar
 
 import attrs
 
 from ...clock import Clock, SystemClock
-from ...dialects import Create
+from ...dialects.base import Create
 from ...dialects.refs import ModelRef
 from ...drivers.calling import Beginning, Calling
 from ...exceptions import InvalidInput
 from ...lifecycle.life import Terms
 from ...lifecycle.machine import creating
 from ...records.prediction import Snapshot
-from ...records.schema import Schema
 from ...wire import Timeout
 from ..inputs import prompting
 from .routing import Route
 from .settings import DEFAULT, Settings, TimeoutOption
+
+if TYPE_CHECKING:
+    from ...records.schema import Schema
 
 P = ParamSpec("P")
 Options = TypeVar("Options")

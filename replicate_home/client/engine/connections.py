@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...clock import SYSTEM_CLOCK, Clock
-from ...transports.base import Transport
-from . import standing_in
 from .routing import LOCAL_URL
 
 if TYPE_CHECKING:
     from ...emulator.transport import InProcessTransport
+    from ...transports.base import Transport
 
 Models = Mapping[str, Callable[..., Any]]
+
+_stand_ins: list[Transport] = []
+_stand_ins_lock = threading.Lock()
+
+
+def stand_in() -> Transport | None:
+    """What tests have put in the network's place, for clients that are made now without a transport of their own."""
+    with _stand_ins_lock:
+        return _stand_ins[-1] if _stand_ins else None
+
+
+@contextmanager
+def standing_in(transport: Transport) -> Iterator[None]:
+    """Put ``transport`` in the network's place, for the whole process: code under test has threads.
+
+    The last one that was put there counts.
+    """
+    with _stand_ins_lock:
+        _stand_ins.append(transport)
+    try:
+        yield
+    finally:
+        with _stand_ins_lock:
+            del _stand_ins[max(place for place, put in enumerate(_stand_ins) if put is transport)]
 
 
 class Connections:
@@ -28,7 +52,7 @@ class Connections:
         self, given: Any, clock: Clock | None, models: Models | None, *, blocking: Transport | None = None
     ) -> None:
         if given is None:
-            given = blocking = standing_in.current()
+            given = blocking = stand_in()
         self.given = given
         self._blocking: Transport | None = blocking
         self.models = models

@@ -24,7 +24,6 @@ from ...lifecycle.life import Terms
 from ...lifecycle.machine import Settled, State, creating, downloading, following
 from ...protocol import urls
 from ...records.prediction import Snapshot
-from ...records.schema import Schema
 from ...wire import Response
 from ..inputs.prompting import checked_input, is_json
 from .calls import HOLD, RunOptions, begin, reference_of, terms
@@ -34,6 +33,7 @@ from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
 
 if TYPE_CHECKING:
     from ...operations.base import Operation
+    from ...records.schema import Schema
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -160,6 +160,8 @@ class BaseEngine:
         dialect = life_terms.dialect
         key = (dialect.base_url, str(ref))
         if key not in self._schemas:
+            from ...records.schema import Schema
+
             request = dialect.schema(ref)
             try:
                 if request is None:

@@ -6,10 +6,10 @@ import os
 
 import attrs
 
-from ...dialects import Cog, Dialect, Home, Replicate, catalogue
-from ...dialects.home import BASE_URL as HOME_URL
+from ...dialects.base import Dialect
 from ...dialects.refs import ModelRef
 from ...dialects.replicate import BASE_URL as REPLICATE_URL
+from ...dialects.replicate import Replicate
 from ...exceptions import AuthenticationError, InvalidInput
 from ...protocol import urls
 from .settings import BACKENDS, Settings
@@ -54,7 +54,9 @@ def named(given: Settings, declared: Declared, name: str) -> Route:
     if name == "local":
         return _local(given, declared_url)
     if name == "home":
-        return Route(Home((given.base_url or declared_url or HOME_URL).rstrip("/"), given.headers))
+        from ...dialects import home  # like every other server: only when it is asked
+
+        return Route(home.Home((given.base_url or declared_url or home.BASE_URL).rstrip("/"), given.headers))
     if name == "cog":
         return _self_hosted(given, given.base_url or declared_url or os.environ.get("REPLICATE_BASE_URL"))
     at = given.base_url or declared_url or _base_url_of_environment()
@@ -86,6 +88,8 @@ def _self_hosted(given: Settings, base_url: str | None) -> Route:
     else:
         if given.token is not None and not urls.carries_token(plain, plain):
             raise InvalidInput(f"the API token is sent only over https or to this machine: base_url is {plain!r}")
+        from ...dialects.cog import Cog
+
         return Route(Cog(plain, given.token, given.headers))
     raise InvalidInput(message)
 
@@ -101,6 +105,8 @@ def _no_token(given: Settings, ref: str | None) -> str:
             "no API token: pickling a client leaves its token behind; set REPLICATE_API_TOKEN where it is unpickled, "
             "or call client.with_options(api_token=...)"
         )
+    from ...dialects import catalogue
+
     on_homepage = ref is not None and catalogue.resolve_alias(ref.partition(":")[0]) in catalogue.models
     home = f"backend='home' runs {ref!r} on Replicate's homepage" if on_homepage else "backend='home' has a few models"
     return (

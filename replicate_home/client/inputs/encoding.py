@@ -5,8 +5,11 @@ Not imported for an input that is JSON already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+import os
+from collections.abc import Hashable, Mapping
+from typing import IO, Any, Protocol, runtime_checkable
+
+import attrs
 
 from ...drivers.calling import Calling, response_to
 from ...exceptions import InvalidInput, ProtocolError
@@ -18,7 +21,6 @@ from .files import MultipartUpload, Source, source_of
 from .prompting import DEEPEST
 
 DATA_URI_MOST = 256 * 1024
-_LARGEST_UPLOAD = 100 * 2**20
 
 
 @runtime_checkable
@@ -28,65 +30,116 @@ class ServedFile(Protocol):
     url: str
     base_url: str | None
 
-    def read(self) -> bytes:
-        """The whole content."""
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def open(self) -> IO[bytes]:
+        """The content as a binary file; a large one is on disk."""
         ...
 
 
-def encoded(terms: Terms, value: Any, strategy: str | None, path: str = "input", levels: int = DEEPEST) -> Calling[Any]:
-    """An input as JSON, with files as data URIs or as URLs of uploads.
+def encoded(terms: Terms, value: Any, strategy: str | None) -> Calling[Any]:
+    """An input as JSON, with files as data URIs or as URLs of uploads; a file that is in it twice is sent once.
 
     Raises TypeError for a value that JSON cannot hold, naming its place, and InvalidInput for one nested too deeply.
     """
-    if not levels:
-        raise InvalidInput(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, Mapping):
+    return (yield from _Encoding(terms, strategy).json(value, "input", DEEPEST))
+
+
+@attrs.frozen
+class _Encoding:
+    """The encoding of one input; ``sent`` has what became of each file, beside the file lest its id is used again."""
+
+    terms: Terms
+    strategy: str | None
+    sent: dict[Hashable, tuple[Any, str]] = attrs.field(factory=dict)
+
+    def json(self, value: Any, path: str, levels: int) -> Calling[Any]:
+        """The value at ``path`` as JSON."""
+        if not levels:
+            raise InvalidInput(f"the input is nested more than {DEEPEST} levels deep, or contains itself")
+        if value is None or isinstance(value, (str, bool, int, float)):
+            return value
+        if isinstance(value, Mapping):
+            return (yield from self._object(value, path, levels - 1))
+        if isinstance(value, (list, tuple, set, frozenset)):
+            items = []
+            for place, item in enumerate(value):
+                items.append((yield from self.json(item, f"{path}[{place}]", levels - 1)))
+            return items
+        file = yield from self._file(value)
+        return file if file is not None else (yield from self.json(_converted(value, path), path, levels - 1))
+
+    def _object(self, value: Mapping[Any, Any], path: str, levels: int) -> Calling[dict[str, Any]]:
         made = {}
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"{path} has the key {key!r}: keys in JSON must be strings")
-            made[key] = yield from encoded(terms, item, strategy, f"{path}[{key!r}]", levels - 1)
+            made[key] = yield from self.json(item, f"{path}[{key!r}]", levels)
         return made
-    if isinstance(value, ServedFile):
-        return (yield from _sent_on(terms, value, strategy))
-    source = source_of(value)
-    if source is not None:
-        return (yield from _sent(terms, source, strategy))
-    plain_value = _plain_value(value, path)
-    if isinstance(plain_value, list):
-        made_list = []
-        for place, item in enumerate(plain_value):
-            made_list.append((yield from encoded(terms, item, strategy, f"{path}[{place}]", levels - 1)))
-        return made_list
-    return plain_value
+
+    def _file(self, value: Any) -> Calling[str | None]:
+        """A file as a string, or None if the value is not one."""
+        key = _identity(value)
+        if key not in self.sent:
+            if isinstance(value, ServedFile):
+                said = yield from self._sent_on(value)
+            else:
+                source = source_of(value)
+                if source is None:
+                    return None
+                said = yield from self._sent(source)
+            self.sent[key] = value, said
+        return self.sent[key][1]
+
+    def _sent(self, source: Source) -> Calling[str]:
+        """A file's content: inline if it is small or the server takes no uploads, otherwise uploaded."""
+        if self._is_inline(source.length):
+            return source.data_uri()
+        upload = MultipartUpload(source)
+        headers = {"Content-Type": upload.content_type}
+        request = self.terms.dialect.call("POST", "/files", headers=headers, body=upload)
+        response = yield from response_to(self.terms, request, repeatable=True)
+        return without_frames(lambda: _uploaded_to(response))
+
+    def _sent_on(self, file: ServedFile) -> Calling[str]:
+        """A file of an earlier output: its URL for the server it came from, its content for any other."""
+        if file.url.startswith("data:"):
+            if self._is_inline(len(file.url) * 3 // 4):
+                return file.url
+        elif file.base_url in (None, self.terms.dialect.base_url):
+            return file.url
+        with file.open() as content:
+            source = source_of(content, file.name)
+            assert source is not None
+            return (yield from self._sent(source))
+
+    def _is_inline(self, length: int) -> bool:
+        """Whether so many bytes are sent inside the request."""
+        wanted = self.strategy == "base64" or (self.strategy is None and length <= DATA_URI_MOST)
+        return wanted or not self.terms.dialect.uploads
 
 
-def _plain_value(value: Any, path: str) -> Any:
-    """Sequences as lists; numbers and arrays of other libraries by their own conversion."""
-    if isinstance(value, (list, tuple, set, frozenset)) or (hasattr(value, "__next__") and hasattr(value, "__iter__")):
+def _identity(value: Any) -> Hashable:
+    """What two mentions of the same file have in common."""
+    if isinstance(value, os.PathLike):
+        return str(value)
+    return value if isinstance(value, bytes) else id(value)
+
+
+def _converted(value: Any, path: str) -> Any:
+    """What an iterator yields; numbers, arrays and dates of any library by their own conversion."""
+    if hasattr(value, "__next__") and hasattr(value, "__iter__"):
         return list(value)
-    for name in ("tolist", "item"):
+    if getattr(getattr(value, "dtype", None), "kind", None) == "M":
+        value = value.astype("datetime64[us]")  # finer ones would become numbers
+    for name in ("tolist", "item", "isoformat"):
         convert = getattr(value, name, None)
         if callable(convert):
             return convert()
     raise TypeError(f"{path} is of type {type(value).__name__}, which is neither JSON nor a file")
-
-
-def _sent(terms: Terms, source: Source, strategy: str | None) -> Calling[str]:
-    """A file's content: inline if it is small or the server takes no uploads, otherwise uploaded once."""
-    inline = strategy == "base64" or (strategy is None and source.length <= DATA_URI_MOST)
-    if inline or not terms.dialect.uploads:
-        return source.data_uri()
-    if source.length > _LARGEST_UPLOAD:
-        limit = f"the API accepts at most {_LARGEST_UPLOAD}: pass a URL"
-        raise InvalidInput(f"{source.name!r} has {source.length} bytes; {limit}")
-    upload = MultipartUpload(source)
-    headers = {"Content-Type": upload.content_type}
-    request = terms.dialect.call("POST", "/files", headers=headers, body=upload)
-    response = yield from response_to(terms, request, repeatable=True)
-    return without_frames(lambda: _uploaded_to(response))
 
 
 def _uploaded_to(response: Response) -> str:
@@ -95,12 +148,3 @@ def _uploaded_to(response: Response) -> str:
     if not isinstance(url, str):
         raise ProtocolError("expected an uploaded file (an object with 'urls.get')")
     return url
-
-
-def _sent_on(terms: Terms, file: ServedFile, strategy: str | None) -> Calling[str]:
-    """A file of an earlier output: its URL for the server it came from, its content for any other."""
-    if file.base_url in (None, terms.dialect.base_url) or file.url.startswith("data:"):
-        return file.url
-    source = source_of(file.read())
-    assert source is not None
-    return (yield from _sent(terms, source, strategy))

@@ -13,9 +13,16 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from ...exceptions import ProtocolError
+from ...exceptions import InvalidInput, ProtocolError
+from ...protocol.media_types import LONGEST_HEAD, kind_of
 
 PIECE = 64 * 1024
+LARGEST = 100 * 2**20
+"""How many bytes a file may have at most."""
+
+
+def _close(file: BinaryIO) -> None:
+    file.close()
 
 
 @attrs.frozen
@@ -26,7 +33,7 @@ class Source:
     length: int
     name: str
     content_type: str
-    done_with: Callable[[BinaryIO], object] = attrs.field(default=lambda file: file.close(), repr=False)
+    done_with: Callable[[BinaryIO], object] = attrs.field(default=_close, repr=False)
     """Called after reading; a file that the caller opened is returned to its earlier position."""
 
     def read(self) -> bytes:
@@ -56,70 +63,119 @@ class Source:
         return f"data:{self.content_type};base64,{base64.b64encode(self.read()).decode()}"
 
 
-def source_of(value: Any) -> Source | None:
-    """An input value as a file, or None if it is not one.
+def source_of(value: Any, name: str = "") -> Source | None:
+    """An input value as a file, called ``name`` or what it is called itself; None if it is not one.
 
     A path, bytes, an open binary file, a PIL image, or anything whose ``read()`` returns bytes. An open file is read
-    from its current position, or from the beginning if it is at its end; its position does not change. Raises TypeError
-    for a file opened as text, or an image that cannot be saved as a PNG.
+    from its current position, or from the beginning if it is at its end; its position does not change. A file opened as
+    text is read from its beginning. Raises TypeError for text in memory, or an image that cannot be saved as a PNG, and
+    InvalidInput for a file that is closed or too large, before it is read.
     """
     if isinstance(value, os.PathLike):
-        return _path_source(Path(value))
+        return _path_source(Path(value), name)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return _bytes_source(bytes(value), "file")
+        _check_length(memoryview(value).nbytes, name)
+        return _bytes_source(bytes(value), name)
     if callable(getattr(value, "save", None)) and callable(getattr(value, "getexif", None)):
-        return _image_source(value)
+        return _image_source(value, name)
     if callable(getattr(value, "read", None)):
-        return _file_source(value)
+        return _file_source(value, name or _name_of(value))
     return None
 
 
-def _path_source(path: Path) -> Source:
+def _path_source(path: Path, name: str) -> Source:
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise FileNotFoundError(f"the input file {str(path)!r} {what}")
-    return Source(lambda: path.open("rb"), path.stat().st_size, path.name, content_type_of(path.name))
+    return _described(lambda: path.open("rb"), path.stat().st_size, name or path.name)
 
 
 def _bytes_source(content: bytes, name: str) -> Source:
-    return Source(lambda: io.BytesIO(content), len(content), name, content_type_of(name))
+    return _described(lambda: io.BytesIO(content), len(content), name)
 
 
-def _image_source(image: Any) -> Source:
+def _image_source(image: Any, name: str) -> Source:
     buffer = io.BytesIO()
     try:
         image.save(buffer, format="PNG")
     except OSError as error:
         raise TypeError(f"the image cannot be sent as a PNG ({error}): pass image.convert('RGB')") from None
-    return _bytes_source(buffer.getvalue(), "image.png")
+    stem = Path(str(getattr(image, "filename", "") or "image")).stem
+    return _bytes_source(buffer.getvalue(), name or f"{stem}.png")
 
 
-def _file_source(file: Any) -> Source:
-    name = os.path.basename(file.name) if isinstance(getattr(file, "name", None), str) else "file"
-    if isinstance(file, io.TextIOBase):
-        raise TypeError(f"the file {name!r} was opened in text mode: open it with mode 'rb'")
+def _name_of(file: Any) -> str:
+    """The name of an open file; those of a descriptor have a number."""
+    name = getattr(file, "name", None)
+    return os.path.basename(name) if isinstance(name, str) else ""
+
+
+def _binary(file: io.TextIOBase) -> BinaryIO:
+    """The file beneath one that was opened as text, as ``open(path)`` does."""
+    if not isinstance(file, io.TextIOWrapper):
+        raise TypeError(f"{type(file).__name__} holds text, not bytes: pass the text itself, or encode it")
+    file.flush()
+    beneath: BinaryIO = file.buffer
+    return beneath
+
+
+def _file_source(file: Any, name: str) -> Source:
+    shown = repr(name or "file")
+    if getattr(file, "closed", False) is True:
+        raise InvalidInput(f"the input file {shown} is closed: open it again, and close it after the call")
+    is_text = isinstance(file, io.TextIOBase)
+    if is_text:
+        file = _binary(file)
     try:
-        here, end = file.tell(), file.seek(0, os.SEEK_END)
-        start = here if here < end else 0  # at its end it was just written, or read before: all of it is meant
+        here = file.tell()
+        file.seek(0, os.SEEK_END)
+        end = file.tell()
+        # At its end it was just written, or read before: all of it is meant. What was read as text tells no position.
+        start = here if here < end and not is_text else 0
         file.seek(here)
     except (AttributeError, OSError, ValueError):
         content = file.read()
         if not isinstance(content, bytes):
-            raise TypeError(f"the file {name!r} returned {type(content).__name__} when read, expected bytes") from None
+            raise TypeError(f"the file {shown} returned {type(content).__name__} when read, expected bytes") from None
         return _bytes_source(content, name)
 
     def again() -> BinaryIO:
         file.seek(start)
         return file  # type: ignore[no-any-return]  # anything with read() and seek()
 
-    return Source(again, end - start, name, content_type_of(name), done_with=lambda file: file.seek(here))
+    return _described(again, end - start, name, lambda file: file.seek(here))
 
 
-def content_type_of(name: str) -> str:
-    """The media type guessed from a file's name."""
+def _described(
+    opened: Callable[[], BinaryIO], length: int, name: str, done_with: Callable[[BinaryIO], object] = _close
+) -> Source:
+    """A file whose length and name are known, with the media type that its content and its name suggest."""
+    _check_length(length, name)
+    file = opened()
+    try:
+        head = file.read(LONGEST_HEAD)
+    finally:
+        done_with(file)
+    if not isinstance(head, bytes):
+        raise TypeError(f"the file {name or 'file'!r} returned {type(head).__name__} when read, expected bytes")
+    kind = kind_of(head)
+    content_type = kind.media_type if kind is not None and kind.certain else _type_by_name(name)
+    if content_type is None:
+        content_type = "application/octet-stream" if kind is None else kind.media_type
+    return Source(opened, length, name or f"file{kind.extension if kind else ''}", content_type, done_with)
+
+
+def _check_length(length: int, name: str) -> None:
+    if length > LARGEST:
+        limit = f"the API accepts at most {LARGEST} (100 MB): pass a URL"
+        raise InvalidInput(f"the input file {name or 'file'!r} has {length} bytes, and {limit}")
+
+
+def _type_by_name(name: str) -> str | None:
     import mimetypes  # reads the system's tables; only needed with files
 
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    media_type, compression = mimetypes.guess_type(name)
+    return None if compression else media_type
 
 
 class MultipartUpload:

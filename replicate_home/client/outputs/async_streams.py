@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -23,9 +23,8 @@ from ..engine.async_engine import AsyncEngine
 from ..engine.calls import RunOptions
 from ..engine.routing import Route
 from .download import AsyncFiles
-from .format import Format
 from .results import Result
-from .streams import Delivery
+from .streams import Delivery, Format
 
 Begin = Callable[[], Awaitable[AsyncDrive]]
 """Makes the requests that prepare the input, and returns the life of the prediction."""
@@ -69,6 +68,10 @@ class AsyncStream(AsyncIterator[str]):
     def prediction(self) -> Snapshot | None:
         """The latest snapshot; None until the prediction has been created."""
         return self._delivery.prediction
+
+    def __await__(self) -> Generator[Any, None, AsyncStream]:
+        """The stream itself, at once: the official client has its ``async_stream()`` awaited first."""
+        return _itself(self).__await__()
 
     def __aiter__(self) -> AsyncStream:
         if self._ended:
@@ -194,6 +197,10 @@ class AsyncStream(AsyncIterator[str]):
     def _detach(self) -> None:
         if self._finalizer is not None:
             self._finalizer.detach()
+
+
+async def _itself(stream: AsyncStream) -> AsyncStream:
+    return stream
 
 
 class AsyncEvents(AsyncIterator[Event]):

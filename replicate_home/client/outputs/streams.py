@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
+
 from ...drivers.drive import Drive
 from ...drivers.driving import Driving
 from ...drivers.leaving import dropped
@@ -16,14 +18,44 @@ from ...lifecycle.life import News, Output
 from ...lifecycle.machine import Settled, State
 from ...records.events import DoneEvent, Event, OutputEvent
 from ...records.prediction import Snapshot
-from ..engine.calls import RunOptions
+from ..engine.calls import Report, RunOptions
 from ..engine.engine import Engine
 from ..engine.routing import Route
-from .download import Files
-from .format import Format
-from .results import Result
+from .download import Files, FileSource
+from .file_output import items_with_files
+from .results import Result, result_of
 
 ENDED = "this stream has ended, and a stream can be read only once: keep .result() or .text(), or run the model again"
+
+
+@attrs.frozen
+class Format:
+    """How one call's output reaches the caller: item by item or as a whole, and who is told of its progress.
+
+    ``base_url`` is the API that the output comes from; without a ``source``, files stay URLs.
+    """
+
+    base_url: str
+    source: FileSource | None
+    report: Report | None = None
+
+    @classmethod
+    def of(cls, options: RunOptions, base_url: str, source: FileSource) -> Format:
+        """What the caller asked for."""
+        report = options.on_update
+        if options.progress:
+            from .progress import reporting  # only needed if it is shown
+
+            report = reporting(report, options.progress)
+        return cls(base_url, source if options.use_file_output else None, report)
+
+    def items(self, items: list[Any]) -> list[Any]:
+        """Items of the output as the caller gets them."""
+        return items if self.source is None else items_with_files(items, self.base_url, self.source)
+
+    def result(self, snapshot: Snapshot) -> Result:
+        """The whole output as the caller gets it."""
+        return result_of(snapshot, self.base_url, self.source)
 
 
 class Delivery:

@@ -31,6 +31,7 @@ def prediction_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
 ) -> RunOptions:
     """What ``predictions.create`` is told: what runs is named in one of three ways."""
     named = [given for given in (version, model, deployment) if given is not None]
@@ -38,7 +39,7 @@ def prediction_options(
         raise TypeError("give version, model= or deployment=, one of them")
     of: Any = "/".join(named[0]) if isinstance(named[0], tuple) else named[0]
     if deployment is not None and isinstance(of, str):
-        of = f"deployments/{owner_and_name(of.removeprefix('deployments/'), what='deployment')}"
+        of = _deployed(of)
     return RunOptions(
         of, input, prompt=prompt, messages=messages, timeout=timeout, wait=wait, webhook=webhook,
         webhook_events_filter=webhook_events_filter, file_encoding_strategy=file_encoding_strategy,
@@ -56,6 +57,7 @@ def model_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
 ) -> RunOptions:
     """What ``models.predictions.create`` is told."""
     owner, _, name = owner_and_name(model).partition("/")
@@ -75,6 +77,7 @@ def deployed_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
 ) -> RunOptions:
     """What ``predictions.create`` of one deployment is told: which one is known."""
     return RunOptions(
@@ -94,6 +97,7 @@ def deployment_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
 ) -> RunOptions:
     """What ``deployments.predictions.create`` is told."""
     options = deployed_options(
@@ -106,3 +110,9 @@ def deployment_options(
 def at_deployment(options: RunOptions, deployment: DeploymentName) -> RunOptions:
     """The same for what is deployed by that name."""
     return attrs.evolve(options, model=f"deployments/{owner_and_name(deployment, what='deployment')}")
+
+
+def _deployed(named: str) -> ModelRef:
+    """``owner/name`` as the name of a deployment; a reference that can mean nothing else stays what it is."""
+    ref = ModelRef.parse(named)
+    return ref if ref.model is None or ref.version else ModelRef(None, None, deployment=ref.model)

@@ -101,10 +101,10 @@ def _uploading(
     metadata: Mapping[str, Any] | None,
 ) -> Calling[File]:
     """The upload of a file; it may take as long as a run."""
-    source = source_of(Path(os.path.expanduser(file)) if isinstance(file, str) else file)
+    source = source_of(Path(os.path.expanduser(file)) if isinstance(file, str) else file, filename or "")
     if source is None:
         raise TypeError(f"file must be a path, an open binary file or bytes, got {type(file).__name__}")
-    source = attrs.evolve(source, name=filename or source.name, content_type=content_type or source.content_type)
+    source = attrs.evolve(source, content_type=content_type or source.content_type)
     upload = MultipartUpload(source, None if metadata is None else _as_json(metadata))
     return (yield from engine.operating(create_file(upload, upload.content_type), route, engine.terms(route)))
 

@@ -6,22 +6,23 @@ What lives as a prediction does, such as a training, has the same handle but for
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ...dialects.base import checked_id
 from ...exceptions import ReplicateHomeError
 from ...operations.predictions import list_predictions
+from ...records.base import Field
 from ...records.parsing import parse
 from ...records.prediction import PredictionFields, Snapshot
 from ..engine.calls import RunOptions, taking
 from ..engine.engine import Engine
 from ..engine.routing import Route
 from ..engine.settings import DEFAULT, TimeoutOption
-from ..outputs.download import AsyncFiles, Files
-from ..outputs.format import Format
+from ..outputs.download import AsyncFiles, Files, FileSource
+from ..outputs.file_url import with_urls
 from ..outputs.results import Result
-from ..outputs.streams import Stream
+from ..outputs.streams import Format, Stream
 from .binding import AsyncResource, Resource, apages, pages
 from .creating import prediction_options
 
@@ -128,6 +129,11 @@ class Prediction(Run):
 
     __slots__ = ()
 
+    @Field
+    def output(self) -> Any:
+        """The output as JSON, None if there is none yet. The URL of a file can be read: ``output.read()``."""
+        return _output(self, Files)
+
     def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
         self.wait(timeout)
@@ -179,6 +185,11 @@ class AsyncPrediction(AsyncRun):
 
     __slots__ = ()
 
+    @Field
+    def output(self) -> Any:
+        """The output as JSON, None if there is none yet. Read the file of a URL by ``await output.file.aread()``."""
+        return _output(self, AsyncFiles)
+
     async def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
         await self.wait(timeout)
@@ -197,6 +208,16 @@ class AsyncPrediction(AsyncRun):
     def output_iterator(self, timeout: TimeoutOption = DEFAULT) -> AsyncStream:
         """The items of its output, those that are there already included."""
         return self.stream(timeout)
+
+
+def _output(held: BaseRun[Any], files: Callable[[Any, Route], FileSource]) -> Any:
+    """The output as the API sent it; its files can be read where it is known how to ask for them."""
+    output = held.snapshot.output
+    try:
+        engine, route = held._owner()
+    except ReplicateHomeError:
+        return output
+    return with_urls(output, route.dialect.base_url, files(engine, route))
 
 
 def created(engine: Engine, options: RunOptions) -> Prediction:
@@ -220,9 +241,10 @@ class Predictions(Resource):
     def create(self, options: RunOptions) -> Prediction:
         """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
-        ``version`` is any form of reference, or a record of a model, a version or a deployment; ``model`` and
-        ``deployment`` are the names of either. The other options are those of ``run``. The prediction is yours: nothing
-        cancels it but you.
+        What runs is ``version``, ``model`` or ``deployment``, one of them: any form of reference, or a record of a
+        model, a version or a deployment. As ``deployment``, ``owner/name`` is the name of one. The other options are
+        those of ``run``; ``stream`` has no effect, because every prediction that can be streamed is. The prediction is
+        yours: nothing cancels it but you.
         """
         return created(self.engine, options)
 
@@ -246,9 +268,10 @@ class AsyncPredictions(AsyncResource):
     async def create(self, options: RunOptions) -> AsyncPrediction:
         """Create a prediction and return at once, or after the server has held the request ``wait`` seconds.
 
-        ``version`` is any form of reference, or a record of a model, a version or a deployment; ``model`` and
-        ``deployment`` are the names of either. The other options are those of ``run``. The prediction is yours: nothing
-        cancels it but you.
+        What runs is ``version``, ``model`` or ``deployment``, one of them: any form of reference, or a record of a
+        model, a version or a deployment. As ``deployment``, ``owner/name`` is the name of one. The other options are
+        those of ``run``; ``stream`` has no effect, because every prediction that can be streamed is. The prediction is
+        yours: nothing cancels it but you.
         """
         return await acreated(self.engine, options)
 

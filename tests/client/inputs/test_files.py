@@ -38,6 +38,30 @@ def test_a_file_that_was_read_in_part_is_sent_from_there_each_time() -> None:
     assert [source(file).read(), source(file).read()] == [b"tail", b"tail"]
 
 
+@pytest.mark.parametrize("read_before", [0, 1, 100_000])
+def test_of_a_file_opened_as_text_all_bytes_are_sent_and_its_text_goes_on_where_it_was(
+    tmp_path: Path, read_before: int
+) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(bytes(range(256)) * 256)
+    with path.open(encoding="latin-1", newline="") as file:
+        file.read(read_before)
+        assert (source(file).name, source(file).content_type) == ("picture.png", "image/png")
+        assert source(file).read() == path.read_bytes()
+        assert file.read() == path.read_bytes().decode("latin-1")[read_before:]
+
+
+def test_what_was_just_written_as_text_is_sent(tmp_path: Path) -> None:
+    with (tmp_path / "notes.txt").open("w+", encoding="utf-8") as file:
+        file.write("héllo")
+        assert source(file).read() == "héllo".encode()
+
+
+def test_text_in_memory_is_no_file() -> None:
+    with pytest.raises(TypeError, match="StringIO holds text, not bytes"):
+        source_of(io.StringIO("text"))
+
+
 def test_an_upload_that_is_given_up_leaves_a_closed_file_alone() -> None:
     file = io.BytesIO(b"x" * 200_000)
     pieces = MultipartUpload(source(file)).open()

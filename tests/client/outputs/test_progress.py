@@ -9,8 +9,8 @@ import pytest
 
 from replicate_home import MissingExtra, Snapshot
 from replicate_home.client.engine.calls import RunOptions
-from replicate_home.client.outputs.format import Format
 from replicate_home.client.outputs.progress import reporting
+from replicate_home.client.outputs.streams import Format
 
 STEP = " 30%|###       | 3/10 [00:01<00:02,  3.00it/s]\n"
 

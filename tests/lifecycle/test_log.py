@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.lifecycle.append_only import Log
+from replicate_home.lifecycle.life import Log
 
 from ..hypothesis_profiles import examples
 

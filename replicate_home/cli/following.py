@@ -1,0 +1,78 @@
+"""A prediction that is waited for: its progress on the way, its output, and what to do if this command ends first."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from ..client.engine.routing import LOCAL_URL
+from ..client.outputs.streams import Stream
+from ..protocol import urls
+from ..records.events import LogsEvent, OutputEvent
+from ..records.prediction import Snapshot
+from .exit_codes import say
+from .printing import Answer, show_event, show_output, show_pieces, show_prediction
+from .status_line import StatusLine
+
+
+@contextmanager
+def watched(name: str, cancels: bool) -> Iterator[StatusLine]:
+    """A status line for a prediction; whoever leaves early is told whether it is canceled, or how to resume it."""
+    with StatusLine(name) as status:
+        try:
+            yield status
+        except BaseException as error:
+            status.remove()
+            known = getattr(error, "prediction", None) or status.snapshot
+            if known is not None and not known.is_terminal and not cancels and not _is_local(known):
+                say(f"prediction {known.id} runs on; this waits for it: {_resuming(known)}")
+            elif known is not None and cancels and isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(f"the cancellation of prediction {known.id} was requested") from None
+            raise
+
+
+def follow(pieces: Stream, status: StatusLine, answer: Answer, form: str | None) -> None:
+    """Print what a stream delivers, while its progress is shown."""
+    if form == "json":
+        result = pieces.result()
+        show_prediction(result.prediction, result.output, answer)
+    elif form == "jsonl":
+        for event in pieces.events():
+            status.make_way()
+            show_event(event, answer)
+    else:
+        show_pieces(_outputs(pieces, status), answer)
+
+
+def show_ended(prediction: Snapshot, output: Any, answer: Answer, form: str | None) -> None:
+    """Print the output of a prediction that has succeeded, or the prediction."""
+    if form is None:
+        show_output(output, answer)
+    else:
+        show_prediction(prediction, output, answer)
+
+
+def _outputs(pieces: Stream, status: StatusLine) -> Iterator[Any]:
+    """The items of the output; logs go to the status line."""
+    for event in pieces.events():
+        if isinstance(event, LogsEvent):
+            status.add_logs(event.data)
+        elif isinstance(event, OutputEvent):
+            status.make_way()
+            yield event.data
+
+
+def _is_local(prediction: Snapshot) -> bool:
+    """Whether it lives in this process, and so ends with it."""
+    return urls.origin(prediction.urls.get("get", "")) == urls.origin(LOCAL_URL)
+
+
+def _resuming(prediction: Snapshot) -> str:
+    """The command that waits for a prediction, at the server that this command asks."""
+    told = click.get_current_context().params
+    server = [f"--{name.replace('_', '-')}={told[name]}" for name in ("backend", "base_url") if told.get(name)]
+    return shlex.join(["replicate-home", "predictions", "wait", prediction.id, *server])

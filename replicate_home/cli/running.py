@@ -1,0 +1,134 @@
+"""The commands that run a model: ``run`` and ``stream``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..exceptions import ReplicateHomeError
+from ..records.schema import Schema
+from . import describing
+from .arguments import Stdin, read_inputs
+from .following import follow, show_ended, watched
+from .options import answers, asks_server, with_options
+from .printing import Answer
+
+if TYPE_CHECKING:
+    from ..client.client import Client
+
+_VALUES = """
+
+    \b
+    Inputs:
+      name=value    text; or a number, true or false, if the schema of the
+                    model says so
+      name=@path    a file
+      name=@-       stdin: text, or a file if it is not UTF-8
+      name:=json    JSON, such as seed:=null or prompt:='"@home"'
+      name={{.output[0]}}
+                    from the JSON on stdin, as run --json prints it
+
+    Text on stdin is the prompt if none is given. MODEL --help shows the inputs of a model.
+"""
+_OPTIONS = (
+    click.argument("model", required=False, metavar="MODEL"),
+    click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]..."),
+    click.option(
+        "--wait",
+        type=click.FloatRange(0, 60),
+        metavar="SECONDS",
+        help="How long the server may hold the first request.",
+    ),
+    click.option("--no-cancel", is_flag=True, help="Keep the prediction running if this command ends early."),
+    click.option("-h", "--help", "helps", is_flag=True, help="Show this message, or the inputs of MODEL, and exit."),
+)
+
+
+def _runs_model(command: Callable[..., None]) -> click.Command:
+    """The command of a function that is given the client, the model, the arguments of the call, and the rest."""
+
+    def call(
+        client: Client,
+        model: str | None,
+        inputs: tuple[str, ...],
+        wait: float | None,
+        no_cancel: bool,
+        helps: bool,
+        **rest: Any,
+    ) -> None:
+        context = click.get_current_context()
+        if model is None and helps:
+            click.echo(context.get_help())
+        elif model is None:
+            raise click.MissingParameter(ctx=context, param=context.command.params[0])
+        elif helps:
+            _show_inputs(client, model, context)
+        else:
+            given = {**_inputs(client, model, inputs), "wait": wait, "cancel_on_exit": not no_cancel}
+            command(client, model, given, **rest)
+
+    call.__doc__ = (command.__doc__ or "").rstrip() + _VALUES
+    decorated = with_options(answers(asks_server(call)), *_OPTIONS)
+    return click.command(command.__name__, add_help_option=False)(decorated)
+
+
+@_runs_model
+def run(client: Client, model: str, call: dict[str, Any], answer: Answer, form: str | None) -> None:
+    """Run MODEL and print its output when it is done."""
+    if form == "jsonl":
+        _stream(client, model, call, answer, form)
+        return
+    with watched(model, call["cancel_on_exit"]) as status:
+        result = client.run(model, on_update=status, **call)
+    show_ended(result.prediction, result.output, answer, form)
+
+
+@_runs_model
+def stream(client: Client, model: str, call: dict[str, Any], answer: Answer, form: str | None) -> None:
+    """Run MODEL and print its output as it arrives."""
+    _stream(client, model, call, answer, form)
+
+
+def _stream(client: Client, model: str, call: dict[str, Any], answer: Answer, form: str | None) -> None:
+    with (
+        watched(model, call["cancel_on_exit"]) as status,
+        client.stream(model, on_update=status, **call) as pieces,
+    ):
+        follow(pieces, status, answer, form)
+
+
+def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+    """``input`` and ``messages`` for ``client.run``, as the model's schema types them."""
+    stdin = Stdin(sys.stdin)
+    inputs = read_inputs(arguments, stdin.read)
+    schema = _schema(client, model) if arguments or stdin.has_more() else Schema()
+    for name in inputs.names():
+        describing.check_name(schema, name, model)
+    given = inputs.typed(schema)
+    if not {"prompt", "messages"} & given.keys() and ("prompt" in schema.input or not arguments) and stdin.has_more():
+        given.update(stdin.prompt())
+    return {"messages": given.pop("messages", None), "input": given}
+
+
+def _schema(client: Client, model: str) -> Schema:
+    """The model's schema; empty if it is not available."""
+    try:
+        return client.models.schema(model)
+    except ReplicateHomeError:
+        return Schema()
+
+
+def _show_inputs(client: Client, model: str, context: click.Context) -> None:
+    schema = client.models.schema(model)
+    formatter = context.make_formatter()
+    formatter.write_usage(context.command_path, f"{model} [NAME=VALUE]...")
+    with formatter.section("Inputs"):
+        formatter.write_dl(describing.inputs(schema) or [("none", "the model's schema lists no inputs")])
+    with formatter.section("Output"):
+        formatter.write_text(describing.output(schema))
+    formatter.write_paragraph()
+    formatter.write_text(f"See {context.command_path} --help for the options.")
+    click.echo(formatter.getvalue(), nl=False)
