@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import unittest
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
 _STACK, _PRINTED = "_page_is_done", "_printed"
+_TOOLS = frozenset({"django", "fastapi", "flask"})
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -36,7 +38,7 @@ def _python(example: Example) -> None:
     known = set(names)
     padding = "\n" * (example.line + example.parsed.line_offset)  # so that tracebacks show the page's own lines
     code = compile(padding + example.parsed, example.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
+    with contextlib.redirect_stdout(io.StringIO()) as printed, _skipped_without(_TOOLS):
         if code.co_flags & inspect.CO_COROUTINE:
             asyncio.run(eval(code, names))  # noqa: S307 - our own pages
         else:
@@ -44,6 +46,17 @@ def _python(example: Example) -> None:
         for name in [name for name in names if name.startswith("test_") and name not in known]:
             _test(names[name])
     names[_PRINTED] = printed.getvalue()
+
+
+@contextlib.contextmanager
+def _skipped_without(modules: frozenset[str]) -> Iterator[None]:
+    """Skip a block that imports one of these where it is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in modules:
+            raise
+        raise unittest.SkipTest(f"{error.name} comes with the extra tools") from None
 
 
 def _test(function: Callable[..., None]) -> None:
@@ -97,6 +110,7 @@ def _difference(expected: str, got: str, line: int) -> str | None:
 
 def _open_page(names: dict[str, Any]) -> None:
     """A folder, an environment and a Replicate for one page."""
+    names["__name__"] = "__main__"
     stack = names[_STACK] = contextlib.ExitStack()
     patch = stack.enter_context(pytest.MonkeyPatch.context())
     patch.chdir(stack.enter_context(tempfile.TemporaryDirectory()))

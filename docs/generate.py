@@ -15,28 +15,37 @@ import lifecycle_picture  # noqa: E402 - it lies beside this file, wherever this
 import lifecycle_walk  # noqa: E402
 import public_names  # noqa: E402
 import resource_methods  # noqa: E402
+from lifecycle_examples import Hosted, SelfHosted  # noqa: E402
 
 
 def pages() -> dict[Path, str]:
     """What each generated file should be now."""
-    edges = lifecycle_walk.edges()
+    walks = {
+        "transitions": lifecycle_walk.edges(Hosted()),
+        "cog": lifecycle_walk.edges(SelfHosted(creates=True)),
+        "attached": lifecycle_walk.edges(SelfHosted(creates=False)),
+    }
     lifecycle, reference, methods = (HERE / f"{name}.md" for name in ("lifecycle", "reference", "resource-methods"))
     return {
-        HERE / "lifecycle.svg": lifecycle_picture.svg(edges),
-        lifecycle: _between_marks(lifecycle, "transitions", lifecycle_walk.listing(edges)),
-        reference: _between_marks(reference, "names", public_names.tables()),
-        methods: _between_marks(methods, "methods", resource_methods.listing()),
+        HERE / "lifecycle.svg": lifecycle_picture.svg(walks["transitions"], lifecycle_picture.HOSTED),
+        HERE / "lifecycle-cog.svg": lifecycle_picture.svg(walks["cog"], lifecycle_picture.SELF_HOSTED),
+        lifecycle: _filled(lifecycle, {mark: lifecycle_walk.listing(edges) for mark, edges in walks.items()}),
+        reference: _filled(reference, {"names": public_names.tables()}),
+        methods: _filled(methods, {"methods": resource_methods.listing()}),
     }
 
 
-def _between_marks(page: Path, mark: str, text: str) -> str:
-    """The page with ``text`` where its marks say that it goes."""
-    begin, end = f"<!-- generated: {mark} -->\n", f"<!-- end: {mark} -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise SystemExit(f"{page.name} lacks the marks {begin.strip()} and {end}")
-    return f"{before}{begin}{text}{end}{after}"
+def _filled(page: Path, texts: dict[str, str]) -> str:
+    """The page with each text between its marks."""
+    filled = page.read_text(encoding="utf-8")
+    for mark, text in texts.items():
+        begin, end = f"<!-- generated: {mark} -->\n", f"<!-- end: {mark} -->"
+        before, _, rest = filled.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise SystemExit(f"{page.name} lacks the marks {begin.strip()} and {end}")
+        filled = f"{before}{begin}{text}{end}{after}"
+    return filled
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 from lifecycle_walk import AT_THE_DEADLINE, LEAVING, Edge
 
 WIDTH, HEIGHT = 150, 36
-PLACES = {
+Places = dict[str, tuple[int, int]]
+HOSTED = {
     "Sending[create]": (100, 60),
     "Pausing[create]": (250, 150),
     "Sending[stream]": (440, 60),
@@ -20,6 +21,16 @@ PLACES = {
     "Sending[last poll]": (250, 340),
     "Sending[cancel]": (880, 380),
     "Settled": (100, 500),
+}
+SELF_HOSTED = {
+    "Pausing[create]": (120, 60),
+    "Sending[health]": (85, 180),
+    "Sending[create]": (300, 60),
+    "Reading": (640, 60),
+    "Sending[last cancel]": (560, 260),
+    "Sending[last poll]": (640, 350),
+    "Sending[cancel]": (880, 360),
+    "Settled": (300, 440),
 }
 _STYLE = """
   .box { fill: #f4f6fb; stroke: #33415c; rx: 7; }
@@ -33,14 +44,20 @@ _TIP = (
 )
 
 
-def svg(edges: list[Edge]) -> str:
+def svg(edges: list[Edge], places: Places) -> str:
     """The picture; solid arrows are what servers do, dashed ones the deadline or a caller who leaves."""
     arrows: dict[tuple[str, str], bool] = {}
     for edge in edges:
-        ends = _box(edge.before), _box(edge.after)
+        ends = edge.before.partition("(")[0], edge.after.partition("(")[0]
         late = edge.outcome in (AT_THE_DEADLINE, LEAVING)
         arrows[ends] = arrows.get(ends, True) and late
-    lines = [_arrow(before, after, late, (after, before) in arrows) for (before, after), late in arrows.items()]
+    missing = {state for ends in arrows for state in ends} - places.keys()
+    if missing:
+        raise SystemExit(f"lifecycle_picture.py has no place for the states {', '.join(sorted(missing))}")
+    lines = [
+        _arrow(places[before], places[after], late, (after, before) in arrows)
+        for (before, after), late in arrows.items()
+    ]
     return "\n".join(
         [
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 970 540" role="img">',
@@ -49,29 +66,21 @@ def svg(edges: list[Edge]) -> str:
             _TIP,
             '<rect width="970" height="540" fill="#ffffff"/>',
             *lines,
-            *(_drawn(name) for name in PLACES),
+            *(_drawn(name, x, y) for name, (x, y) in places.items()),
             "</svg>\n",
         ]
     )
 
 
-def _box(state: str) -> str:
-    name = state.partition("(")[0]
-    if name not in PLACES:
-        raise SystemExit(f"lifecycle_picture.py has no place for the state {name}")
-    return name
-
-
-def _drawn(name: str) -> str:
-    x, y = PLACES[name]
+def _drawn(name: str, x: int, y: int) -> str:
     box = f'<rect class="box" x="{x - WIDTH // 2}" y="{y - HEIGHT // 2}" width="{WIDTH}" height="{HEIGHT}"/>'
     return f'{box}<text x="{x}" y="{y}">{escape(name)}</text>'
 
 
-def _arrow(before: str, after: str, late: bool, both_ways: bool) -> str:
+def _arrow(before: tuple[int, int], after: tuple[int, int], late: bool, both_ways: bool) -> str:
     """A straight line from box to box, moved aside where another one comes back; a loop above the box for itself."""
     style = ' class="late"' if late else ""
-    (x1, y1), (x2, y2) = PLACES[before], PLACES[after]
+    (x1, y1), (x2, y2) = before, after
     if before == after:
         top = y1 - HEIGHT // 2
         return f'<path{style} d="M{x1 - 20} {top} C{x1 - 20} {top - 30} {x1 + 20} {top - 30} {x1 + 20} {top - 1}"/>'

@@ -21,7 +21,10 @@ GROUPS = {
     "Transports and time": ("transports.", "wire", "clock"),
     "For g4f": ("provider.", "g4f"),
 }
-DESCRIBED = ("Client", "AsyncClient", "Stream", "AsyncStream", "Prediction", "AsyncPrediction", "Result", "FileOutput")
+DESCRIBED = (
+    "Client", "AsyncClient", "Stream", "AsyncStream", "Batch", "AsyncBatch", "Prediction", "AsyncPrediction", "Result",
+    "FileOutput",
+)  # fmt: skip
 VALUES = {
     "default_client": "The client that the functions of this module use.",
     **{name: f"`default_client.{name}`." for name in sorted(RESOURCES)},

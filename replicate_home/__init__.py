@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client.async_client import AsyncClient, AsyncFunction
     from .client.async_module_level import async_run, async_stream
+    from .client.batch.batch import AsyncBatch, Batch
+    from .client.batch.items import BatchItem, Summary
     from .client.client import Client, Function
     from .client.module_level import (
         accounts,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         deployments,
         files,
         hardware,
+        map,
         models,
         predictions,
         run,
@@ -98,8 +101,10 @@ if TYPE_CHECKING:
     from .wire import Body, Request, Response, Secret, Timeout, Upload
 
 _HOMES = {
-    "client.module_level": """accounts collections default_client deployments files hardware models predictions
-        run search stream trainings use webhooks""",
+    "client.module_level": """accounts collections default_client deployments files hardware map models
+        predictions run search stream trainings use webhooks""",
+    "client.batch.batch": "AsyncBatch Batch",
+    "client.batch.items": "BatchItem Summary",
     "provider.answers": "Images",
     "provider.provider": "ReplicateHome",
     "transports.over_aiohttp.transport": "AiohttpTransport",
@@ -156,6 +161,7 @@ __all__ = [
     "Accounts",
     "AiohttpTransport",
     "AsyncAccounts",
+    "AsyncBatch",
     "AsyncBody",
     "AsyncClient",
     "AsyncCollections",
@@ -178,6 +184,8 @@ __all__ = [
     "AsyncVersion",
     "AsyncWebhooks",
     "AuthenticationError",
+    "Batch",
+    "BatchItem",
     "BatchLocked",
     "Body",
     "Client",
@@ -247,6 +255,7 @@ __all__ = [
     "StatusEvent",
     "Stream",
     "StreamInterrupted",
+    "Summary",
     "SystemClock",
     "TLSFailed",
     "ThreadedTransport",
@@ -273,6 +282,7 @@ __all__ = [
     "files",
     "hardware",
     "local_model",
+    "map",
     "models",
     "paginate",
     "predictions",

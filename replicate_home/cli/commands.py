@@ -1,4 +1,4 @@
-"""The table of commands, and the group that imports each command when it is asked for.
+"""The table of commands, each of which is imported when it is asked for.
 
 ``--help`` shows the table, and imports click only. To add a command:
 
@@ -13,59 +13,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from .. import __version__
 from ..exceptions import InvalidInput
 from . import exit_codes
+from .lazy import Lazy, LazyGroup
 from .options import FORM
-from .suggesting import did_you_mean
-
-
-class Lazy(NamedTuple):
-    """A command that is not imported yet: what it does in one line, and where it is, as ``module:attribute``."""
-
-    help: str
-    place: str
-
 
 COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("Run a model and print its output when it is done.", "running:run"),
     "stream": Lazy("Run a model and print its output as it arrives.", "running:stream"),
+    "predictions": Lazy("Your predictions: list, get, wait, stream, cancel.", "resources:predictions"),
+    "models": Lazy("Public models: list, search, get, schema, examples.", "resources:models"),
+    "versions": Lazy("Versions of a model: list, get, delete.", "resources:versions"),
+    "deployments": Lazy("Your deployments: list, get, create, update, delete.", "resources:deployments"),
+    "trainings": Lazy("Your trainings: list, get, create, cancel.", "resources:trainings"),
+    "files": Lazy("Your uploaded files: list, get, create, delete.", "resources:files"),
+    "collections": Lazy("Collections of models: list, get.", "resources:collections"),
+    "hardware": Lazy("What models can run on.", "resources:hardware"),
+    "account": Lazy("The account that your token belongs to.", "resources:account"),
     "serve": Lazy("Serve a small Replicate on this machine, for any client.", "serving:serve"),
+    "completion": Lazy("Print a script that completes commands on the Tab key.", "completion:completion"),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are in the table."""
-
-    def list_commands(self, _: click.Context) -> list[str]:
-        """The names in the table, in its order."""
-        return list(COMMANDS)
-
-    def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        """The command, imported now; None if there is none of this name."""
-        if name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[name].place.split(":")
-        command: click.Command = getattr(import_module(f".{module}", __package__), attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it; a name that is not there gets the nearest one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS) or '.'}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table, from which nothing is imported."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+class _Root(LazyGroup):
+    """The group of all commands, which reports errors."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click does it, with errors reported."""
@@ -94,7 +70,7 @@ def _reported(meta: Mapping[str, Any]) -> Iterator[None]:
         raise click.exceptions.Exit(exit_codes.reported(error, meta.get(FORM))) from error
 
 
-@click.group(cls=LazyGroup, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Root, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="replicate-home", message="%(prog)s %(version)s")
 def commands() -> None:
     """Run AI models on Replicate, its homepage, a Cog server, or in this process.

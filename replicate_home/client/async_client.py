@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
@@ -12,13 +12,24 @@ from ..transports.base import Transport
 from ..wire import Response
 from .engine.async_connections import AsyncConnections
 from .engine.async_engine import AsyncEngine
-from .engine.calls import RunOptions, UseOptions, reference_of, taking, use_inputs, use_options
+from .engine.calls import (
+    MapOptions,
+    MoreMapOptions,
+    RunOptions,
+    UseOptions,
+    map_options,
+    reference_of,
+    taking,
+    use_inputs,
+    use_options,
+)
 from .engine.connections import Models
 from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
 from .outputs.async_streams import AsyncStream
 from .outputs.results import Result
 
 if TYPE_CHECKING:
+    from .batch.batch import AsyncBatch
     from .resources.accounts import AsyncAccounts
     from .resources.collections import AsyncCollections
     from .resources.deployments import AsyncDeployments
@@ -77,6 +88,16 @@ class AsyncClient:
     def stream(self, options: RunOptions) -> AsyncStream:
         """Run a model and iterate its output as it arrives; see :class:`AsyncStream`."""
         return AsyncStream.of(self._engine, options, delivers=True)
+
+    @taking(MapOptions)
+    def map(self, options: MapOptions) -> AsyncBatch:
+        """Run a model over many inputs and iterate the items with ``async for``; see :meth:`Client.map`.
+
+        ``inputs`` may also be an asynchronous iterable, and ``then`` a coroutine function.
+        """
+        from .batch.batch import AsyncBatch  # brings sqlite3
+
+        return AsyncBatch(self._engine, options, {})
 
     def use(self, model: Any, **options: Unpack[UseOptions]) -> AsyncFunction:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
@@ -216,6 +237,18 @@ class AsyncFunction:
     def stream(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> AsyncStream:
         """Stream the model's output for these inputs."""
         return self._client.stream(self.model, **use_inputs(self.model, input, inputs), **self._options)
+
+    def map(
+        self,
+        inputs: Iterable[Mapping[str, Any] | str] | AsyncIterable[Mapping[str, Any] | str],
+        /,
+        **options: Unpack[MoreMapOptions],
+    ) -> AsyncBatch:
+        """Run the model over many inputs; see :meth:`AsyncClient.map`."""
+        from .batch.batch import AsyncBatch  # brings sqlite3
+
+        told = map_options(self.model, inputs, self._options, options)
+        return AsyncBatch(self._client._engine, told, self._options)
 
     def __repr__(self) -> str:
         return f"{self._client!r}.use({self.model!r})"

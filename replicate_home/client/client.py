@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
 from ..wire import Response
-from .engine.calls import RunOptions, UseOptions, reference_of, taking, use_inputs, use_options
+from .engine.calls import (
+    MapOptions,
+    MoreMapOptions,
+    RunOptions,
+    UseOptions,
+    map_options,
+    reference_of,
+    taking,
+    use_inputs,
+    use_options,
+)
 from .engine.connections import Connections, Models
 from .engine.engine import Engine, checked_transport
 from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
@@ -18,6 +28,7 @@ from .outputs.streams import Stream
 if TYPE_CHECKING:
     from ..transports.base import Transport
     from .async_client import AsyncClient
+    from .batch.batch import Batch
     from .resources.accounts import Accounts
     from .resources.collections import Collections
     from .resources.deployments import Deployments
@@ -90,6 +101,34 @@ class Client:
     def stream(self, options: RunOptions) -> Stream:
         """Run a model and iterate its output as it arrives; see :class:`Stream`, and :meth:`run` for the options."""
         return Stream.of(self._engine, options, delivers=True)
+
+    @taking(MapOptions)
+    def map(self, options: MapOptions) -> Batch:
+        """Run a model over many inputs, a few at a time, and iterate the items as they finish.
+
+        ``inputs`` are mappings, or strings, which are prompts; they are pulled as they are needed, so a generator may
+        be endless. At most ``concurrency`` predictions run at once. Each :class:`BatchItem` has ``ok``, ``index``,
+        ``result`` or ``error``, and more; with ``ordered=True`` they come in the order of the inputs.
+
+        ``journal`` is a file that remembers everything: run the same call again after a crash, even ``kill -9``, and it
+        continues. Nothing that finished is run again, and what still runs is followed. Where it is unknown whether a
+        prediction was created, and the server's list does not tell, ``on_unknown`` decides: ``"raise"`` makes that the
+        item's error, ``"resend"`` creates it again, ``"skip"`` leaves it out.
+
+        ``on_error="raise"`` raises the first error, and leaves the rest; ``"collect"`` gives every item its own. An
+        invalid token, or a lack of credit or permission, stops creating in either case: what runs is followed to its
+        end, and then the error is raised. ``timeout`` is for each item. ``save_to`` is a folder in which output files
+        are saved. ``then`` is called with each result in a thread, before the item is handed out; what it returns is
+        ``item.value``. ``progress=True`` shows a progress bar.
+
+        The batch has a ``summary``, and ``retry_failed()`` runs again what failed. Leaving it cancels what it created,
+        unless ``cancel_on_exit`` is False.
+
+        Raises :class:`BatchLocked` at once if another batch uses the journal.
+        """
+        from .batch.batch import Batch  # brings asyncio and sqlite3
+
+        return Batch(self._engine, options, {})
 
     def use(self, model: Any, **options: Unpack[UseOptions]) -> Function:
         """The model as a function of its inputs; ``options`` are those of :meth:`run`."""
@@ -241,6 +280,13 @@ class Function:
     def stream(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Stream:
         """Stream the model's output for these inputs."""
         return self._client.stream(self.model, **use_inputs(self.model, input, inputs), **self._options)
+
+    def map(self, inputs: Iterable[Mapping[str, Any] | str], /, **options: Unpack[MoreMapOptions]) -> Batch:
+        """Run the model over many inputs; see :meth:`Client.map` for the options, which take precedence over these."""
+        from .batch.batch import Batch  # brings asyncio and sqlite3
+
+        told = map_options(self.model, inputs, self._options, options)
+        return Batch(self._client._engine, told, self._options)
 
     def __repr__(self) -> str:
         return f"{self._client!r}.use({self.model!r})"

@@ -85,6 +85,7 @@ def of_default(kind: type[C], method: Callable[Concatenate[C, P], R]) -> Callabl
     return call
 
 
+map = of_default(Client, Client.map)
 run = of_default(Client, Client.run)
 stream = of_default(Client, Client.stream)
 use = of_default(Client, Client.use)

@@ -15,6 +15,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from functools import partial
 from typing import Annotated, Any, Literal, TypeGuard
 
@@ -121,7 +122,8 @@ class _Coroutines:
     def result(self, awaited: Any) -> Any:
         """What it returns, or raises, after waiting for it."""
         outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        self._steps.submit(partial(self._take, awaited, outcome))
+        # In the context of the run, to which what it prints belongs.
+        self._steps.submit(partial(copy_context().run, self._take, awaited, outcome))
         value, error = outcome.get()
         if error is not None:
             raise error

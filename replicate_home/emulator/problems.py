@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,16 @@ def conflict(detail: str) -> Problem:
 def invalid(detail: str, title: str = "Invalid request") -> Problem:
     """422: the request says something that cannot be done."""
     return Problem(422, title, detail)
+
+
+def hint(wrong: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """The name that was probably meant, and all there are."""
+    from difflib import get_close_matches  # only needed for a mistake
+
+    names = list(known)
+    close = get_close_matches(wrong[:100], names, n=1, cutoff=alike)
+    meant = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{meant}It has: {', '.join(names) or 'none'}"
 
 
 class InvalidField(Exception):

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import attrs
 
 from .predictors import as_function, is_predictor
-from .problems import not_found
+from .problems import hint, not_found
 from .schema.kinds import Opener
 from .schema.signature import Signature, read_signature
 from .timeline import LocalRun, Plan
@@ -191,5 +191,5 @@ class Models:
 
     def missing(self, wanted: str) -> Exception:
         """What to raise for a model or version that is not here."""
-        known = ", ".join(sorted(self.all())) or "none"
-        return not_found(f"there is no model {wanted!r} on this server. It has: {known}")
+        near = hint(wanted, sorted(self.all()), alike=0.8)  # names of one owner are alike anyway
+        return not_found(f"there is no model {wanted!r} on this server. {near}")

@@ -20,6 +20,8 @@ import attrs
 
 from ..clock import Clock, FakeClock, wait_until, waiting
 from ..exceptions import Disconnected
+from .failures import error_and_traceback
+from .printed import Printed
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
 LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere where nothing really waits
@@ -156,6 +158,7 @@ class Run:
         self._on_error = on_error
         self._changes: list[Change] = []
         self._size = 0
+        self._printed = Printed(self.log)
         self._steps = self._life()
 
     # -- what is seen from outside
@@ -221,13 +224,15 @@ class Run:
                     yield
             else:
                 self._add("value", self._store(result))
+            self._printed.end()
             self._add("succeeded")
         except Stopped:
+            self._printed.end()
             self._add("canceled")  # ignored where the end is known; else the limit of virtual time was reached
         except Exception as error:
             if self._on_error is not None:
                 self._on_error(error)
-            self._add("failed", self._store(str(error) or type(error).__name__))
+            self._fail(error)
         except GeneratorExit:
             raise
         except BaseException as error:  # Ctrl-C belongs to the caller, and yet this run must have an end
@@ -239,6 +244,18 @@ class Run:
                 with suppress(Exception):
                     result.close()
             del self._plan  # with it go the input files
+
+    def _step(self) -> None:
+        """Take one step; what the model prints in it goes to the logs."""
+        with self._printed.taken():
+            next(self._steps, None)
+
+    def _fail(self, error: Exception) -> None:
+        described, traceback = error_and_traceback(error)
+        self._printed.end()
+        if traceback:
+            self.log(traceback)
+        self._add("failed", self._store(described))
 
     def _add(self, kind: str, value: Any = None) -> None:
         """Append to the timeline; what comes after the end or the deadline does not happen."""
@@ -325,7 +342,7 @@ class RealRun(Run):
                 self._changed.wait(rest)
         with suppress(BaseException):  # the timeline has it
             while not self.ended:
-                next(self._steps, None)
+                self._step()
         self._steps.close()
 
     def sleep(self, seconds: float) -> None:
@@ -397,7 +414,7 @@ class VirtualRun(Run):
         self._changed.release()
         try:
             with waiting():
-                next(self._steps, None)
+                super()._step()
         finally:
             self._changed.acquire()
             self._stepping = None

@@ -25,6 +25,8 @@ from ..exceptions import (
 from ..protocol.redaction import excerpt, without_query
 from ..records.prediction import Snapshot, Status
 
+_TRACEBACK = "Traceback (most recent call last)"
+
 
 def failed(snapshot: Snapshot) -> ModelError:
     """The model did not succeed."""
@@ -34,7 +36,8 @@ def failed(snapshot: Snapshot) -> ModelError:
         return ModelCanceled(f"{name} was {snapshot.status} before it was finished{why}", prediction=snapshot)
     why = excerpt(str(snapshot.error), 2048) if snapshot.error else "the server gave no reason"
     ended = "failed" if snapshot.status == Status.FAILED else f"ended as {excerpt(snapshot.status)!r}"
-    return ModelError(f"{name} {ended}: {why}", prediction=snapshot)
+    where = "; its traceback is in the logs" if _TRACEBACK in snapshot.logs else ""
+    return ModelError(f"{name} {ended}: {why}{where}", prediction=snapshot)
 
 
 def timed_out(snapshot: Snapshot, seconds: float | None, canceled: bool, *, keeps: bool = True) -> PredictionTimeout:

@@ -24,8 +24,9 @@ class Terms:
     """What holds for a whole life.
 
     ``deadline`` is a time on the caller's clock; ``epoch`` what to add to that clock's time for the time of
-    day. ``follows``: go on until the prediction is
-    terminal; ``delivers``: hand out its output as it grows; ``cancels``: it is this life's to cancel.
+    day. ``follows``: go on until the prediction is terminal; ``delivers``: hand out its output as it grows;
+    ``cancels``: it is this life's to cancel; ``streams``: its end may be heard of over an event stream; ``pace``: how
+    often it is polled otherwise.
     """
 
     dialect: Dialect
@@ -37,6 +38,8 @@ class Terms:
     follows: bool = True
     delivers: bool = True
     cancels: bool = False
+    streams: bool = True
+    pace: policy.Pace = policy.PACE
 
 
 class Log(Sequence[Any]):

@@ -154,13 +154,13 @@ State = Sending | Pausing | Reading | Settled
 
 def creating(terms: Terms, request: Request, now: float, expected: Snapshot | None = None) -> State:
     """A life that begins with a create; ``expected`` is what it asks for, where its id is made here."""
-    sending = _send(Life(terms, now), Kind.CREATE, request, now)
+    sending = _send(Life(terms, now, streams=terms.streams), Kind.CREATE, request, now)
     return sending if expected is None else attrs.evolve(sending, expected=expected)
 
 
 def following(terms: Terms, snapshot: Snapshot, now: float) -> State:
     """A life that goes on from what is known of a prediction."""
-    return _in_time(_follow(Life(terms, now, snapshot), (), now), now)
+    return _in_time(_follow(Life(terms, now, snapshot, streams=terms.streams), (), now), now)
 
 
 def plain(terms: Terms, request: Request, now: float, *, repeatable: bool = False) -> State:
@@ -424,7 +424,7 @@ def _follow(life: Life, news: tuple[News, ...], now: float, *, at_once: bool = F
         return _finish(life, news)
     if at_once:
         return _send(life, Kind.POLL, _poll_request(life), now, news)
-    request = life.terms.dialect.stream(life.snapshot, None)
+    request = life.terms.dialect.stream(life.snapshot, None) if life.streams else None
     if request is not None:
         return _send(life, Kind.STREAM, request, now, news)
     return _go_on_polling(life, news, now)
@@ -440,7 +440,7 @@ def _go_on_polling(life: Life, news: tuple[News, ...], now: float) -> State:
 
 
 def _pause_for_poll(life: Life, least: float, now: float, news: tuple[News, ...] = ()) -> State:
-    delay = max(policy.poll_interval(now - life.began, life.drawn()), least)
+    delay = max(life.terms.pace.interval(now - life.began, life.drawn()), least)
     life = attrs.evolve(life, draws=life.draws + 1)
     return Pausing(life, now + delay, Sending(life, Kind.POLL, _poll_request(life)), news)
 
@@ -532,7 +532,7 @@ def _when_ready(sending: Sending, came: Response, now: float) -> State:
 
 
 def _pause_until_ready(life: Life, then: Sending, cause: APIError, now: float) -> State:
-    delay = policy.poll_interval(now - life.began, life.drawn())
+    delay = life.terms.pace.interval(now - life.began, life.drawn())
     if _is_late(life, now + delay):
         return Settled(life, cause)
     life = attrs.evolve(life, draws=life.draws + 1)

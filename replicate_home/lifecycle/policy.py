@@ -5,6 +5,8 @@ Randomness comes in as ``draw``, a number from 0 to 1 made from a seed by :func:
 
 from __future__ import annotations
 
+import attrs
+
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 LONGEST_SERVER_WAIT = 60.0
 LAST_LOOK = 0.4
@@ -23,9 +25,20 @@ def draw(seed: float, count: int) -> float:
     return (seed + count * _GOLDEN) % 1.0
 
 
-def poll_interval(age: float, drawn: float) -> float:
-    """Seconds until the next poll: 5 % of the prediction's age, 0.1 to 5, give or take 10 %."""
-    return min(5.0, max(0.1, 0.05 * age)) * (0.9 + 0.2 * drawn)
+@attrs.frozen
+class Pace:
+    """How often to poll: after a ``share`` of the prediction's age, between ``least`` and ``most`` seconds."""
+
+    share: float = 0.05
+    least: float = 0.1
+    most: float = 5.0
+
+    def interval(self, age: float, drawn: float) -> float:
+        """Seconds until the next poll, give or take 10 %."""
+        return min(self.most, max(self.least, self.share * age)) * (0.9 + 0.2 * drawn)
+
+
+PACE = Pace()
 
 
 def after_failed_poll(failures: int) -> float:

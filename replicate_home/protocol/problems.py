@@ -22,6 +22,7 @@ from ..records.prediction import Snapshot
 from ..wire import Request, Response
 from .redaction import excerpt, redact, without_query
 from .strict_json import parse_json
+from .urls import is_nowhere
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: InvalidInput,
@@ -114,7 +115,9 @@ def _words(value: Any, request: Request | None, length: int = 2048) -> str | Non
 
 def _message(response: Response, request: Request | None, title: str | None, detail: str | None) -> str:
     said = ": ".join(part for part in (title, detail) if part) or "no explanation"
-    message = f"{_asked(request)}: {response.status} {said}" if request else f"{response.status} {said}"
+    message = f"{response.status} {said}"
+    if request and not is_nowhere(request.url):  # a model in this process has no address
+        message = f"{_asked(request)}: {message}"
     if request and request.about and response.status in (404, 410) and request.about not in message:
         message = f"{message}; asked for {request.about!r}"
     advice = _ADVICE.get(response.status)

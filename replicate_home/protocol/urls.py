@@ -47,6 +47,12 @@ def is_loopback(url: str) -> bool:
     return found is not None and _LOOPBACK.fullmatch(found[1]) is not None
 
 
+def is_nowhere(url: str) -> bool:
+    """Whether the host is one that exists nowhere (RFC 6761), as that of a server in this process."""
+    found = origin(url)
+    return found is not None and found[1].endswith(".invalid")
+
+
 def carries_token(base_url: str, url: str) -> bool:
     """Whether a request for ``url`` may carry the token for the API at ``base_url``."""
     found = origin(url)

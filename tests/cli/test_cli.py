@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -105,10 +106,8 @@ MODELS = {
 
 
 @pytest.fixture(autouse=True)
-def workplace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty current folder, and models registered for this test only."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("replicate_home.emulator.registry._shared", {})
+def models(workplace: None) -> None:
+    """Models registered for this test only."""
     for name, model in MODELS.items():
         local_model(name)(model)
 
@@ -118,12 +117,6 @@ def call(*arguments: str, stdin: str | bytes | None = None) -> tuple[int, str, s
     result = click.testing.CliRunner().invoke(commands, arguments, input=stdin, prog_name="replicate-home")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
-
-
-@pytest.fixture(autouse=True)
-def ordinary_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stdout is buffered, as it is for everybody who did not ask for anything else."""
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
 
 @contextmanager
@@ -249,8 +242,11 @@ def test_json_of_a_stream_is_one_event_a_line() -> None:
 def test_json_of_a_failure_is_the_prediction_that_failed() -> None:
     code, printed, complaints = call("run", "local/fail", "--json")
     found = json.loads(printed)
-    assert (code, found["status"], found["output"], found["logs"]) == (1, "failed", ["so far "], "trying\n")
-    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: out of ideas\n"
+    first = found["logs"].partition("  File")[0]
+    assert (code, found["status"], found["output"]) == (1, "failed", ["so far "])
+    assert first == "trying\nTraceback (most recent call last):\n"
+    why = "ValueError: out of ideas; its traceback is in the logs"
+    assert complaints == f"replicate-home: prediction {found['id']} of local/fail failed: {why}\n"
 
 
 def test_events_of_a_failure_end_with_its_status() -> None:
@@ -260,7 +256,7 @@ def test_events_of_a_failure_end_with_its_status() -> None:
     error = events[-1]["error"]
     assert (error["type"], error["exit_code"], error["prediction"]["status"]) == ("ModelError", 1, "failed")
     assert {"event": "logs", "data": "trying\n"} in events
-    assert complaints.endswith("failed: out of ideas\n")
+    assert complaints.endswith("failed: ValueError: out of ideas; its traceback is in the logs\n")
 
 
 def test_what_a_failing_model_said_before_is_kept_on_a_line_of_its_own() -> None:
@@ -591,17 +587,21 @@ def test_help_imports_no_command_and_no_library_but_click() -> None:
         "except SystemExit as end: print(end.code)\n"
         "ours = {name for name in sys.modules if name.startswith('replicate_home.')}\n"
         "others = {'attr', 'requests', 'urllib3', 'tqdm', 'rich', 'asyncio'} & sys.modules.keys()\n"
-        "print(sorted(ours), others)"
+        "assert not others\n"
+        "print(sorted(name for name in ours if not name.startswith('replicate_home.cli.')))\n"
+        "print(sorted(name[19:] for name in ours if name.startswith('replicate_home.cli.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert done.stdout.splitlines()[-2:] == [
-        "0",
-        (
-            "['replicate_home.cli', 'replicate_home.cli.commands', 'replicate_home.cli.exit_codes', "
-            "'replicate_home.cli.main', 'replicate_home.cli.options', 'replicate_home.cli.suggesting', "
-            "'replicate_home.cli.wording', 'replicate_home.exceptions', 'replicate_home.protocol', "
-            "'replicate_home.protocol.redaction', 'replicate_home.version'] set()"
-        ),
+    assert [ast.literal_eval(line) for line in done.stdout.splitlines()[-3:]] == [
+        0,
+        [
+            "replicate_home.cli",
+            "replicate_home.exceptions",
+            "replicate_home.protocol",
+            "replicate_home.protocol.redaction",
+            "replicate_home.version",
+        ],
+        ["commands", "exit_codes", "lazy", "main", "options", "suggesting", "wording"],
     ]
 
 

@@ -121,7 +121,7 @@ class TestInStep:
 
     def test_what_waits_is_awaited_and_what_does_not_is_not(self):
         plain = {name for name, method in public(AsyncClient).items() if not inspect.iscoroutinefunction(method)}
-        assert plain == RESOURCES | {"local", "run", "stream", "use", "with_options"}
+        assert plain == RESOURCES | {"local", "map", "run", "stream", "use", "with_options"}
 
 
 def public(cls):

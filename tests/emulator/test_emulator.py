@@ -39,7 +39,7 @@ def test_a_created_prediction_has_the_hosted_apis_fields(api: Api) -> None:
         "/predictions",
         {
             "version": "local/model",
-            "input": {"text": "a b", "other": 1},
+            "input": {"text": "a b"},
             "webhook": "https://example.com/hook",
             "webhook_events_filter": ["completed"],
             "stream": True,
@@ -57,7 +57,7 @@ def test_a_created_prediction_has_the_hosted_apis_fields(api: Api) -> None:
         "id": created["id"],
         "model": "local/model",
         "version": version_of("local/model"),
-        "input": {"text": "a b", "other": 1},
+        "input": {"text": "a b"},
         "output": None,
         "logs": "",
         "error": None,
@@ -107,13 +107,22 @@ def test_a_model_has_an_endpoint_of_its_own(api: Api) -> None:
     assert (response.status, json.loads(response.body)["model"]) == (201, "local/shout")
 
 
-@pytest.mark.parametrize("wanted", ["local/none", "none", "0" * 64, "local/model:1", "local/shout:" + "0" * 64])
-def test_an_unknown_model_is_a_404_that_names_the_known_ones(api: Api, wanted: str) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "near"),
+    [
+        ("local/none", ""),
+        ("none", ""),
+        ("0" * 64, ""),
+        ("local/mdoel", "Did you mean 'local/model'? "),
+        ("local/shout:" + "0" * 64, ""),
+    ],
+)
+def test_an_unknown_model_is_a_404_that_names_the_known_ones(api: Api, wanted: str, near: str) -> None:
     problem = api.refused("POST", "/predictions", {"version": wanted, "input": {}})
     assert problem == {
         "title": "Not found",
         "status": 404,
-        "detail": f"there is no model {wanted!r} on this server. It has: local/model, local/shout",
+        "detail": f"there is no model {wanted!r} on this server. {near}It has: local/model, local/shout",
     }
 
 

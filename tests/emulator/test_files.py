@@ -262,6 +262,22 @@ def test_a_pillow_image_is_delivered_as_png() -> None:
     assert image.open(io.BytesIO(answer.body)).size == (2, 3)
 
 
+def test_a_parameter_that_is_a_pillow_image_is_given_one() -> None:
+    image = pytest.importorskip("PIL.Image")
+
+    def size(picture: image.Image) -> list[int]:
+        return [*picture.size]
+
+    held = io.BytesIO()
+    image.new("RGB", (2, 3), "red").save(held, "PNG")
+    uri = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
+    size.__annotations__["picture"] = image.Image  # which a string could not name in here
+    api = api_of(size)
+    failed = api.held(picture="data:text/plain,no%20picture")
+    assert api.held(picture=uri)["output"] == [2, 3]
+    assert (failed["error"], failed["logs"]) == ("the input file is not a picture that Pillow can open (10 bytes)", "")
+
+
 @pytest.mark.parametrize(("limit", "value"), [("LARGEST_FILE", 9), ("LARGEST_FILES", 19)])
 def test_output_files_that_are_too_large_fail_the_run(monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
     monkeypatch.setattr(f"replicate_home.emulator.files.{limit}", value)

@@ -470,5 +470,5 @@ def test_a_held_create_that_fails_says_so(api: Api) -> None:
 
     api.emulator.service.models.add("owner/broken", broken)
     held = api.create("owner/broken", {"Prefer": "wait"})
-    assert (held["status"], held["error"]) == ("failed", "boom")
+    assert (held["status"], held["error"]) == ("failed", "ValueError: boom")
     assert "completed_at" in held

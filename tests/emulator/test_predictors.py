@@ -120,3 +120,17 @@ def test_what_cog_writes_is_understood_by_its_names():
             client.run("local/p", {})
         with pytest.raises(InvalidInput, match="mode"):
             client.run("local/p", {"word": "a", "mode": "odd"})
+
+
+def test_what_a_predictor_prints_is_in_the_logs_also_from_its_event_loop():
+    class Predictor:
+        async def setup(self) -> None:
+            print("loading")
+
+        async def predict(self, n: int) -> AsyncIterator[str]:
+            for number in range(n):
+                print("at", number)
+                yield str(number)
+
+    with Client.local({"local/p": Predictor}) as client:
+        assert client.run("local/p", {"n": 2}).logs == "loading\nat 0\nat 1\n"

@@ -250,11 +250,27 @@ def test_positional_only_parameters_and_any_keywords() -> None:
     assert answer(model, prompt="a", run="b", other=1) == ["a", 2, {"run": "b", "other": 1}]
 
 
-def test_unknown_fields_are_dropped() -> None:
-    def model(prompt: str) -> str:
+def test_unknown_fields_are_refused_with_the_nearest_name() -> None:
+    def model(prompt: str, width: int = 8) -> str:
         return prompt
 
-    assert answer(model, prompt="a", nonsense=1) == "a"
+    assert [field["description"] for field in wrong(model, prompt="a", widht=1, nonsense=1)] == [
+        "widht is not an input of this model. Did you mean 'width'? It has: prompt, width",
+        "nonsense is not an input of this model. It has: prompt, width",
+    ]
+
+
+def test_a_model_without_inputs_says_so() -> None:
+    assert wrong(lambda: "a", prompt="a") == [
+        {"type": "unknown", "field": "prompt", "description": "prompt is not an input of this model. It has: none"}
+    ]
+
+
+def test_a_model_that_takes_any_input_is_given_it() -> None:
+    def model(prompt: str, **more: Any) -> str:
+        return f"{prompt}{more}"
+
+    assert answer(model, prompt="a", nonsense=1) == "a{'nonsense': 1}"
 
 
 def test_values_are_given_as_annotated() -> None:

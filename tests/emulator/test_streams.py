@@ -74,9 +74,10 @@ def test_a_failure_is_an_error_and_a_done_with_the_reason() -> None:
         raise ValueError('say "no"')
 
     api = api_of(model)
-    assert api.events(api.create()) == [
-        ("output", "a", "1700000000:0"),
-        ("error", '{"detail": "say \\"no\\""}', "1700000000:1"),
+    output, logs, *rest = api.events(api.create())
+    assert (output, logs[1].splitlines()[-1]) == (("output", "a", "1700000000:0"), 'ValueError: say "no"')
+    assert rest == [
+        ("error", '{"detail": "ValueError: say \\"no\\""}', "1700000000:2"),
         ("done", '{"reason": "error"}', None),
     ]
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import re
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replicate_home import Client
 from replicate_home.clock import FakeClock
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.registry import LocalRun
@@ -252,10 +257,10 @@ def test_a_model_that_never_stops_yielding_fails(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (ValueError("bad prompt"), "bad prompt"),
+        (ValueError("bad prompt"), "ValueError: bad prompt"),
         (ValueError(), "ValueError"),
         (SystemExit(3), "the model was interrupted: SystemExit"),
-        (RecursionError("deep"), "deep"),
+        (RecursionError("deep"), "RecursionError: deep"),
         (StopIteration(), "StopIteration"),
     ],
 )
@@ -268,6 +273,76 @@ def test_an_exception_is_failed_with_its_message(error: BaseException, text: str
     assert (ended["status"], ended["error"], ended["output"]) == ("failed", text, None)
 
 
+def test_the_traceback_of_a_model_is_in_its_logs_from_its_own_first_line_on() -> None:
+    def look_up(word: str) -> str:
+        return {}[word]
+
+    def model() -> str:
+        return look_up("key")
+
+    api, _ = virtual(model)
+    ended = api.held()
+    lines = [
+        re.sub(r"File .*, line \d+", "File", line.strip()) for line in ended["logs"].splitlines() if "^" not in line
+    ]
+    assert (ended["error"], lines) == (
+        "KeyError: 'key'",
+        [
+            "Traceback (most recent call last):",
+            "File, in model",
+            'return look_up("key")',
+            "File, in look_up",
+            "return {}[word]",
+            "KeyError: 'key'",
+        ],
+    )
+
+
+def test_what_a_model_prints_is_in_its_logs_and_nowhere_else(capsys: pytest.CaptureFixture[str]) -> None:
+    def model(run: LocalRun) -> Iterator[str]:
+        print("loading", 3, "layers")
+        run.log("in between")
+        print("no end of line", end="")
+        sys.stderr.writelines(["!\n", "\r 50%"])
+        yield "a"
+        print("\r100%\n\nlast", end="")
+
+    api, _ = virtual(model)
+    print("before")
+    ended = api.held()
+    print("after")
+    assert ended["logs"] == "loading 3 layers\nin between\nno end of line!\n 50%\n100%\nlast\n"
+    assert capsys.readouterr() == ("before\nafter\n", "")
+
+
+def test_models_that_run_at_once_print_to_their_own_logs() -> None:
+    met = threading.Barrier(2, timeout=10)
+
+    def model(name: str) -> str:
+        for _ in range(3):
+            met.wait()
+            print(name)
+        return name
+
+    with Client.local({"local/model": model}) as client:
+        made = [client.predictions.create("local/model", {"name": name}) for name in ("one", "two")]
+        assert [one.wait().logs for one in made] == ["one\n" * 3, "two\n" * 3]
+
+
+def test_a_stream_that_others_put_in_place_while_a_model_runs_is_left_to_them() -> None:
+    def model(run: LocalRun) -> Iterator[str]:
+        print("to the logs")
+        yield "a"
+        with redirect_stdout(io.StringIO()) as kept:
+            print("kept")
+        yield kept.getvalue()
+
+    api, _ = virtual(model)
+    before = sys.stdout
+    ended = api.held()
+    assert (ended["logs"], ended["output"], sys.stdout is before) == ("to the logs\n", ["a", "kept\n"], True)
+
+
 def test_what_was_put_out_before_a_failure_stays() -> None:
     def model(run: LocalRun) -> Iterator[str]:
         yield "a"
@@ -276,7 +351,7 @@ def test_what_was_put_out_before_a_failure_stays() -> None:
 
     api, _ = virtual(model)
     ended = api.held()
-    assert (ended["status"], ended["output"], ended["error"]) == ("failed", ["a"], "boom")
+    assert (ended["status"], ended["output"], ended["error"]) == ("failed", ["a"], "ValueError: boom")
 
 
 def test_ctrl_c_in_a_model_reaches_the_caller_and_the_run_has_failed() -> None:
@@ -305,7 +380,7 @@ def test_a_model_that_waits_for_itself_fails_instead_of_hanging() -> None:
     api, _ = virtual(model)
     created = api.create()
     ended = api.get(f"/predictions/{created['id']}")
-    assert (ended["status"], ended["error"]) == ("failed", "a model waits for its own prediction")
+    assert (ended["status"], ended["error"]) == ("failed", "Disconnected: a model waits for its own prediction")
 
 
 def test_a_model_may_run_another_model_of_its_server() -> None:

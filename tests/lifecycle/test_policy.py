@@ -99,7 +99,7 @@ def test_a_throttled_crowd_comes_back_spread_out_and_not_too_early():
 @pytest.mark.reliability
 @given(st.floats(0, 10**6), st.floats(0, 1))
 def test_polls_are_5_percent_of_the_age_apart_and_never_more_than_11_a_second(age, drawn):
-    interval = policy.poll_interval(age, drawn)
+    interval = policy.Pace().interval(age, drawn)
     assert 0.09 <= interval <= 5.5
     assert interval == pytest.approx(min(5, max(0.1, age / 20)), rel=0.1001)
 

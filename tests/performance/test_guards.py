@@ -52,8 +52,8 @@ def of_the_package(modules: set[str], *parts: str) -> set[str]:
 
 OTHER_WAYS = (
     "cli.", "provider", "emulator", "demo", "testing", "drivers.adrive", "transports.over_aiohttp", "transports.async",
-    "transports.threaded", "client.async", "client.inputs.files", "client.inputs.encoding", "client.engine.async",
-    "client.outputs.async", "client.resources.async",
+    "transports.threaded", "client.async", "client.batch", "client.inputs.files", "client.inputs.encoding",
+    "client.engine.async", "client.outputs.async", "client.resources.async",
 )  # fmt: skip
 
 

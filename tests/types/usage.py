@@ -9,6 +9,7 @@ import replicate_home
 import replicate_home.client
 from replicate_home import (
     Account,
+    AsyncBatch,
     AsyncClient,
     AsyncDeployment,
     AsyncListing,
@@ -18,6 +19,8 @@ from replicate_home import (
     AsyncStream,
     AsyncTraining,
     AsyncVersion,
+    Batch,
+    BatchItem,
     Client,
     Collection,
     Deployment,
@@ -35,6 +38,7 @@ from replicate_home import (
     SearchResults,
     Snapshot,
     Stream,
+    Summary,
     Training,
     Version,
     WebhookSigningSecret,
@@ -80,6 +84,29 @@ def uses(client: Client) -> None:
     plasma = client.use("local/plasma", timeout=60)
     assert_type(plasma(prompt="moon", width=64), Result)
     assert_type("".join(plasma.stream(prompt="moon")), str)
+
+
+def batches(client: Client, prompts: list[str]) -> None:
+    """An item has a result or an error, and a batch a summary."""
+    with client.map("owner/llm", (prompt for prompt in prompts), concurrency=4, journal="run.sqlite") as batch:
+        assert_type(batch, Batch)
+        for item in batch:
+            assert_type(item, BatchItem)
+            if item.result is not None:
+                print(item.index, item.result.text, item.paths, item.reused)
+    assert_type(batch.summary, Summary)
+    inputs = [{"prompt": prompt, "seed": 1} for prompt in prompts]
+    for item in client.use("owner/llm").map(inputs, on_error="collect", save_to=Path("out")):
+        print(item.ok, item.input["prompt"], item.error, item.prediction_id, item.value)
+    print(len(list(batch.retry_failed())))
+
+
+async def batches_awaited(client: AsyncClient) -> None:
+    """The same, awaited."""
+    async with client.map("owner/llm", ["a", "b"], ordered=True) as batch:
+        assert_type(batch, AsyncBatch)
+        async for item in batch:
+            assert_type(item, BatchItem)
 
 
 def predictions(client: Client) -> None:
@@ -154,6 +181,8 @@ def resources(client: Client) -> None:
     assert_type(client.trainings.cancel("id"), Training)
     assert_type(client.webhooks.default.secret(), WebhookSigningSecret)
     assert_type(client.webhooks.default.secret().key, str)
+    assert_type(client.webhooks.unwrap(b"{}", {"webhook-id": "msg_1"}, "whsec_"), Prediction)
+    assert_type(client.webhooks.sign(b"{}", client.webhooks.default.secret()), dict[str, str])
     assert_type(client.request("GET", "/account"), Response)
 
 
@@ -204,6 +233,7 @@ async def resources_awaited(client: AsyncClient) -> None:
     assert_type(await client.trainings.get("id"), AsyncTraining)
     assert_type(await client.trainings.cancel("id"), AsyncTraining)
     assert_type(await client.webhooks.default.secret(), WebhookSigningSecret)
+    assert_type(await client.webhooks.unwrap(b"{}", {"webhook-id": "msg_1"}), AsyncPrediction)
     assert_type(await client.request("GET", "/account"), Response)
 
 

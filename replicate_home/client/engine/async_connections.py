@@ -7,7 +7,7 @@ import threading
 from importlib.util import find_spec
 from typing import Any
 
-from ...clock import Clock
+from ...clock import Clock, FakeClock
 from ...drivers.adrive import Leaving
 from ...lifecycle.policy import LEAVING
 from ...threads import ThreadPool
@@ -42,6 +42,10 @@ class AsyncConnections:
         if self.shared.given is not None:
             return is_async(self.shared.given)
         return connections == "network" and self._owned and find_spec("aiohttp") is not None
+
+    def holds_threads(self, connections: str) -> bool:
+        """Whether an open event stream on this route keeps a thread waiting; in virtual time nothing waits."""
+        return not (self.is_native(connections) or isinstance(self.shared.clock, FakeClock))
 
     def transport(self, connections: str) -> AsyncTransport:
         """The transport for a route."""

@@ -30,8 +30,8 @@ T = TypeVar("T")
 class AsyncEngine(BaseEngine):
     """Has calls done in the event loop that asks."""
 
-    def __init__(self, settings: Settings, connections: AsyncConnections) -> None:
-        super().__init__(settings, connections.shared)
+    def __init__(self, settings: Settings, connections: AsyncConnections, **life_terms: Any) -> None:
+        super().__init__(settings, connections.shared, **life_terms)
         self.async_connections = connections
 
     async def perform(self, steps: Calling[T], route: Route, *, reads_files: bool = False) -> T:

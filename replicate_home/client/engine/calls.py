@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping
 from functools import partial
-from os import urandom
+from os import PathLike, urandom
+from pathlib import Path
 from random import random
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar
 
 import attrs
 
@@ -24,7 +25,7 @@ from ...records.prediction import Snapshot
 from ...wire import Timeout
 from ..inputs import prompting
 from .routing import Route
-from .settings import DEFAULT, Settings, TimeoutOption
+from .settings import DEFAULT, Settings, TimeoutOption, checked_timeout
 
 if TYPE_CHECKING:
     from ...records.schema import Schema
@@ -81,6 +82,56 @@ class RunOptions:
             raise TypeError(f"webhook must be a URL, got {type(self.webhook).__name__}")
         if self.webhook_events_filter is not None:
             _check_events(self.webhook_events_filter)
+
+
+def _path(value: str | PathLike[str] | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+@attrs.frozen
+class MapOptions:
+    """What ``map`` is told, checked."""
+
+    model: Any = attrs.field(converter=reference_of)
+    inputs: Iterable[Mapping[str, Any] | str] | AsyncIterable[Mapping[str, Any] | str] = attrs.field(repr=False)
+    concurrency: int = attrs.field(default=8, kw_only=True)
+    journal: Path | None = attrs.field(default=None, kw_only=True, converter=_path)
+    ordered: bool = attrs.field(default=False, kw_only=True)
+    on_error: Literal["raise", "collect"] = attrs.field(default="raise", kw_only=True)
+    on_unknown: Literal["raise", "resend", "skip"] = attrs.field(default="raise", kw_only=True)
+    timeout: TimeoutOption = attrs.field(default=DEFAULT, kw_only=True)
+    save_to: Path | None = attrs.field(default=None, kw_only=True, converter=_path)
+    then: Callable[[Any], Any] | None = attrs.field(default=None, kw_only=True)
+    progress: Any = attrs.field(default=False, kw_only=True)
+    cancel_on_exit: bool = attrs.field(default=True, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        is_one = isinstance(self.inputs, (str, bytes, Mapping))
+        if is_one or not isinstance(self.inputs, (Iterable, AsyncIterable)):
+            raise TypeError(f"inputs must be many, such as a list of prompts, got {type(self.inputs).__name__}")
+        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
+            raise InvalidInput(f"concurrency must be a whole number from 1; got {self.concurrency!r}")
+        _check_choice("on_error", self.on_error, ("raise", "collect"))
+        _check_choice("on_unknown", self.on_unknown, ("raise", "resend", "skip"))
+        if self.then is not None and not callable(self.then):
+            raise TypeError(f"then must be callable, got {type(self.then).__name__}")
+        if self.timeout is not DEFAULT:
+            checked_timeout(self.timeout)
+
+
+class MoreMapOptions(TypedDict, total=False):
+    """The options of ``map`` that ``f.map`` takes."""
+
+    concurrency: int
+    journal: str | PathLike[str] | None
+    ordered: bool
+    on_error: Literal["raise", "collect"]
+    on_unknown: Literal["raise", "resend", "skip"]
+    timeout: TimeoutOption
+    save_to: str | PathLike[str] | None
+    then: Callable[[Any], Any] | None
+    progress: Any
+    cancel_on_exit: bool
 
 
 class UseOptions(TypedDict, total=False):
@@ -142,6 +193,14 @@ def use_options(options: UseOptions) -> UseOptions:
     return options
 
 
+def map_options(model: Any, inputs: Any, used: UseOptions, more: MoreMapOptions) -> MapOptions:
+    """What ``f.map`` is told, with what ``use`` was told before; TypeError for what can hold for one run only."""
+    if used.get("on_update") is not None:
+        raise TypeError("on_update hears of one prediction: give map() progress=True or then=, or iterate its items")
+    shared: Any = {name: value for name, value in used.items() if name in ("timeout", "progress", "cancel_on_exit")}
+    return MapOptions(model, inputs, **{**shared, **more})
+
+
 def use_inputs(name: str, input: Mapping[str, Any] | None, inputs: dict[str, Any]) -> dict[str, Any]:
     """``prompt``, ``messages`` and input of one call of such a function; TypeError for options of ``use``."""
     for option in inputs:
@@ -155,6 +214,11 @@ def use_inputs(name: str, input: Mapping[str, Any] | None, inputs: dict[str, Any
     if twice:
         raise TypeError(f"{twice[0]} is given twice: as {twice[0]}= and in the input")
     return {"input": {**(input or {}), **inputs}, "messages": messages}
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidInput(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r:.100}")
 
 
 def _check_events(events: Any) -> None:

@@ -40,11 +40,17 @@ T = TypeVar("T")
 
 
 class BaseEngine:
-    """A client's settings and connections, and what its calls consist of. Nothing here waits."""
+    """A client's settings and connections, and what its calls consist of. Nothing here waits.
 
-    def __init__(self, settings: Settings, connections: Connections) -> None:
+    ``life_terms`` are terms of every life that begins here, such as its pace.
+    """
+
+    def __init__(self, settings: Settings, connections: Connections, **life_terms: Any) -> None:
         self.settings = settings
         self.connections = connections
+        self._life_terms = life_terms
+        self.webhook_secret: str | None = None
+        """What signs the account's webhooks, once it was asked for."""
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def __str__(self) -> str:
@@ -78,7 +84,8 @@ class BaseEngine:
 
     def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
         """What holds for a call that begins now; ``seconds`` is its default limit."""
-        return terms(self.settings, route, self.clock, self.settings.budget(timeout, seconds), **more)
+        budget = self.settings.budget(timeout, seconds)
+        return terms(self.settings, route, self.clock, budget, **self._life_terms, **more)
 
     def plain_terms(self, route: Route) -> Terms:
         """What holds for a call that follows no prediction."""

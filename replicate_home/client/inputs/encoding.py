@@ -6,7 +6,7 @@ Not imported for an input that is JSON already.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import IO, Any, Protocol, runtime_checkable
 
 import attrs
@@ -41,20 +41,24 @@ class ServedFile(Protocol):
 
 
 def encoded(terms: Terms, value: Any, strategy: str | None) -> Calling[Any]:
-    """An input as JSON, with files as data URIs or as URLs of uploads; a file that is in it twice is sent once.
+    """An input as JSON, with files as data URIs or as URLs of uploads; raises as :func:`with_files_as`."""
+    return (yield from with_files_as(_Sending(terms, strategy).string, value))
+
+
+def with_files_as(string: Callable[[ServedFile | Source], Calling[str]], value: Any) -> Calling[Any]:
+    """An input as JSON, with each file as the string that it becomes; one that is in it twice becomes it once.
 
     Raises TypeError for a value that JSON cannot hold, naming its place, and InvalidInput for one nested too deeply.
     """
-    return (yield from _Encoding(terms, strategy).json(value, "input", DEEPEST))
+    return (yield from _Encoding(string).json(value, "input", DEEPEST))
 
 
 @attrs.frozen
 class _Encoding:
-    """The encoding of one input; ``sent`` has what became of each file, beside the file lest its id is used again."""
+    """The encoding of one input; ``known`` has what became of each file, beside the file lest its id is used again."""
 
-    terms: Terms
-    strategy: str | None
-    sent: dict[Hashable, tuple[Any, str]] = attrs.field(factory=dict)
+    string: Callable[[ServedFile | Source], Calling[str]]
+    known: dict[Hashable, tuple[Any, str]] = attrs.field(factory=dict)
 
     def json(self, value: Any, path: str, levels: int) -> Calling[Any]:
         """The value at ``path`` as JSON."""
@@ -83,16 +87,24 @@ class _Encoding:
     def _file(self, value: Any) -> Calling[str | None]:
         """A file as a string, or None if the value is not one."""
         key = _identity(value)
-        if key not in self.sent:
-            if isinstance(value, ServedFile):
-                said = yield from self._sent_on(value)
-            else:
-                source = source_of(value)
-                if source is None:
-                    return None
-                said = yield from self._sent(source)
-            self.sent[key] = value, said
-        return self.sent[key][1]
+        if key not in self.known:
+            file = value if isinstance(value, ServedFile) else source_of(value)
+            if file is None:
+                return None
+            self.known[key] = value, (yield from self.string(file))
+        return self.known[key][1]
+
+
+@attrs.frozen
+class _Sending:
+    """How files reach the server."""
+
+    terms: Terms
+    strategy: str | None
+
+    def string(self, file: ServedFile | Source) -> Calling[str]:
+        """The data URI or URL that a file becomes."""
+        return self._sent(file) if isinstance(file, Source) else self._sent_on(file)
 
     def _sent(self, source: Source) -> Calling[str]:
         """A file's content: inline if it is small or the server takes no uploads, otherwise uploaded."""

@@ -197,10 +197,13 @@ class Part:
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """The result of a blocking function, run in a thread."""
+    """The result of a blocking function, run in a thread; virtual time waits for it."""
     import asyncio  # only event loops need it
 
-    return await asyncio.to_thread(function, *arguments)
+    from ...transports.async_base import awaiting_thread
+
+    with awaiting_thread():
+        return await asyncio.to_thread(function, *arguments)
 
 
 def _content_type(drive: Drive | AsyncDrive) -> str:

@@ -11,7 +11,7 @@ from ..engine.calls import Report
 
 def reporting(on_update: Report | None, progress: Any) -> Report:
     """A callback that shows new snapshots as a bar (``progress`` is True or a tqdm class), then calls ``on_update``."""
-    bar = _Bar(_tqdm() if progress is True else progress)
+    bar = _Bar(tqdm_class(progress))
 
     def report(snapshot: Snapshot) -> Any:
         bar.show(snapshot)
@@ -20,7 +20,10 @@ def reporting(on_update: Report | None, progress: Any) -> Report:
     return report
 
 
-def _tqdm() -> Any:
+def tqdm_class(progress: Any) -> Any:
+    """What draws bars: tqdm if ``progress`` is True, else the class that it is."""
+    if progress is not True:
+        return progress
     try:
         from tqdm.auto import tqdm
     except ImportError:

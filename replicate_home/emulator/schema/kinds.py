@@ -116,7 +116,7 @@ class Choice(Kind):
 
 @attrs.frozen
 class File(Kind):
-    """A file: a URI on the wire, a ``Path``, ``bytes`` or an open binary file for the function."""
+    """A file: a URI on the wire; for the function a ``Path``, ``bytes``, a Pillow image or an open binary file."""
 
     wanted: Any
 
@@ -134,7 +134,9 @@ class File(Kind):
         if self.wanted is pathlib.Path:
             return opener.path(value)
         content = opener.content(value)
-        return content if self.wanted is bytes else io.BytesIO(content)
+        if self.wanted is bytes:
+            return content
+        return _image(content) if _is_image(self.wanted) else io.BytesIO(content)
 
     @property
     def is_file(self) -> bool:
@@ -294,5 +296,20 @@ def is_file_type(annotation: Any) -> bool:
     """Whether values of this type are files on the wire; Pillow's images are known without importing Pillow."""
     if annotation in (bytes, typing.BinaryIO) or _is_path(annotation):
         return True
+    return _is_image(annotation)
+
+
+def _is_image(annotation: Any) -> bool:
     is_class = isinstance(annotation, type)
     return is_class and annotation.__module__.partition(".")[0] == "PIL" and annotation.__name__ == "Image"
+
+
+def _image(content: bytes) -> Any:
+    from PIL import Image  # there, for the function is annotated with it
+
+    try:
+        image = Image.open(io.BytesIO(content))
+        image.load()  # reads lazily otherwise, and would fail somewhere in the model
+    except OSError:
+        raise ValueError(f"the input file is not a picture that Pillow can open ({len(content)} bytes)") from None
+    return image

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from ..problems import InvalidField
+from ..problems import InvalidField, hint
 from .kinds import Kind, Nullable, Opener, kind_of
 from .openapi import document, output_of
 
@@ -52,14 +52,25 @@ class Signature:
     streams: str
 
     def check(self, given: Mapping[str, Any]) -> None:
-        """Raise :class:`~.problems.Problem` naming every field that is missing or wrong; unknown fields are fine."""
+        """Raise :class:`~.problems.Problem` naming every field that is missing, wrong or unknown.
+
+        The hosted service lets unknown ones pass; here a misspelt name is said to be one.
+        """
         with InvalidField.collected() as wrong:
+            for name in () if self.takes_any else given:
+                with wrong.of(name):
+                    self._check_known(name)
             for field in self.fields:
                 with wrong.of(field.name):
                     if field.name in given:
                         field.kind.check(given[field.name])
                     elif field.required:
                         raise InvalidField("is required", "required")
+
+    def _check_known(self, name: str) -> None:
+        known = [field.name for field in self.fields]
+        if name not in known:
+            raise InvalidField("is not an input of this model. " + hint(name, known), "unknown")
 
     def bind(self, given: Mapping[str, Any], run: Any, opener: Opener) -> tuple[list[Any], dict[str, Any]]:
         """The arguments to call the function with."""

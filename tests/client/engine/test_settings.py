@@ -187,6 +187,30 @@ def test_rule_7_what_is_no_reference_is_said_to_be_none(ref: str) -> None:
         route(ref)
 
 
+# ---- a Cog server ----
+
+
+def test_a_cog_server_gets_a_token_only_if_one_was_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_API_TOKEN", TOKEN)
+    cog = "http://127.0.0.1:5000"
+    assert route(backend="cog", base_url=cog) == ("cog", cog, None, "network")
+    assert route(backend="cog", base_url=cog, api_token=TOKEN) == ("cog", cog, TOKEN, "network")
+
+
+def test_the_address_of_a_cog_server_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_BASE_URL", "http://127.0.0.1:5000")
+    assert route(backend="cog") == ("cog", "http://127.0.0.1:5000", None, "network")
+    monkeypatch.delenv("REPLICATE_BASE_URL")
+    with pytest.raises(InvalidInput, match="pass base_url= or set REPLICATE_BASE_URL"):
+        route(backend="cog")
+
+
+def test_what_ends_with_its_connection_cannot_be_left_running() -> None:
+    client = Client(backend="cog", base_url="http://127.0.0.1:5000")
+    with pytest.raises(InvalidInput, match="cancel_on_exit=False cannot hold"):
+        client.run("owner/name", {}, cancel_on_exit=False)
+
+
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest.mark.parametrize("backend", [None, "replicate"])
 def test_a_base_url_of_the_environment_that_is_none_is_said_to_be_the_fault(

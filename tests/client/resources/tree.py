@@ -19,8 +19,8 @@ BY_HAND = {
     "predictions.get",
     "trainings.create",
 }
-NO_OPERATION = {"models.schema"}
-"""Reads what ``models.get`` says."""
+NO_OPERATION = {"models.schema", "webhooks.sign", "webhooks.unwrap"}
+"""The first reads what ``models.get`` says; the others make no request of their own."""
 NAMES = {
     "accounts.current": "account.get",
     "models.readme": "models.readme.get",

@@ -1,0 +1,110 @@
+"""What the items of one batch share: where they go, how they are told, and whether anything may still be created."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from ...clock import Clock
+from ...dialects.refs import ModelRef
+from ...exceptions import AuthenticationError, NotFound, PaymentRequired, PermissionDenied, ReplicateHomeError
+from ...lifecycle.policy import Pace
+from ...operations.models import get_model
+from ...records.prediction import Snapshot
+from ...threads import ThreadPool
+from ..engine.async_connections import AsyncConnections
+from ..engine.async_engine import AsyncEngine
+from ..engine.calls import MapOptions
+from ..engine.routing import Route
+from ..engine.settings import Settings
+from ..outputs.results import Result
+from .journal import Journal
+from .look_up import LookUp
+from .writer import EndsBatch, Writer
+
+PACE = Pace(share=0.2, least=0.5, most=10.0)
+"""A tenth of the run late on average, for a quarter of the requests: what counts is the whole batch."""
+
+STOPPING = (AuthenticationError, PaymentRequired, PermissionDenied)
+"""What every other create would be answered too."""
+
+
+class CreatingStopped(Exception):
+    """Raised in a task that was about to create a prediction, when no more are to be created."""
+
+
+class Common:
+    """Shared by all items of a batch; ``ref`` may be asked by many at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connections: AsyncConnections,
+        route: Route,
+        options: MapOptions,
+        each: Mapping[str, Any],
+        journal: Journal | None,
+        result_of: Callable[[Snapshot], Result],
+    ) -> None:
+        streams = not connections.holds_threads(route.connections)
+        self.engine = AsyncEngine(settings, connections, pace=PACE, streams=streams)
+        self.route = route
+        self.options = options
+        self.each = each
+        self.writer = Writer(journal)
+        self.look_up = LookUp(self.engine, route, self.writer)
+        self.result_of = result_of
+        self.slots = asyncio.Semaphore(options.concurrency)
+        self.thens = ThreadPool(min(32, options.concurrency), "replicate-home-then")
+        self.stopped: ReplicateHomeError | None = None
+        self._named = ModelRef.parse(options.model, aliases=route.dialect.aliases)
+        self._ref: ModelRef | None = None if journal is not None else self._named
+        self._pinning = asyncio.Lock()
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that all goes by."""
+        return self.engine.clock
+
+    def stop_at(self, error: Exception) -> bool:
+        """Whether this error means that nothing more is to be created."""
+        if not isinstance(error, STOPPING):
+            return False
+        self.stopped = self.stopped or error
+        return True
+
+    def check_stopped(self) -> None:
+        """Raise where nothing more is to be created."""
+        if self.stopped is not None:
+            raise CreatingStopped
+
+    async def ref(self) -> ModelRef:
+        """What is run: with a journal, always the version that was the latest when it began."""
+        async with self._pinning:
+            if self._ref is None:
+                self._ref = await self._pinned()
+            return self._ref
+
+    async def _pinned(self) -> ModelRef:
+        if self._named.version or self._named.deployment:
+            return self._named
+        version = await self.writer.write(Journal.fact, "version")
+        if version is None:
+            version = await self._latest()
+            await self.writer.write(Journal.state_fact, "version", version)
+        return attrs.evolve(self._named, version=version or None)
+
+    async def _latest(self) -> str:
+        """The model's latest version; empty where it has none to be named, as official models."""
+        operation = get_model(str(self._named))
+        try:
+            model = await self.engine.perform(self.engine.operating(operation, self.route), self.route)
+        except (NotFound, PermissionDenied):  # of this server, the create will say what it has to say
+            return ""
+        except ReplicateHomeError as error:
+            raise EndsBatch(error) from None
+        named = None if model.is_official else model.latest_version
+        return "" if named is None else named.id
