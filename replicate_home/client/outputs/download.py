@@ -43,7 +43,7 @@ class Download:
         return cls(_content_type(drive), lambda: drive.read(_until(drive)), drive.close_body)
 
     def pieces(self) -> Iterator[bytes]:
-        """The content as it arrives; at the end the connection is returned to the pool, before it closed."""
+        """The content as it arrives; at the end the connection returns to the pool, earlier it is closed."""
         try:
             while piece := self.read():
                 yield piece
@@ -108,7 +108,7 @@ class FileSource(Protocol):
         ...
 
     async def aopen(self, url: str) -> AsyncDownload:
-        """The same in an event loop."""
+        """Request a file in an event loop."""
         ...
 
 
