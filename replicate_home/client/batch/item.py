@@ -14,7 +14,7 @@ import attrs
 
 from ...drivers.adrive import AsyncDrive
 from ...drivers.calling import snapshot_of
-from ...exceptions import CreateOutcomeUnknown, FileExpired, ReplicateHomeError
+from ...exceptions import CreateOutcomeUnknown, FileExpired, ModelError, ReplicateHomeError
 from ...lifecycle.machine import Kind, Sending, Settled, following
 from ...records.prediction import Snapshot, Status
 from ...transports.threaded import in_thread
@@ -31,6 +31,8 @@ from .writer import EndsBatch
 
 _CANCELING = frozenset({Kind.CANCEL, Kind.LAST_CANCEL})
 _STOPPED = frozenset({Status.CANCELED, Status.ABORTED})
+_FINAL = (ModelError, FileExpired)
+"""How predictions end; any other error is about the way to them, which may be open another time."""
 
 
 class Item:
@@ -211,7 +213,7 @@ class Item:
             raise error
         if error is None:
             return await self._with_files(snapshot_of(over), (), reused=False)
-        if snapshot.is_terminal:
+        if isinstance(error, _FINAL):
             await self._write(Journal.finish, *self.place, snapshot, str(error), ())
         return self._item(error=error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -91,9 +92,9 @@ class AsyncEngine(BaseEngine):
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return await self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)
 
-    async def download(self, url: str, route: Route) -> AsyncDrive:
+    async def download(self, url: str, route: Route, headers: Mapping[str, str]) -> AsyncDrive:
         """A settled life whose body is an open download; raises if it could not be opened."""
-        drive = self.drive(self.downloading(url, route), route)
+        drive = self.drive(self.downloading(url, route, headers), route)
         error = (await drive.settle()).error
         if error is not None:
             raise error

@@ -189,11 +189,13 @@ class BaseEngine:
 
         return datetime.fromtimestamp(self.clock.time(), UTC).isoformat()
 
-    def downloading(self, url: str, route: Route) -> State:
-        """The life of a download."""
+    def downloading(self, url: str, route: Route, headers: Mapping[str, str]) -> State:
+        """The life of a download; ``headers`` say which part of the file is wanted."""
         if not urls.is_safe(route.dialect.base_url, url):
             raise UnsafeURL(f"{url.partition('?')[0][:200]!r} was not requested: only https URLs of public hosts are")
-        return downloading(self.terms(route), route.dialect.file(url), self.clock.now())
+        request = route.dialect.file(url)
+        request = attrs.evolve(request, headers={**request.headers, **headers})
+        return downloading(self.terms(route), request, self.clock.now())
 
     def ended(self, snapshot: Snapshot, route: Route) -> Snapshot:
         """A prediction that has ended, if it succeeded; raises its error otherwise."""
@@ -252,9 +254,9 @@ class Engine(BaseEngine):
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)
 
-    def download(self, url: str, route: Route) -> Drive:
+    def download(self, url: str, route: Route, headers: Mapping[str, str]) -> Drive:
         """A settled life whose body is an open download; raises if it could not be opened."""
-        drive = self.drive(self.downloading(url, route), route)
+        drive = self.drive(self.downloading(url, route, headers), route)
         error = drive.settle().error
         if error is not None:
             raise error

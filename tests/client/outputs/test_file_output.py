@@ -31,6 +31,7 @@ from replicate_home import (
 )
 from replicate_home.client.outputs.download import PIECE, AsyncDownload, Download, DownloadInThread, in_thread
 from replicate_home.client.outputs.file_output import files_in, is_file, safe_name, with_files
+from replicate_home.client.outputs.ranges import Rest
 from replicate_home.emulator.transport import WholeBody
 
 API = "https://api.replicate.com/v1"
@@ -46,7 +47,7 @@ class Server:
         self.opened = 0
         self.closed = 0
 
-    def open(self, url: str) -> Download:
+    def open(self, url: str, rest: Rest | None = None) -> Download:
         answer = self.answers[min(self.opened, len(self.answers) - 1)]
         self.opened += 1
         pieces = iter(answer)
@@ -63,15 +64,15 @@ class Server:
         return Download(self.content_type, read, close)
 
 
-    async def aopen(self, url: str) -> AsyncDownload:
-        return DownloadInThread(await in_thread(self.open, url))
+    async def aopen(self, url: str, rest: Rest | None = None) -> AsyncDownload:
+        return DownloadInThread(await in_thread(self.open, url, rest))
 
 
 class Over(Server):
     """Answers with what a function makes."""
 
     def __init__(self, opened: Callable[[str], Download]) -> None:
-        self.open = opened
+        self.open = lambda url, rest=None: opened(url)
 
 
 def file_of(*answers: list[bytes | Exception], **options: Any) -> tuple[FileOutput, Server]:
