@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from .completion import models as models_completed
 from .lazy import Lazy, LazyGroup
 from .options import FORMS, asks_server, with_options
 
@@ -69,8 +70,10 @@ class Verb(NamedTuple):
         return click.command(name, help=self.help)(decorated)
 
     def _parameters(self) -> list[Callable[[Any], Any]]:
-        argument = [click.argument("argument", type=self.kind, metavar=self.argument)] if self.argument else []
-        options = [click.option(f"--{name.replace('_', '-')}", name, **facts) for name, facts in self.options.items()]
+        complete = models_completed if self.argument == "MODEL" else None
+        facts = {"type": self.kind, "metavar": self.argument, "shell_complete": complete}
+        argument = [click.argument("argument", **facts)] if self.argument else []
+        options = [click.option(f"--{name.replace('_', '-')}", name, **told) for name, told in self.options.items()]
         return [*argument, *options, *([LIMIT] if self.lists else []), *FORMS]
 
 

@@ -135,6 +135,9 @@ def serve(modules: tuple[str, ...], served: tuple[str, ...], models: tuple[str, 
         serve_until_stopped(told, _announce)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    except OSError as error:
+        free = " (--port 0 picks a free one)" if told.port else ""
+        raise OSError(f"cannot listen on port {told.port} of {told.host}{free}: {error.strerror}") from None
 
 
 def _announce(url: str) -> None:

@@ -13,7 +13,7 @@ from replicate_home import Client, LocalRun, local_model
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
 
-from .streams import WAYS, Call, on_terminal, piped
+from .calling import WAYS, Call, on_terminal, piped
 
 
 def echo(prompt: str = "", steps: int = 1, loud: bool = False) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class _Default(Enum):
     DEFAULT = "default"
 
     def __repr__(self) -> str:
-        return "<default>"
+        return "DEFAULT"
 
 
 DEFAULT: Final = _Default.DEFAULT
