@@ -200,9 +200,6 @@ class FileOutput:
             async for place, piece in pieces:
                 _write_at(file, place, piece)
 
-    def __fspath__(self) -> str:
-        raise TypeError("this file is not on disk: call save() first, which returns its path")
-
     def __str__(self) -> str:
         return self.url
 
