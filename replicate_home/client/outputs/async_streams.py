@@ -99,7 +99,10 @@ class AsyncStream(AsyncIterator[str]):
             while True:
                 await self._next_news(keeps=False)
         except StopAsyncIteration:
-            return self._delivery.result()
+            snapshot, terms = self._delivery.succeeded()
+        format, engine = self._delivery.format, self._engine
+        asking = format.asking(engine, terms, snapshot)
+        return format.result(snapshot, () if asking is None else await engine.perform(asking, self._route))
 
     async def cancel(self) -> None:
         """Cancel the prediction, from any task; iterating the stream then raises :class:`ModelCanceled`.

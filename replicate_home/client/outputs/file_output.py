@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -200,9 +200,6 @@ class FileOutput:
             async for place, piece in pieces:
                 _write_at(file, place, piece)
 
-    def __fspath__(self) -> str:
-        raise TypeError("this file is not on disk: call save() first, which returns its path")
-
     def __str__(self) -> str:
         return self.url
 
@@ -267,14 +264,23 @@ def is_file(value: Any, base_url: str) -> bool:
     return at_home or _DELIVERY.fullmatch(found[1]) is not None
 
 
-def with_files(value: Any, base_url: str, source: FileSource) -> Any:
-    """The output with its file URLs as :class:`FileOutput`, at any depth."""
+def may_be_file(value: Any, base_url: str) -> bool:
+    """Whether there is a whole URL in an output, at any depth, of which only the model's schema can tell what it is."""
     if isinstance(value, str):
-        return FileOutput(value, source, base_url) if is_file(value, base_url) else value
+        return value.startswith("http") and _URL.fullmatch(value) is not None and not is_file(value, base_url)
     if isinstance(value, list):
-        return [with_files(item, base_url, source) for item in value]
+        return _may_be_files(value) and any(may_be_file(item, base_url) for item in value)
+    return isinstance(value, dict) and any(may_be_file(item, base_url) for item in value.values())
+
+
+def with_files(value: Any, base_url: str, source: FileSource, known: Container[str] = ()) -> Any:
+    """The output with its file URLs as :class:`FileOutput`, at any depth; those that are ``known`` to be files, too."""
+    if isinstance(value, str):
+        return FileOutput(value, source, base_url) if value in known or is_file(value, base_url) else value
+    if isinstance(value, list):
+        return [with_files(item, base_url, source, known) for item in value] if _may_be_files(value) else value[:]
     if isinstance(value, dict):
-        return {key: with_files(item, base_url, source) for key, item in value.items()}
+        return {key: with_files(item, base_url, source, known) for key, item in value.items()}
     return value
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import attrs
 
+from ...drivers.calling import Calling
 from ...drivers.drive import Drive
 from ...drivers.driving import Driving
 from ...drivers.leaving import dropped
 from ...exceptions import ReplicateHomeError, StreamInterrupted
-from ...lifecycle.life import News, Output
-from ...lifecycle.machine import Settled, State
+from ...lifecycle.life import News, Output, Terms
+from ...lifecycle.machine import Settled
 from ...records.events import DoneEvent, Event, OutputEvent
 from ...records.prediction import Snapshot
 from ..engine.calls import Report, RunOptions
-from ..engine.engine import Engine
+from ..engine.engine import BaseEngine, Engine
 from ..engine.routing import Route
 from .download import Files, FileSource
-from .file_output import items_with_files
+from .file_output import items_with_files, may_be_file
 from .results import Result, result_of
 
 ENDED = "this stream has ended, and a stream can be read only once: keep .result() or .text(), or run the model again"
@@ -53,9 +54,17 @@ class Format:
         """Items of the output as the caller gets them."""
         return items if self.source is None else items_with_files(items, self.base_url, self.source)
 
-    def result(self, snapshot: Snapshot) -> Result:
-        """The whole output as the caller gets it."""
-        return result_of(snapshot, self.base_url, self.source)
+    def asking(self, engine: BaseEngine, terms: Terms, snapshot: Snapshot) -> Calling[frozenset[str]] | None:
+        """What asks the model's schema which URLs in the output are files; None where they are known without it."""
+        if self.source is None or not may_be_file(snapshot.output, self.base_url):
+            return None
+        from .by_schema import urls_of_files  # few outputs need it
+
+        return urls_of_files(engine, terms, snapshot)
+
+    def result(self, snapshot: Snapshot, known: Container[str] = ()) -> Result:
+        """The whole output as the caller gets it; ``known`` is what the schema said of it."""
+        return result_of(snapshot, self.base_url, self.source, known)
 
 
 class Delivery:
@@ -87,14 +96,17 @@ class Delivery:
         self.reported = snapshot
         return report(snapshot)
 
-    def result(self) -> Result:
-        """The result of a settled life; raises the error it ended with."""
+    def succeeded(self) -> tuple[Snapshot, Terms]:
+        """The prediction of a settled life, and what held for it; raises the error it ended with."""
         life, snapshot = self.life, self.prediction
-        if life is not None and isinstance(life.state, Settled) and life.state.error is not None:
-            raise life.state.error
-        if life is None or snapshot is None or not _is_done(life.state):
+        state = None if life is None else life.state
+        if isinstance(state, Settled) and state.error is not None:
+            raise state.error
+        # A life that was left is settled too, but not done.
+        done = isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)
+        if not done or life is None or snapshot is None:
             raise ReplicateHomeError("the stream was closed before its end, so there is no result", prediction=snapshot)
-        return self.format.result(snapshot)
+        return snapshot, life.state.life.terms
 
     def text(self) -> str:
         """All text that was delivered."""
@@ -181,7 +193,10 @@ class Stream(Iterator[str]):
         with contextlib.suppress(StopIteration):
             while True:
                 self._next_news(keeps=False)
-        return self._delivery.result()
+        snapshot, terms = self._delivery.succeeded()
+        format, engine = self._delivery.format, self._engine
+        asking = format.asking(engine, terms, snapshot)
+        return format.result(snapshot, () if asking is None else engine.perform(asking, self._route))
 
     def cancel(self) -> None:
         """Cancel the prediction, from any thread; iterating the stream then raises :class:`ModelCanceled`.
@@ -246,8 +261,3 @@ class Stream(Iterator[str]):
         if life.left and not left_before:
             raise self._delivery.interrupted("the stream was closed by another thread")
         raise StopIteration
-
-
-def _is_done(state: State) -> bool:
-    """Whether a life succeeded, rather than being left; closing it later changes nothing."""
-    return isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)

@@ -139,7 +139,9 @@ class Prediction(Run):
         self.wait(timeout)
         engine, route = self._owner()
         format = Format(route.dialect.base_url, Files(engine, route))
-        return format.result(engine.ended(self.snapshot, route))
+        ended = engine.ended(self.snapshot, route)
+        asking = format.asking(engine, engine.plain_terms(route), ended)
+        return format.result(ended, () if asking is None else engine.perform(asking, route))
 
     def stream(self, timeout: TimeoutOption = DEFAULT) -> Stream:
         """The output as it grows, from the beginning."""
@@ -195,7 +197,9 @@ class AsyncPrediction(AsyncRun):
         await self.wait(timeout)
         engine, route = self._owner()
         format = Format(route.dialect.base_url, AsyncFiles(engine, route))
-        return format.result(engine.ended(self.snapshot, route))
+        ended = engine.ended(self.snapshot, route)
+        asking = format.asking(engine, engine.plain_terms(route), ended)
+        return format.result(ended, () if asking is None else await engine.perform(asking, route))
 
     def stream(self, timeout: TimeoutOption = DEFAULT) -> AsyncStream:
         """The output as it grows, from the beginning."""
