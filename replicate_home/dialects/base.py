@@ -86,6 +86,11 @@ class Dialect(Protocol):
         """Whether a prediction outlives the connection that asked for it, and can be asked for when it has ended."""
         ...
 
+    @property
+    def advice(self) -> Mapping[int, str]:
+        """What the caller can do about a refusal, by status."""
+        ...
+
     def create(self, wanted: Create) -> Request:
         """Ask for a prediction."""
         ...
@@ -158,6 +163,7 @@ class OrdinaryAnswers:
     """What an ordinary HTTP API answers: it makes the ids, and keeps its predictions for a while."""
 
     keeps: ClassVar[bool] = True
+    advice: ClassVar[Mapping[int, str]] = {}
 
     def expected(self, wanted: Create) -> Snapshot | None:  # noqa: ARG002 - the protocol's signature
         """None: the server makes the ids."""

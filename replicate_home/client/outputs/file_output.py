@@ -9,12 +9,12 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, overload
 from urllib.parse import unquote, urlsplit
 
 from ...exceptions import Disconnected, ProtocolError, ReplicateHomeError
 from ...protocol import data_uris, urls
-from .download import AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
+from .download import PIECE, AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
 
 _URL = re.compile(r"https?://\S+")
 _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
@@ -95,9 +95,7 @@ class FileOutput:
 
     def open(self) -> IO[bytes]:
         """The content as a binary file to read and seek in; a large one is kept on disk."""
-        import tempfile  # only needed here, and slow to import
-
-        file = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 - the caller closes it
+        file = _spooled()
         try:
             self._write_to(file)
         except BaseException:
@@ -106,11 +104,21 @@ class FileOutput:
         file.seek(0)
         return file
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    def save(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    def save(self, path: IO[bytes]) -> None: ...
+    def save(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Write the content to ``path``, or to ``name`` in it if it is a folder, and return the path of the file.
 
-        It is written to a temporary file and then renamed, so a partial file is never seen.
+        It is written to a temporary file and then renamed, so a partial file is never seen. Into an open binary file it
+        is written once all of it has arrived.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            with contextlib.closing(_spooled()) as content:
+                self._write_to(content)
+                _copy(content, path)
+            return None
         part = Part(self._target(path))
         try:
             self._write_to(part.file)
@@ -130,8 +138,17 @@ class FileOutput:
                 content.write(piece)
         return content.getvalue()[:size]
 
-    async def asave(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    async def asave(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    async def asave(self, path: IO[bytes]) -> None: ...
+    async def asave(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Like :meth:`save`, without blocking the event loop."""
+        if not isinstance(path, (str, os.PathLike)):
+            with contextlib.closing(_spooled()) as content:
+                await self._awrite_to(content)
+                _copy(content, path)
+            return None
         part = Part(self._target(path))
         try:
             await self._awrite_to(part.file)
@@ -242,6 +259,23 @@ class FileOutput:
         else:
             shown = f'<a href="{link}">{escape(self.name)}</a>'
         return {"text/html": shown, "text/plain": repr(self)}
+
+
+def _spooled() -> IO[bytes]:
+    """A temporary file, on disk if it is large."""
+    import tempfile  # only needed here, and slow to import
+
+    return tempfile.SpooledTemporaryFile(max_size=2**20)
+
+
+def _copy(content: IO[bytes], file: Any) -> None:
+    """Copy all of it into an open file of the caller's."""
+    if isinstance(file, io.TextIOBase) or not callable(getattr(file, "write", None)):
+        what = "a file in text mode: open it with mode 'wb'" if isinstance(file, io.TextIOBase) else type(file).__name__
+        raise TypeError(f"save() takes a path or an open binary file, got {what}")
+    content.seek(0)
+    while piece := content.read(PIECE):
+        file.write(piece)
 
 
 def is_file(value: Any, base_url: str) -> bool:
