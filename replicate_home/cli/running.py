@@ -10,7 +10,7 @@ import click
 
 from ..exceptions import ReplicateHomeError
 from ..records.schema import Schema
-from . import describing
+from . import completion, describing
 from .arguments import Stdin, read_inputs
 from .following import follow, show_ended, watched
 from .options import answers, asks_server, with_options
@@ -35,8 +35,8 @@ _VALUES = """
     Text on stdin is the prompt if none is given. MODEL --help shows the inputs of a model.
 """
 _OPTIONS = (
-    click.argument("model", required=False, metavar="MODEL"),
-    click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]..."),
+    click.argument("model", required=False, metavar="MODEL", shell_complete=completion.models),
+    click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=completion.inputs),
     click.option(
         "--wait",
         type=click.FloatRange(0, 60),
