@@ -29,6 +29,10 @@ def size(file: bytes) -> int:
     return len(file)
 
 
+def sizes(files: list[bytes]) -> list[int]:
+    return [len(file) for file in files]
+
+
 def picture(prompt: str = "red") -> bytes:
     return prompt.encode()
 
@@ -52,7 +56,7 @@ def steps(run: LocalRun, total: int = 4) -> bytes:
 
 @pytest.fixture(autouse=True)
 def models(workplace: None) -> None:
-    for model in (echo, say, size, picture, pictures, fail, steps):
+    for model in (echo, say, size, sizes, picture, pictures, fail, steps):
         local_model(f"local/{model.__name__}")(model)
 
 
@@ -121,10 +125,21 @@ def test_a_value_can_come_from_the_json_of_another_run() -> None:
     assert json.loads(second.output) == {"prompt": "there is succeeded", "steps": 2, "loud": False}
 
 
+def test_a_list_of_texts_is_a_text_where_the_model_takes_text_and_a_number_a_number() -> None:
+    stdin = b'{"output": ["Hello ", "there"], "steps": 3, "tags": ["a", {}]}'
+    arguments = ("prompt={{.output}}", "steps={{.steps}}")
+    found = json.loads(piped("run", "local/echo", *arguments, stdin=stdin).output)
+    assert found == {"prompt": "Hello there", "steps": 3, "loud": False}
+    found = json.loads(piped("run", "local/echo", "prompt={{.tags}} {{.output}}", stdin=stdin).output)
+    assert found["prompt"] == '["a", {}] Hello there'
+
+
 def test_a_file_that_another_run_has_saved_is_that_file() -> None:
     first = piped("run", "local/picture", "prompt=12345", "--json")
     assert (json.loads(first.output)["output"], json.loads(first.output)["saved"]) == ("output.bin", ["output.bin"])
     assert piped("run", "local/size", "file={{.output}}", stdin=first.output.encode()) == (0, "5\n", "")
+    first = piped("run", "local/pictures", "prompt=one three", "--json")
+    assert piped("run", "local/sizes", "files={{.output}}", stdin=first.output.encode()) == (0, "[3, 5]\n", "")
 
 
 @pytest.mark.parametrize(
