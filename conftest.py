@@ -2,8 +2,10 @@
 
 Every page has a Replicate of its own on a loopback socket, in virtual time, which plays the models that the pages
 name; whatever else is asked fails. ``python`` blocks are executed, and functions named ``test_...`` in them called.
-An ``output`` block is what the ``python`` block before it printed. In a ``console`` block the ``replicate-home``
-commands are run, and what follows each is its output. ``...`` stands for anything there.
+A ``python script`` block is run in a process of its own, since it changes libraries for good. An ``output`` block is
+what the block before it printed. In a ``console`` block the ``replicate-home`` commands are run, and what follows each
+is its output. ``...`` stands for anything there. What needs a package that not everybody has is between comments that
+skip it. The blocks of a page belong together: ``pytest -n`` gives them to one process, in their order.
 """
 
 from __future__ import annotations
@@ -20,16 +22,18 @@ import sys
 import tempfile
 import unittest
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sybil import Example, Sybil
-from sybil.parsers.markdown import CodeBlockParser
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 _STACK, _PRINTED = "_page_is_done", "_printed"
 _TOOLS = frozenset({"django", "fastapi", "flask"})
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+_LONG_PAGES = frozenset({"your-own-transport.md"})  # it tries a whole contract, twice
 
 
 def _python(example: Example) -> None:
@@ -72,6 +76,15 @@ def _test(function: Callable[..., None]) -> None:
         function(*[fake for _ in wanted])
 
 
+def _script(example: Example) -> str | None:
+    """Run a block as a program."""
+    done = subprocess.run(  # noqa: S603 - our own pages
+        [sys.executable, "-c", example.parsed], capture_output=True, text=True, timeout=50, check=False
+    )
+    example.namespace[_PRINTED] = done.stdout
+    return done.stderr if done.returncode else None
+
+
 def _output(example: Example) -> str | None:
     """Compare with what the last ``python`` block printed."""
     return _difference(example.parsed, example.namespace.pop(_PRINTED), example.line)
@@ -112,6 +125,7 @@ def _open_page(names: dict[str, Any]) -> None:
     """A folder, an environment and a Replicate for one page."""
     names["__name__"] = "__main__"
     stack = names[_STACK] = contextlib.ExitStack()
+    names["missing"] = lambda *packages: any(find_spec(package) is None for package in packages)
     patch = stack.enter_context(pytest.MonkeyPatch.context())
     patch.chdir(stack.enter_context(tempfile.TemporaryDirectory()))
     for name in [name for name in os.environ if "REPLICATE" in name or name.upper().endswith("_PROXY")]:
@@ -153,10 +167,35 @@ def _small_replicate() -> Iterator[str]:
 pytest_collect_file = Sybil(
     parsers=[
         CodeBlockParser(language="python", evaluator=_python),
+        CodeBlockParser(language="python script", evaluator=_script),
         CodeBlockParser(language="output", evaluator=_output),
         CodeBlockParser(language="console", evaluator=_console),
+        SkipParser(),
     ],
     patterns=["README.md", "docs/*.md"],
     setup=_open_page,
     teardown=_close_page,
 ).pytest()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the blocks of pages: they stay in their order, and those of some pages take long."""
+    for item in items:
+        if item.path.suffix == ".md":
+            item.add_marker(pytest.mark.random_order(disabled=True))
+            if item.path.name in _LONG_PAGES:
+                item.add_marker(pytest.mark.long)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have ``pytest -n`` give all blocks of a page to one process, and every other test to the next that is free."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class PagesTogether(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:  # what xdist has one override
+            page, _, _ = nodeid.partition("::")
+            return page if page.endswith(".md") else nodeid
+
+    return PagesTogether(config, log)

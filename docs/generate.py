@@ -1,4 +1,4 @@
-"""Writes what the pages take from the code: the lifecycle, the public names, and the methods of the resources.
+"""Writes what the pages take from the code: the lifecycle, the names of the reference, and the commands.
 
 Run ``python docs/generate.py`` after a change of either; a test fails while a page is out of date.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import lifecycle_picture  # noqa: E402 - it lies beside this file, wherever this is run from
+import command_table  # noqa: E402 - it lies beside this file, wherever this is run from
+import lifecycle_picture  # noqa: E402
 import lifecycle_walk  # noqa: E402
-import public_names  # noqa: E402
-import resource_methods  # noqa: E402
+import reference_pages  # noqa: E402
 from lifecycle_examples import Hosted, SelfHosted  # noqa: E402
 
 
@@ -25,13 +25,15 @@ def pages() -> dict[Path, str]:
         "cog": lifecycle_walk.edges(SelfHosted(creates=True)),
         "attached": lifecycle_walk.edges(SelfHosted(creates=False)),
     }
-    lifecycle, reference, methods = (HERE / f"{name}.md" for name in ("lifecycle", "reference", "resource-methods"))
+    lifecycle, command_line = HERE / "lifecycle.md", HERE / "command-line.md"
+    names = {HERE / f"{name}.md": text for name, text in reference_pages.contents().items()}
+    names[HERE / "reference.md"] = reference_pages.index()
     return {
         HERE / "lifecycle.svg": lifecycle_picture.svg(walks["transitions"], lifecycle_picture.HOSTED),
         HERE / "lifecycle-cog.svg": lifecycle_picture.svg(walks["cog"], lifecycle_picture.SELF_HOSTED),
         lifecycle: _filled(lifecycle, {mark: lifecycle_walk.listing(edges) for mark, edges in walks.items()}),
-        reference: _filled(reference, {"names": public_names.tables()}),
-        methods: _filled(methods, {"methods": resource_methods.listing()}),
+        command_line: _filled(command_line, {"commands": command_table.listing()}),
+        **{page: _filled(page, {"names": text}) for page, text in names.items()},
     }
 
 

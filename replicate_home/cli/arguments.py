@@ -19,7 +19,7 @@ from ..exceptions import ProtocolError
 from ..protocol.strict_json import parse_json
 from ..records.schema import Schema
 from .describing import kinds
-from .templates import Piped, has_template
+from .templates import Piped, as_text, has_template
 
 _SCALAR = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false", re.ASCII)
 _TEXTS = frozenset({"prompt", "text", "system"})
@@ -100,7 +100,11 @@ def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
         elif text.startswith("@"):  # of what was typed: what another model has put out names no file here
             certain[name] = _path(name, text[1:])
         elif has_template(text):
-            certain[name] = piped.value(text)
+            value = piped.value(text)
+            if isinstance(value, (str, Path)):
+                certain[name] = value
+            else:
+                in_doubt[name] = as_text(value), value
         elif (value := _maybe_json(text)) is not _NO_JSON:
             in_doubt[name] = text, value
         else:

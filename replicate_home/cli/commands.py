@@ -36,7 +36,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "hardware": Lazy("What models can run on.", "resources:hardware"),
     "account": Lazy("The account that your token belongs to.", "resources:account"),
     "serve": Lazy("Serve a small Replicate on this machine, for any client.", "serving:serve"),
-    "completion": Lazy("Print a script that completes commands on the Tab key.", "completion:completion"),
+    "completion": Lazy(
+        "Print a script for bash, zsh or fish that completes commands on the Tab key.", "completion:completion"
+    ),
 }
 
 

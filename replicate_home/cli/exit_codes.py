@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
+import traceback
 from typing import Any
 
 from ..exceptions import (
@@ -64,6 +66,8 @@ def reported(error: BaseException, form: str | None = None) -> int:
         code, message = INTERRUPTED, ": ".join(["interrupted", *map(str, error.args), *getattr(error, "__notes__", ())])
     elif code is None:
         code, message = OTHER, f"a mistake in this program, {type(error).__name__}: {message}"
+        if os.environ.get("REPLICATE_HOME_LOG") == "debug":
+            traceback.print_exception(error)
     say(message)
     if form is not None:
         _print_as_json(error, message, code, form)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -10,14 +11,33 @@ from types import ModuleType
 
 
 def loaded(source: str) -> ModuleType:
-    """The module ``my.models`` or the file ``models.py``, imported; raises ValueError if there is none."""
-    return _of_file(Path(source)) if source.endswith(".py") else _of_name(source)
+    """The module ``my.models`` or the file ``models.py``, imported.
+
+    Raises ValueError if there is none, and if it raises something itself: with the line that did.
+    """
+    try:
+        return _of_file(Path(source)) if source.endswith(".py") or "/" in source else _of_name(source)
+    except _NotThere as error:
+        raise ValueError(str(error)) from None
+    except Exception as error:
+        raise ValueError(f"{_place(error)}: {type(error).__name__}: {error}") from error
+
+
+def _place(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}"
+
+
+class _NotThere(ValueError):
+    """What was to be imported does not exist."""
 
 
 def _of_file(path: Path) -> ModuleType:
     spec = spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r}")
+        raise _NotThere(f"there is no file {str(path)!r}")
     sys.path.insert(0, str(path.resolve().parent))  # for the modules beside it
     module = sys.modules[path.stem] = module_from_spec(spec)  # annotations that are strings are looked up there
     spec.loader.exec_module(module)
@@ -32,4 +52,4 @@ def _of_name(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        raise ValueError(f"there is no module {name!r}") from None
+        raise _NotThere(f"there is no module {name!r}") from None

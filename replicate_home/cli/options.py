@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,20 @@ def asks_server(command: Command) -> Command:
         from ..client.client import Client
 
         import_all(modules)
+        if backend is None and base_url is None and _is_about_local_models(rest):
+            backend = "local"
         given: dict[str, Any] = {} if timeout is None else {"timeout": None if timeout == math.inf else timeout}
         with Client(backend=backend, base_url=base_url, **given) as client:
             return command(client=client, **rest)
 
     return with_options(call, *SERVER)
+
+
+def _is_about_local_models(arguments: Mapping[str, Any]) -> bool:
+    """Whether an argument names a model in this process, and the environment names no server."""
+    if os.environ.get("REPLICATE_BASE_URL") or os.environ.get("REPLICATE_HOME_BACKEND"):
+        return False
+    return any(isinstance(value, str) and value.startswith("local/") for value in arguments.values())
 
 
 def import_all(modules: tuple[str, ...]) -> None:

@@ -43,11 +43,11 @@ class Answer:
         """Write text now."""
         if self._target in (None, STDOUT):
             to_stdout(text)
-            return
-        if self._text is None:
-            self._text = open(str(self._target), "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
-        self._text.write(text)
-        self._text.flush()
+        elif text:
+            if self._text is None:
+                self._text = open(str(self._target), "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
+            self._text.write(text)
+            self._text.flush()
 
     def show(self, file: FileOutput) -> None:
         """Save a file and print its path, print its URL, or write its content to stdout."""

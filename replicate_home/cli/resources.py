@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from .completion import models as models_completed
 from .lazy import Lazy, LazyGroup
 from .options import FORMS, asks_server, with_options
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..client.client import Client
 
 LIMIT = click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many to show at most."
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="How many to show at most."
 )
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ORDER = {
@@ -29,8 +30,12 @@ _ORDER = {
 _MACHINES: Mapping[str, Mapping[str, Any]] = {
     "version": {"metavar": "ID", "help": "The version of the model."},
     "hardware": {"metavar": "SKU", "help": "As 'replicate-home hardware' lists them."},
-    "min_instances": {"type": int, "help": "Machines that are always up, and cost money even while they are idle."},
-    "max_instances": {"type": int, "help": "The maximum number of machines."},
+    "min_instances": {
+        "type": int,
+        "metavar": "N",
+        "help": "Machines that are always up, and cost money even while they are idle.",
+    },
+    "max_instances": {"type": int, "metavar": "N", "help": "The maximum number of machines."},
 }
 _PREDICTIONS = ("id", "model", "status", "created_at")
 _MODELS = ("id", "run_count", "description")
@@ -69,8 +74,10 @@ class Verb(NamedTuple):
         return click.command(name, help=self.help)(decorated)
 
     def _parameters(self) -> list[Callable[[Any], Any]]:
-        argument = [click.argument("argument", type=self.kind, metavar=self.argument)] if self.argument else []
-        options = [click.option(f"--{name.replace('_', '-')}", name, **facts) for name, facts in self.options.items()]
+        complete = models_completed if self.argument == "MODEL" else None
+        facts = {"type": self.kind, "metavar": self.argument, "shell_complete": complete}
+        argument = [click.argument("argument", **facts)] if self.argument else []
+        options = [click.option(f"--{name.replace('_', '-')}", name, **told) for name, told in self.options.items()]
         return [*argument, *options, *([LIMIT] if self.lists else []), *FORMS]
 
 

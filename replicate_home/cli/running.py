@@ -10,11 +10,12 @@ import click
 
 from ..exceptions import ReplicateHomeError
 from ..records.schema import Schema
-from . import describing
+from . import completion, describing
 from .arguments import Stdin, read_inputs
 from .following import follow, show_ended, watched
 from .options import answers, asks_server, with_options
 from .printing import Answer
+from .status_line import is_terminal
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -34,8 +35,8 @@ _VALUES = """
     Text on stdin is the prompt if none is given. MODEL --help shows the inputs of a model.
 """
 _OPTIONS = (
-    click.argument("model", required=False, metavar="MODEL"),
-    click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]..."),
+    click.argument("model", required=False, metavar="MODEL", shell_complete=completion.models),
+    click.argument("inputs", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=completion.inputs),
     click.option(
         "--wait",
         type=click.FloatRange(0, 60),
@@ -81,6 +82,8 @@ def run(client: Client, model: str, call: dict[str, Any], answer: Answer, form: 
     if form == "jsonl":
         _stream(client, model, call, answer, form)
         return
+    if call["wait"] is None and is_terminal(sys.stderr):
+        call["wait"] = 0  # a server that holds its answer has nothing to show meanwhile
     with watched(model, call["cancel_on_exit"]) as status:
         result = client.run(model, on_update=status, **call)
     show_ended(result.prediction, result.output, answer, form)

@@ -27,7 +27,7 @@ class StatusLine:
         self._logs = ""
         self._began = SYSTEM_CLOCK.now()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._draw_on, daemon=True) if _is_terminal(sys.stderr) else None
+        self._thread = threading.Thread(target=self._draw_on, daemon=True) if is_terminal(sys.stderr) else None
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Show what is new of the prediction."""
@@ -57,7 +57,7 @@ class StatusLine:
 
     def make_way(self) -> None:
         """Remove the line if the output that now begins is on the same terminal."""
-        if _is_terminal(sys.stdout):
+        if is_terminal(sys.stdout):
             self.remove()
 
     def _draw_on(self) -> None:
@@ -77,5 +77,6 @@ class StatusLine:
         return f"{self._name}: {doing}{steps} ({seconds} s)"
 
 
-def _is_terminal(stream: Any) -> bool:
+def is_terminal(stream: Any) -> bool:
+    """Whether somebody is looking at it."""
     return stream is not None and stream.isatty()

@@ -18,6 +18,8 @@ from .timeline import Plan
 HARDWARE = {
     "cpu": "CPU",
     "gpu-t4": "Nvidia T4 GPU",
+    "gpu-a40-small": "Nvidia A40 GPU",
+    "gpu-a40-large": "Nvidia A40 (Large) GPU",
     "gpu-l40s": "Nvidia L40S GPU",
     "gpu-a100-large": "Nvidia A100 (80GB) GPU",
     "gpu-h100": "Nvidia H100 GPU",

@@ -14,13 +14,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from ..exceptions import ReplicateHomeError
+from ..transports.async_base import AsyncTransport, is_async
 from ..transports.base import Transport
 from .contract import answers, anywhere, troubles
+from .contract.blocking import Blocking
 from .contract.case import Bench, Breach, Case
 
-MakeTransport = Callable[[], Transport]
+MakeTransport = Callable[[], Transport | AsyncTransport]
 
 CASES: list[Case] = [*answers.CASES, *troubles.CASES, *anywhere.CASES]
 
@@ -30,8 +33,9 @@ def check_transport(
 ) -> list[str]:
     """Try every case of the contract, or those of ``groups``, each on a transport of its own.
 
-    ``make_transport`` makes one; it is closed afterwards. Raises AssertionError with the first sentence that does not
-    hold and must. The sentences that it may leave out, and does, are printed and returned, each with what came instead.
+    ``make_transport`` makes one, blocking or for event loops; it is closed afterwards. Raises AssertionError with the
+    first sentence that does not hold and must. The sentences that it may leave out, and does, are printed and returned,
+    each with what came instead.
     A transport that reaches no sockets is tried by giving ``url``, an address it answers a GET for: then only
     the group ``any`` is run, against that address.
     """
@@ -48,15 +52,25 @@ def check_transport(
 def run_case(case: Case, make_transport: MakeTransport, *, url: str | None = None) -> list[str]:
     """Try one case; returns what the transport leaves out, raises AssertionError where the sentence must hold."""
     transport = make_transport()
-    bench = Bench(transport, url)
+    if not is_async(transport):
+        return _tried(case, Bench(cast(Transport, transport), url))
+    blocking = Blocking(cast(AsyncTransport, transport))
+    try:
+        return _tried(case, Bench(blocking, url))
+    finally:
+        blocking.end()
+
+
+def _tried(case: Case, bench: Bench) -> list[str]:
     try:
         case.run(bench)
     except Exception as error:
-        failing = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        said = str(error).partition("\n")[0]  # pytest says more, in lines of its own
+        failing = said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}"
         may = case.optional and isinstance(error, (AssertionError, ReplicateHomeError))
         if not may or isinstance(error, Breach):
             raise AssertionError(f"{case}: {failing}") from error
         return [*bench.notes, failing]
     finally:
-        transport.close()
+        bench.transport.close()
     return bench.notes

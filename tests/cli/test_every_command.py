@@ -14,12 +14,12 @@ import click
 import pytest
 
 from replicate_home import Client
-from replicate_home.cli.commands import commands
+from replicate_home.cli.commands import COMMANDS, commands
 from replicate_home.cli.resources import VERBS, Verb
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
 
-from .streams import WAYS, Call, Outcome, piped
+from .calling import WAYS, Call, Outcome, piped
 
 
 def greet(prompt: str = "you", times: int = 1) -> Iterator[str]:
@@ -104,6 +104,15 @@ def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[str]:
 def test_no_command_is_left_out() -> None:
     others = {"serve", "completion"}  # they ask no server, and are tested elsewhere
     assert {*leaves(commands)} == {*ANSWERS, *others}
+
+
+def test_every_command_in_the_table_is_there_and_says_what_the_table_says() -> None:
+    context = click.Context(commands)
+    for name, listed in COMMANDS.items():
+        command = commands.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert listed.help.endswith(".")
 
 
 def ask(call: Call, name: str, place: Place, *flags: str) -> Outcome:
@@ -212,3 +221,61 @@ def test_what_is_wrong_is_said_in_words_of_the_command_line(call: Call, argument
 def test_a_shell_is_given_what_completes_commands(shell: str) -> None:
     found = piped("completion", shell)
     assert (found.code, found.errors, "_REPLICATE_HOME_COMPLETE" in found.output) == (0, "", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("run local/p", ["local/plasma", "local/posterize"]),
+        ("stream google-deepmind/gemma-2b", ["google-deepmind/gemma-2b-it"]),
+        ("models schema local/m", ["local/markov"]),
+        ("run local/plasma w", ["width="]),
+        ("run local/nope w", []),
+        ("run owner/name w", []),
+        ("run local/plasma --backend ", ["replicate", "home", "cog", "local"]),
+        ("trainings c", ["create", "cancel"]),
+    ],
+)
+def test_the_tab_key_completes(monkeypatch: pytest.MonkeyPatch, words: str, completed: list[str]) -> None:
+    monkeypatch.setenv("_REPLICATE_HOME_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", f"replicate-home {words}")
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ") + 1))
+    found = piped()
+    assert (found.code, found.errors) == (0, "")
+    assert [line.removeprefix("plain,") for line in found.output.split()] == completed
+
+
+def test_what_is_about_a_model_in_this_process_is_asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert piped("models", "get", "local/eliza").code == 0
+    monkeypatch.setenv("REPLICATE_BASE_URL", "http://127.0.0.1:1")
+    assert piped("models", "get", "local/eliza").code == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("x = 1 / 0", "ZeroDivisionError: division by zero"),
+        ("x =", "SyntaxError: invalid syntax (mine.py, line 1)"),
+        ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_where_it_fails(content: str, said: str) -> None:
+    Path("mine.py").write_text(content)
+    found = piped("models", "list", "--backend", "local", "--import", "./mine.py")
+    assert (found.code, found.errors) == (
+        2,
+        (
+            f"replicate-home: Invalid value for --import: {Path('mine.py').resolve()}, line 1: {said}. "
+            "See replicate-home models list --help\n"
+        ),
+    )
+
+
+def test_a_mistake_of_this_program_is_one_line_and_its_place_is_for_those_who_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("replicate_home.cli.records.show_table", lambda *_: {}["gone"])
+    found = piped("models", "list", "--backend", "local")
+    assert found == (5, "", "replicate-home: a mistake in this program, KeyError: 'gone'\n")
+    monkeypatch.setenv("REPLICATE_HOME_LOG", "debug")
+    assert "Traceback" in piped("models", "list", "--backend", "local").errors

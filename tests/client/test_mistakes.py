@@ -136,8 +136,8 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         "AuthenticationError",
         (
             "no API token for 'google-deepmind/gemma-2b-it': set REPLICATE_API_TOKEN or pass api_token=. Without one, "
-            "backend='home' runs 'google-deepmind/gemma-2b-it' on Replicate's homepage, and local/... models run in this "
-            "process"
+            "backend='home' runs 'google-deepmind/gemma-2b-it' on Replicate's homepage, and local/... models run in "
+            "this process"
         ),
     ),
     "2: a token with a line break": (lambda _: Client("r8_abc\n"), "AuthenticationError", f"{NO_TOKEN} (7 characters)"),
@@ -167,8 +167,8 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         lambda here: here.told(404, b'{"detail": "Not found."}').run("owner/nmae"),
         "ModelNotFound",
         (
-            "POST https://api.example/v1/predictions: 404 Not found. Asked for 'owner/nmae': check the name, and that your "
-            "token may see it"
+            "POST https://api.example/v1/predictions: 404 Not found. Asked for 'owner/nmae': check the name, and that "
+            "your token may see it"
         ),
     ),
     "7: no owner": (lambda here: here.client.run("gemma"), "InvalidInput", f"'gemma' is not a model: {MODEL}"),
@@ -186,8 +186,8 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         lambda here: here.local.run("local/plasma", {"widht": 64}, prompt="sea"),
         "InvalidInput",
         (
-            "422 Input validation failed: input.widht: widht is not an input of this model. Did you mean 'width'? It has: "
-            "prompt, width, height, seed"
+            "422 Input validation failed: input.widht: widht is not an input of this model. Did you mean 'width'? It "
+            "has: prompt, width, height, seed"
         ),
     ),
     "9: an input of the wrong type": (
@@ -234,8 +234,8 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         lambda here: here.client.use("owner/llm")(prompt="Hi", timeout=5),
         "TypeError",
         (
-            "'timeout' is an option of run(): give it to use('owner/llm', timeout=...); if the model has an input of that "
-            "name, call the function with input={'timeout': ...}"
+            "'timeout' is an option of run(): give it to use('owner/llm', timeout=...); if the model has an input of "
+            "that name, call the function with input={'timeout': ...}"
         ),
     ),
     "17: an input without its name": (
@@ -296,8 +296,8 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         lambda here: here.local.run("local/posterize", {"image": "a.png"}),
         "InvalidInput",
         (
-            "422 Input validation failed: input.image: image must be a file: a data URI or a URL, not 'a.png' (pass a file "
-            "itself, not its path)"
+            "422 Input validation failed: input.image: image must be a file: a data URI or a URL, not 'a.png' (pass a "
+            "file itself, not its path)"
         ),
     ),
     "27: a file that is not there": (
@@ -334,8 +334,8 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         lambda here: here.told(200, b"<html>Welcome to the wifi</html>", "text/html").run("owner/llm"),
         "CreateOutcomeUnknown",
         (
-            "a prediction may have been created, or not: POST https://api.example/v1/predictions: expected JSON, got 'HTML "
-            f"page: Welcome to the wifi' (Expecting value: line 1 column 1 (char 0)). {UNKNOWN}"
+            "a prediction may have been created, or not: POST https://api.example/v1/predictions: expected JSON, got "
+            f"'HTML page: Welcome to the wifi' (Expecting value: line 1 column 1 (char 0)). {UNKNOWN}"
         ),
     ),
     "37: nothing instead of JSON": (
@@ -377,7 +377,7 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
     "45: opening a file that is elsewhere": (
         lambda here: os.fspath(here.client.run("owner/image")),
         "TypeError",
-        "this file is not on disk: call save() first, which returns its path",
+        "expected str, bytes or os.PathLike object, not FileResult",
     ),
     "46: saving to a file in text mode": (
         lambda here: here.client.run("owner/image").save(io.StringIO()),

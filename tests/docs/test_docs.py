@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import replicate_home
+from replicate_home import testing
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -66,22 +67,27 @@ def headings(text: str) -> set[str]:
 
 def test_every_page_is_in_a_table_of_contents():
     listed = re.findall(r"^[a-z0-9-]+$", PROSE[DOCS / "index.md"], re.MULTILINE)
-    assert sorted(["index", *listed]) == [page.stem for page in sorted(DOCS.glob("*.md"))]
+    assert sorted(["index", *listed]) == sorted(page.stem for page in DOCS.glob("*.md"))
 
 
 def test_what_is_generated_is_current(monkeypatch: pytest.MonkeyPatch):
     """``python docs/generate.py`` would change nothing."""
     monkeypatch.syspath_prepend(DOCS)
     pages: dict[Path, str] = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
-    assert len(pages) == 5
+    assert len(pages) == 14
     stale = [path.name for path, content in pages.items() if path.read_text(encoding="utf-8") != content]
     assert stale == [], "run python docs/generate.py"
 
 
-def test_the_reference_has_every_public_name_once():
-    sections = PROSE[DOCS / "reference.md"].split("\n## `", 1)[0]
-    listed = re.findall(r"^\| `(\w+)` \|", sections, re.MULTILINE)
-    assert sorted(listed) == sorted(set(replicate_home.__all__) - {"__version__"})
+def test_the_reference_lists_and_documents_every_public_name_once():
+    names = [f"replicate_home.{name}" for name in replicate_home.__all__ if name != "__version__"]
+    names += [f"replicate_home.testing.{name}" for name in testing.__all__]
+    listed = re.findall(r"^\| {py:obj}`\w+ <([\w.]+)>`", PROSE[DOCS / "reference.md"], re.MULTILINE)
+    directives = r"^\.\. (?:auto(?:class|exception|function|data):: |py:data:: )([\w.]+)$"
+    pages = [page for page in PAGES if page.name.startswith("reference-")]
+    documented = [name for page in pages for name in re.findall(directives, PROSE[page], re.MULTILINE)]
+    assert sorted(listed) == sorted(names)
+    assert sorted(name if "." in name else f"replicate_home.{name}" for name in documented) == sorted(names)
 
 
 def rows() -> list[list[str]]:
@@ -123,3 +129,12 @@ def test_the_pages_build_without_a_warning(tmp_path: Path):
     command = [sys.executable, "-m", "sphinx", "-W", "-q", str(DOCS), str(tmp_path / "html"), "-d", str(tmp_path / "d")]
     built = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert (built.returncode, built.stderr) == (0, "")
+
+
+def test_the_imports_that_the_guide_for_moving_writes_are_there():
+    text = PROSE[DOCS / "migration.md"]
+    imports = re.findall(r"^\+((?:import|from) .*)$", text, re.MULTILINE)
+    assert len(imports) == 4
+    exec("\n".join(imports), {})
+    for name in re.findall(r"`replicate_home\.([A-Z]\w+)`", text):
+        assert name in replicate_home.__all__

@@ -70,7 +70,7 @@ def fastapi(names: dict[str, Any]) -> Iterator[str]:
     """The receiver for FastAPI."""
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(names["fastapi_app"], log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(names["fastapi_app"], loop="asyncio", log_config=None, lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.dialects import Cog, Replicate
+from replicate_home.dialects.cog import Cog
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.exceptions import (
     APIError,
     AuthenticationError,

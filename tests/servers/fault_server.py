@@ -15,7 +15,10 @@ from replicate_home.testing.scripted_server import Line, Over
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 AUTHORITY = str(CERTIFICATES / "authority.pem")
-"""Signed the two certificates: ``loopback`` is for 127.0.0.1 and localhost, ``elsewhere`` for elsewhere.example."""
+"""Signed two certificates: ``loopback`` is for 127.0.0.1 and localhost, ``elsewhere`` for elsewhere.example.
+
+``client`` is one for clients, and its own authority.
+"""
 
 
 def speaks_tls(name: str = "loopback") -> ssl.SSLContext:

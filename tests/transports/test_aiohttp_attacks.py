@@ -15,6 +15,7 @@ import pytest
 
 from replicate_home import AiohttpTransport
 from replicate_home.exceptions import Disconnected, ProtocolError, RequestTimeout, TLSFailed
+from replicate_home.testing.contract.blocking import Blocking
 from replicate_home.testing.scripted_server import (
     Cut,
     Drip,
@@ -35,7 +36,6 @@ from replicate_home.testing.scripted_server import (
 from replicate_home.wire import Request
 from tests.servers.fault_server import AUTHORITY, Relay, speaks_tls
 from tests.transports.asking import SOON, ask, failure_of, ok, truth
-from tests.transports.async_shim import Blocking
 
 pytestmark = pytest.mark.reliability
 
@@ -46,7 +46,7 @@ EVENTS = "text/event-stream"
 @pytest.fixture
 def transport(monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", AUTHORITY)
-    shim = Blocking(AiohttpTransport)
+    shim = Blocking(AiohttpTransport())
     yield shim
     shim.end()
 

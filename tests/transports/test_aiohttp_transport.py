@@ -18,6 +18,7 @@ import pytest
 
 from replicate_home import AiohttpTransport, MissingExtra
 from replicate_home.exceptions import ConnectFailed, Disconnected, ProxyFailed, RequestTimeout, TLSFailed
+from replicate_home.testing.contract.blocking import Blocking
 from replicate_home.testing.scripted_server import (
     Await,
     Freeze,
@@ -36,12 +37,11 @@ from replicate_home.transports.over_aiohttp import connector, session
 from replicate_home.wire import Request, Secret
 from tests.servers.fault_server import AUTHORITY, Relay, speaks_tls
 from tests.transports.asking import ENOUGH, SOON, TOKEN, ask, failure_of, ok, truth
-from tests.transports.async_shim import Blocking
 
 
 @pytest.fixture
 def transport():
-    shim = Blocking(AiohttpTransport)
+    shim = Blocking(AiohttpTransport())
     yield shim
     shim.end()
 
@@ -138,7 +138,7 @@ class TestProxies:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         with ScriptedServer([ok()], [ok()]) as proxy:
             given = AiohttpTransport(proxy=f"http://me:secret@127.0.0.1:{proxy.port}")
-            shim, blocking = Blocking(lambda: given), given.blocking()
+            shim, blocking = Blocking(given), given.blocking()
             try:
                 assert shim.send(Request("GET", "http://api.example/"), None)[0].status == 200
                 assert blocking.send(Request("GET", "http://api.example/"), None)[0].status == 200
@@ -157,7 +157,7 @@ class TestProxies:
 
     def test_a_token_is_not_sent_to_a_proxy_in_the_clear(self):
         with ScriptedServer([ok()]) as proxy:
-            shim = Blocking(lambda: AiohttpTransport(proxy=f"http://127.0.0.1:{proxy.port}"))
+            shim = Blocking(AiohttpTransport(proxy=f"http://127.0.0.1:{proxy.port}"))
             error = failure_of(shim, "http://127.0.0.1:9/", ProxyFailed, method="POST")
             shim.end()
             assert proxy.connections == 0
@@ -462,7 +462,7 @@ class TestLoops:
 
     def test_one_that_is_closed_closes_the_connections_of_other_loops(self):
         transport = AiohttpTransport()
-        shim = Blocking(lambda: transport)
+        shim = Blocking(transport)
 
         async def main(url):
             await transport.send(Request("GET", url), None)

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 import zlib
+from collections.abc import Callable
 
 import attrs
 import pytest
@@ -16,6 +17,7 @@ from requests_toolbelt.adapters.fingerprint import FingerprintAdapter
 
 from replicate_home.exceptions import ConnectFailed, Disconnected, ProtocolError, ProxyFailed, RequestTimeout, TLSFailed
 from replicate_home.testing.scripted_server import (
+    Await,
     Cut,
     Drip,
     Flood,
@@ -107,26 +109,55 @@ class TestFloods:
         assert took < 2
 
 
+def set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @attrs.frozen
 class SlowRelay:
-    """A tunnel that passes on what the server says byte by byte, or gathers it for ``gathers`` seconds."""
+    """A tunnel that passes on what the server says ``size`` bytes at a time, as far as it has come by ``when``."""
 
     port: int
-    gathers: float = 0.0
+    size: int = 1
+    when: threading.Event = attrs.field(factory=set_event)
 
     def play(self, line: Line) -> None:
         line.sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         with socket.create_connection(("127.0.0.1", self.port)) as upstream:
             while True:
                 for source in select.select([line.sock, upstream], [], [], 0.05)[0]:
-                    line.pause(self.gathers if source is upstream else 0)
-                    data = source.recv(65536)
-                    if not data:
-                        raise Over
+                    line.pause(0)
                     if source is line.sock:
-                        upstream.sendall(data)
+                        upstream.sendall(received(source))
                     else:
-                        Drip(data, size=65536 if self.gathers else 1).play(line)
+                        Drip(self._gathered(upstream, line), size=self.size).play(line)
+
+    def _gathered(self, upstream: socket.socket, line: Line) -> bytes:
+        data = received(upstream)
+        Await(self.when).play(line)
+        while select.select([upstream], [], [], 0)[0]:
+            data += received(upstream)
+            Await(self.when).play(line)
+        return data
+
+
+def received(sock: socket.socket) -> bytes:
+    data = sock.recv(65536)
+    if not data:
+        raise Over
+    return data
+
+
+@attrs.frozen
+class Call:
+    """Do what the test wants at this point of the script."""
+
+    function: Callable[[], None]
+
+    def play(self, line: Line) -> None:
+        self.function()
 
 
 class TestTLSWithinTheTLSOfAProxy:
@@ -164,21 +195,26 @@ class TestTLSWithinTheTLSOfAProxy:
             assert ask(tunneled(proxy), server.url)[0].body == b"{}"
 
     def test_what_came_unasked_is_not_the_answer_to_a_create(self, tunneled):
-        first = [Receive(), Send(answer()), Pause(0.05), Send(answer(201, b"EVIL")), Stall()]
+        read, sent = threading.Event(), threading.Event()
+        first = [Receive(), Send(answer()), Await(read), Send(answer(201, b"EVIL")), Call(sent.set), Stall()]
         with (
             ScriptedServer(first, [ok()], tls=speaks_tls()) as server,
             ScriptedServer([Receive(), Relay(server.port)], repeat=True, tls=speaks_tls()) as proxy,
         ):
             transport = tunneled(proxy)
             ask(transport, server.url)
-            time.sleep(0.2)
+            read.set()
+            sent.wait()
+            time.sleep(0.2)  # for the relay to pass it on
             assert ask(transport, server.url, "POST", body=b"{}")[0].status == 200
 
     def test_a_second_answer_in_one_piece_with_the_first_is_not_the_next_one(self, tunneled):
-        first = [Receive(), Send(answer()), Send(answer(201, b"EVIL")), Stall()]
+        both = set_event()
+        sent = [Send(answer()), Send(answer(201, b"EVIL"))]
+        first = [Receive(), Call(both.clear), *sent, Call(both.set), Stall()]
         with (
             ScriptedServer(first, [ok()], tls=speaks_tls()) as server,
-            ScriptedServer([Receive(), SlowRelay(server.port, gathers=0.1)], repeat=True, tls=speaks_tls()) as proxy,
+            ScriptedServer([Receive(), SlowRelay(server.port, 65536, both)], repeat=True, tls=speaks_tls()) as proxy,
         ):
             transport = tunneled(proxy)
             ask(transport, server.url)
@@ -276,10 +312,12 @@ class TestTLS:
 
 class TestAnswers:
     def test_what_came_unasked_is_not_the_next_answer(self, transport, tls):
-        first = [Receive(), Send(answer()), Pause(0.05), Send(answer(201, b"EVIL")), Stall()]
+        read, sent = threading.Event(), threading.Event()
+        first = [Receive(), Send(answer()), Await(read), Send(answer(201, b"EVIL")), Call(sent.set), Stall()]
         with ScriptedServer(first, [ok()], tls=tls) as server:
             ask(transport, server.url)
-            time.sleep(0.2)
+            read.set()
+            sent.wait()
             assert ask(transport, server.url, "POST", body=b"{}")[0].status == 200
 
     @pytest.mark.parametrize(

@@ -8,18 +8,18 @@ import pytest
 
 from replicate_home import AiohttpTransport
 from replicate_home.exceptions import ConnectFailed, ProxyFailed, RequestTimeout, TLSFailed
+from replicate_home.testing.contract.blocking import Blocking
 from replicate_home.testing.scripted_server import Drip, Receive, ScriptedServer, Send, Stall, answer
 from replicate_home.transports.over_requests.transport import RequestsTransport
 from replicate_home.wire import Request
 from tests.servers.fault_server import AUTHORITY, Relay, speaks_tls
 from tests.transports.asking import SOON, ask, failure_of, ok, truth
-from tests.transports.async_shim import Blocking
 
 
 @pytest.fixture(params=["requests", "aiohttp"])
 def transport(request):
     if request.param == "aiohttp":
-        shim = Blocking(AiohttpTransport)
+        shim = Blocking(AiohttpTransport())
         yield shim
         shim.end()
     else:

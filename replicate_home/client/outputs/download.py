@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
+
+from ...exceptions import ProtocolError
+from ...lifecycle.machine import Settled
 
 if TYPE_CHECKING:
     from ...drivers.adrive import AsyncDrive
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from ..engine.async_engine import AsyncEngine
     from ..engine.engine import Engine
     from ..engine.routing import Route
+    from .ranges import Rest
 
 T = TypeVar("T")
 PIECE = 64 * 1024
@@ -31,6 +36,10 @@ class Download:
     read: Callable[[], bytes]
     close: Callable[[], None]
     """Discards the rest; may be called from another thread."""
+    start: int = 0
+    """The byte of the file at which it begins."""
+    validator: str | None = None
+    """What stands for this state of the file, where the rest of it can be asked for."""
 
     @classmethod
     def of(cls, content: bytes, content_type: str) -> Download:
@@ -40,10 +49,11 @@ class Download:
     @classmethod
     def over(cls, drive: Drive) -> Download:
         """A file that is the open body of a life."""
-        return cls(_content_type(drive), lambda: drive.read(_until(drive)), drive.close_body)
+        content_type, start, validator = _described(drive)
+        return cls(content_type, lambda: drive.read(_until(drive)), drive.close_body, start, validator)
 
     def pieces(self) -> Iterator[bytes]:
-        """The content as it arrives; at the end the connection is returned to the pool, before it closed."""
+        """The content as it arrives; at the end the connection returns to the pool, earlier it is closed."""
         try:
             while piece := self.read():
                 yield piece
@@ -57,6 +67,16 @@ class AsyncDownload(Protocol):
     @property
     def content_type(self) -> str:
         """The media type."""
+        ...
+
+    @property
+    def start(self) -> int:
+        """The byte of the file at which it begins."""
+        ...
+
+    @property
+    def validator(self) -> str | None:
+        """What stands for this state of the file, where the rest of it can be asked for."""
         ...
 
     async def read(self) -> bytes:
@@ -73,7 +93,7 @@ class DownloadInLoop:
 
     def __init__(self, drive: AsyncDrive) -> None:
         self._drive = drive
-        self.content_type = _content_type(drive)
+        self.content_type, self.start, self.validator = _described(drive)
 
     async def read(self) -> bytes:
         """The next piece; ``b""`` at the end."""
@@ -89,7 +109,7 @@ class DownloadInThread:
 
     def __init__(self, download: Download) -> None:
         self._download = download
-        self.content_type = download.content_type
+        self.content_type, self.start, self.validator = download.content_type, download.start, download.validator
 
     async def read(self) -> bytes:
         """The next piece; ``b""`` at the end."""
@@ -103,12 +123,12 @@ class DownloadInThread:
 class FileSource(Protocol):
     """Where files come from."""
 
-    def open(self, url: str) -> Download:
-        """Request a file."""
+    def open(self, url: str, rest: Rest | None = None) -> Download:
+        """Request a file, or the ``rest`` of it."""
         ...
 
-    async def aopen(self, url: str) -> AsyncDownload:
-        """The same in an event loop."""
+    async def aopen(self, url: str, rest: Rest | None = None) -> AsyncDownload:
+        """Request a file in an event loop."""
         ...
 
 
@@ -119,13 +139,13 @@ class Files:
     engine: Engine
     route: Route
 
-    def open(self, url: str) -> Download:
+    def open(self, url: str, rest: Rest | None = None) -> Download:
         """Request a file."""
-        return Download.over(self.engine.download(url, self.route))
+        return Download.over(self.engine.download(url, self.route, _headers(rest)))
 
-    async def aopen(self, url: str) -> AsyncDownload:
+    async def aopen(self, url: str, rest: Rest | None = None) -> AsyncDownload:
         """Request a file in a thread."""
-        return DownloadInThread(await in_thread(self.open, url))
+        return DownloadInThread(await in_thread(self.open, url, rest))
 
 
 @attrs.frozen
@@ -135,19 +155,19 @@ class AsyncFiles:
     engine: AsyncEngine
     route: Route
 
-    def open(self, url: str) -> Download:
+    def open(self, url: str, rest: Rest | None = None) -> Download:
         """Request a file and wait for it, over the client's connections for threads."""
-        return Files(self.engine.blocking(), self.route).open(url)
+        return Files(self.engine.blocking(), self.route).open(url, rest)
 
-    async def aopen(self, url: str) -> AsyncDownload:
+    async def aopen(self, url: str, rest: Rest | None = None) -> AsyncDownload:
         """Request a file."""
-        return DownloadInLoop(await self.engine.download(url, self.route))
+        return DownloadInLoop(await self.engine.download(url, self.route, _headers(rest)))
 
 
 class PublicFiles:
     """Output files that need no token, such as those of an unpickled result, over separate connections."""
 
-    def open(self, url: str) -> Download:
+    def open(self, url: str, rest: Rest | None = None) -> Download:
         """Request a file."""
         from ..engine.connections import Connections
         from ..engine.engine import Engine
@@ -155,7 +175,7 @@ class PublicFiles:
 
         engine = Engine(Settings(backend="home"), Connections(None, None, None))
         try:
-            download = Files(engine, engine.route()).open(url)
+            download = Files(engine, engine.route()).open(url, rest)
         except BaseException:
             engine.close()
             raise
@@ -164,11 +184,11 @@ class PublicFiles:
             download.close()
             engine.close()
 
-        return Download(download.content_type, download.read, close)
+        return attrs.evolve(download, close=close)
 
-    async def aopen(self, url: str) -> AsyncDownload:
+    async def aopen(self, url: str, rest: Rest | None = None) -> AsyncDownload:
         """Request a file in a thread."""
-        return DownloadInThread(await in_thread(self.open, url))
+        return DownloadInThread(await in_thread(self.open, url, rest))
 
 
 class Part:
@@ -192,7 +212,8 @@ class Part:
 
     def discard(self) -> None:
         """Delete it."""
-        self.file.close()
+        with contextlib.suppress(OSError):  # closing writes what is left, and the disk may be full
+            self.file.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -206,9 +227,21 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.to_thread(function, *arguments)
 
 
-def _content_type(drive: Drive | AsyncDrive) -> str:
-    answer = getattr(drive.state, "answer", None)
-    return "" if answer is None else answer.content_type
+def _headers(rest: Rest | None) -> Mapping[str, str]:
+    return {} if rest is None else rest.headers
+
+
+def _described(drive: Drive | AsyncDrive) -> tuple[str, int, str | None]:
+    """What the server said before the file: its media type, where it begins, and what stands for its state."""
+    from .ranges import start_of, validator_of  # only needed once a file is read
+
+    answer = drive.state.answer if isinstance(drive.state, Settled) else None
+    assert answer is not None
+    try:
+        return answer.content_type, start_of(answer), validator_of(answer)
+    except ProtocolError:
+        drive.close_body()
+        raise
 
 
 def _until(drive: Drive | AsyncDrive) -> float | None:

@@ -7,14 +7,17 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, TYPE_CHECKING, Any, overload
 from urllib.parse import unquote, urlsplit
 
-from ...exceptions import Disconnected, ProtocolError, ReplicateHomeError
+from ...exceptions import ProtocolError, ReplicateHomeError
 from ...protocol import data_uris, urls
 from .download import PIECE, AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
+
+if TYPE_CHECKING:
+    from .ranges import Rest
 
 _URL = re.compile(r"https?://\S+")
 _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
@@ -22,7 +25,6 @@ _ODD = re.compile(r"[^\w.-]+", re.ASCII)
 _EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-_ATTEMPTS = 3
 
 LARGEST_READ = 1024 * 2**20
 """How many bytes ``read()`` holds in memory at most, by default."""
@@ -77,7 +79,8 @@ class FileOutput:
 
     def __iter__(self) -> Iterator[bytes]:
         """The content in pieces, as they arrive."""
-        return self._opened().pieces()
+        for _, piece in self._arriving(restarts=False):
+            yield piece
 
     def read(self, size: int = -1, *, limit: int | None = LARGEST_READ) -> bytes:
         """The whole content, or its first ``size`` bytes; each call fetches it again.
@@ -159,28 +162,39 @@ class FileOutput:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The content in pieces, without blocking the event loop."""
-        with contextlib.closing(await self._aopened()) as download:
-            while piece := await download.read():
+        async with contextlib.aclosing(self._aarriving(restarts=False)) as pieces:
+            async for _, piece in pieces:
                 yield piece
 
     def _target(self, path: str | os.PathLike[str]) -> Path:
         target = Path(path)
         return target / self.name if target.is_dir() else target
 
-    def _opened(self) -> Download:
-        """The download, whose content begins to arrive."""
+    def _opened(self, rest: Rest | None = None) -> Download:
+        """The download, with its content still to read."""
         if self.url.startswith("data:"):
             return self._inline()
-        download = self._source().open(self.url)
+        download = self._source().open(self.url, rest)
         self._content_type = download.content_type or None
         return download
 
-    async def _aopened(self) -> AsyncDownload:
+    async def _aopened(self, rest: Rest | None = None) -> AsyncDownload:
         if self.url.startswith("data:"):
             return DownloadInThread(self._inline())
-        download = await self._source().aopen(self.url)
+        download = await self._source().aopen(self.url, rest)
         self._content_type = download.content_type or None
         return download
+
+    def _arriving(self, *, restarts: bool) -> Iterator[tuple[int, bytes]]:
+        """The content in pieces, each with its place."""
+        from .resuming import Resuming, arriving  # only needed once a file is read
+
+        return arriving(self._opened, Resuming(restarts))
+
+    def _aarriving(self, *, restarts: bool) -> AsyncGenerator[tuple[int, bytes], None]:
+        from .resuming import Resuming, aarriving
+
+        return aarriving(self._aopened, Resuming(restarts))
 
     def _inline(self) -> Download:
         return Download.of(data_uris.content(self.url), self.content_type or "")
@@ -194,34 +208,14 @@ class FileOutput:
         return self.source
 
     def _write_to(self, file: IO[bytes]) -> None:
-        """All of the content, into an empty file; if the connection breaks, again from the beginning."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                for piece in self._opened().pieces():
-                    file.write(piece)
-            except Disconnected:
-                if attempt == _ATTEMPTS:
-                    raise
-                file.seek(0)
-                file.truncate()
-            else:
-                return
+        """All of the content, into an empty file."""
+        for place, piece in self._arriving(restarts=True):
+            _write_at(file, place, piece)
 
     async def _awrite_to(self, file: IO[bytes]) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                async for piece in self:
-                    file.write(piece)
-            except Disconnected:
-                if attempt == _ATTEMPTS:
-                    raise
-                file.seek(0)
-                file.truncate()
-            else:
-                return
-
-    def __fspath__(self) -> str:
-        raise TypeError("this file is not on disk: call save() first, which returns its path")
+        async with contextlib.aclosing(self._aarriving(restarts=True)) as pieces:
+            async for place, piece in pieces:
+                _write_at(file, place, piece)
 
     def __str__(self) -> str:
         return self.url
@@ -278,6 +272,14 @@ def _copy(content: IO[bytes], file: Any) -> None:
         file.write(piece)
 
 
+def _write_at(file: IO[bytes], place: int, piece: bytes) -> None:
+    """Write the next piece; if the file begins anew, in place of what is there."""
+    if file.tell() != place:
+        file.seek(place)
+        file.truncate()
+    file.write(piece)
+
+
 def is_file(value: Any, base_url: str) -> bool:
     """Whether a string in an output is a file: a ``data:`` URI, or a URL at the delivery hosts or the API's own.
 
@@ -296,14 +298,23 @@ def is_file(value: Any, base_url: str) -> bool:
     return at_home or _DELIVERY.fullmatch(found[1]) is not None
 
 
-def with_files(value: Any, base_url: str, source: FileSource) -> Any:
-    """The output with its file URLs as :class:`FileOutput`, at any depth."""
+def may_be_file(value: Any, base_url: str) -> bool:
+    """Whether there is a whole URL in an output, at any depth, of which only the model's schema can tell what it is."""
     if isinstance(value, str):
-        return FileOutput(value, source, base_url) if is_file(value, base_url) else value
+        return value.startswith("http") and _URL.fullmatch(value) is not None and not is_file(value, base_url)
     if isinstance(value, list):
-        return [with_files(item, base_url, source) for item in value]
+        return _may_be_files(value) and any(may_be_file(item, base_url) for item in value)
+    return isinstance(value, dict) and any(may_be_file(item, base_url) for item in value.values())
+
+
+def with_files(value: Any, base_url: str, source: FileSource, known: Container[str] = ()) -> Any:
+    """The output with its file URLs as :class:`FileOutput`, at any depth; those that are ``known`` to be files, too."""
+    if isinstance(value, str):
+        return FileOutput(value, source, base_url) if value in known or is_file(value, base_url) else value
+    if isinstance(value, list):
+        return [with_files(item, base_url, source, known) for item in value] if _may_be_files(value) else value[:]
     if isinstance(value, dict):
-        return {key: with_files(item, base_url, source) for key, item in value.items()}
+        return {key: with_files(item, base_url, source, known) for key, item in value.items()}
     return value
 
 
@@ -313,7 +324,7 @@ def items_with_files(items: list[Any], base_url: str, source: FileSource) -> lis
 
 
 def _may_be_files(items: list[Any]) -> bool:
-    """Whether to check each item; one cheap check of all of them rules out files among ordinary tokens."""
+    """Whether to check each item; one cheap check rules out files among ordinary tokens."""
     try:
         text = "\n".join(items)
     except TypeError:  # they are not all text

@@ -20,6 +20,7 @@ from ..engine.routing import Route
 from ..inputs.files import MultipartUpload, source_of
 from ..outputs.download import AsyncFiles as AsyncFilesOf
 from ..outputs.download import Files as FilesOf
+from ..outputs.file_output import FileOutput
 from .binding import AsyncResource, BoundOperation, Resource, acall, arecords, call, records
 
 if TYPE_CHECKING:
@@ -28,19 +29,12 @@ if TYPE_CHECKING:
 
 def _content(engine: Engine, operation: Operation[bytes]) -> bytes:
     route = engine.route()
-    return b"".join(FilesOf(engine, route).open(operation.request(route.dialect).url).pieces())
+    return FileOutput(operation.request(route.dialect).url, FilesOf(engine, route)).read(limit=None)
 
 
 async def _acontent(engine: AsyncEngine, operation: Operation[bytes]) -> bytes:
     route = engine.route()
-    download = await AsyncFilesOf(engine, route).aopen(operation.request(route.dialect).url)
-    pieces = []
-    try:
-        while piece := await download.read():
-            pieces.append(piece)
-    finally:
-        download.close()
-    return b"".join(pieces)
+    return await FileOutput(operation.request(route.dialect).url, AsyncFilesOf(engine, route)).aread(limit=None)
 
 
 class Files(Resource):
@@ -60,8 +54,8 @@ class Files(Resource):
     ) -> File:
         """Upload a file, at most 100 MB, which the API keeps for a day.
 
-        ``file`` is a path, an open binary file, bytes, or what else may stand in an input. Its name and media type are
-        its own unless they are given. ``metadata`` is JSON to keep beside it.
+        ``file`` is a path, an open binary file, bytes, or any other file input. Name and media type default to
+        its own. ``metadata`` is JSON that is stored with it.
         """
         route = self.engine.route()
         return self.engine.perform(_uploading(self.engine, route, file, filename, content_type, metadata), route)
@@ -84,8 +78,8 @@ class AsyncFiles(AsyncResource):
     ) -> File:
         """Upload a file, at most 100 MB, which the API keeps for a day.
 
-        ``file`` is a path, an open binary file, bytes, or what else may stand in an input. Its name and media type are
-        its own unless they are given. ``metadata`` is JSON to keep beside it.
+        ``file`` is a path, an open binary file, bytes, or any other file input. Name and media type default to
+        its own. ``metadata`` is JSON that is stored with it.
         """
         route = self.engine.route()
         steps = _uploading(self.engine, route, file, filename, content_type, metadata)

@@ -20,6 +20,8 @@ UNPACKING = "answers that are packed"
 CLOSING = "closing a body from another thread"
 JSON = b'{"id": "abc", "status": "succeeded"}'
 EVENTS = "text/event-stream"
+PATIENCE = 2.0
+"""How many seconds a read may go on whose body was closed."""
 CHUNKED = {"Transfer-Encoding": "chunked"}
 GZIP = {"Content-Encoding": "gzip"}
 
@@ -125,7 +127,8 @@ def _encodings(bench: Bench) -> None:
     with ScriptedServer([Serve(lambda _: answer())], repeat=True) as server:
         bench.ask(server.url)
         bench.read_all(bench.body(server.url)[1])
-        assert [received.headers.get("accept-encoding") for received in server.requests] == ["gzip", "identity"]
+        accepted = [received.headers.get("accept-encoding") for received in server.requests]
+        assert accepted == ["gzip", "identity"], f"it accepts {accepted}"
 
 
 @attrs.define
@@ -288,5 +291,7 @@ def _close_from_elsewhere(bench: Bench) -> None:
         assert body.read(bench.until(ENOUGH)) == b"a"
         closer = threading.Timer(0.05, body.close)
         closer.start()
-        bench.fails(lambda: body.read(bench.until(ENOUGH)), Disconnected, phases=["body"], processed=True)
+        until = bench.until(PATIENCE)
+        bench.fails(lambda: body.read(until), Disconnected, phases=["body"], processed=True)
         closer.join()
+        assert bench.until(0) < until, "the read went on until its deadline"

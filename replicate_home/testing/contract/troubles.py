@@ -169,8 +169,9 @@ _add_fault(
     "Headers without end", [Receive(), Send(b"HTTP/1.1 200 OK\r\n"), Flood(_ENDLESS)], [ProtocolError], [], ENDLESS
 )
 _add_fault(
-    "Interim answers without end", [Receive(), Flood(b"HTTP/1.1 100 Continue\r\n\r\n")], [ProtocolError], [], ENDLESS
-)
+    "Interim answers without end", [Receive(), Flood(b"HTTP/1.1 100 Continue\r\n\r\n", 1.0)], [ProtocolError], [],
+    ENDLESS,
+)  # fmt: skip
 
 
 @CASES.add("faults", UNPACKING)

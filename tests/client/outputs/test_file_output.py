@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import io
 import os
 import pickle
 import stat
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from replicate_home import (
     Disconnected,
@@ -31,6 +33,7 @@ from replicate_home import (
 )
 from replicate_home.client.outputs.download import PIECE, AsyncDownload, Download, DownloadInThread, in_thread
 from replicate_home.client.outputs.file_output import files_in, is_file, safe_name, with_files
+from replicate_home.client.outputs.ranges import Rest
 from replicate_home.emulator.transport import WholeBody
 
 API = "https://api.replicate.com/v1"
@@ -46,7 +49,7 @@ class Server:
         self.opened = 0
         self.closed = 0
 
-    def open(self, url: str) -> Download:
+    def open(self, url: str, rest: Rest | None = None) -> Download:
         answer = self.answers[min(self.opened, len(self.answers) - 1)]
         self.opened += 1
         pieces = iter(answer)
@@ -63,15 +66,15 @@ class Server:
         return Download(self.content_type, read, close)
 
 
-    async def aopen(self, url: str) -> AsyncDownload:
-        return DownloadInThread(await in_thread(self.open, url))
+    async def aopen(self, url: str, rest: Rest | None = None) -> AsyncDownload:
+        return DownloadInThread(await in_thread(self.open, url, rest))
 
 
 class Over(Server):
     """Answers with what a function makes."""
 
     def __init__(self, opened: Callable[[str], Download]) -> None:
-        self.open = opened
+        self.open = lambda url, rest=None: opened(url)
 
 
 def file_of(*answers: list[bytes | Exception], **options: Any) -> tuple[FileOutput, Server]:
@@ -481,9 +484,12 @@ def test_copies_can_still_be_read() -> None:
     assert [copy.copy(file).read(), copy.deepcopy([file])[0].read()] == [b"Hello", b"Hello"]
 
 
-def test_it_is_no_path_and_says_what_to_do() -> None:
-    file, _ = file_of([b"Hello"])
-    with pytest.raises(TypeError, match=r"call save\(\) first, which returns its path"):
+def test_it_is_no_path_so_that_libraries_read_it() -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(picture, "PNG")
+    file, _ = file_of([picture.getvalue()])
+    assert Image.open(file).size == (4, 3)
+    with pytest.raises(TypeError, match="not FileOutput"):
         open(file)  # type: ignore[call-overload]  # noqa: SIM115
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from replicate_home import FileOutput, Result, Snapshot
 from replicate_home.client.outputs.download import Download, DownloadInThread, in_thread
+from replicate_home.client.outputs.ranges import Rest
 from replicate_home.client.outputs.results import result_of
 
 API = "https://api.replicate.com/v1"
@@ -50,15 +51,15 @@ class Over:
     def __init__(self, opened: Callable[[str], Download]) -> None:
         self.open = opened
 
-    async def aopen(self, url: str) -> DownloadInThread:
-        return DownloadInThread(await in_thread(self.open, url))
+    async def aopen(self, url: str, rest: Rest | None = None) -> DownloadInThread:
+        return DownloadInThread(await in_thread(self.open, url, rest))
 
 
-def content_of(url: str) -> Download:
+def content_of(url: str, rest: Rest | None = None) -> Download:
     return Download.of(url.encode(), "image/png")
 
 
-def never(url: str) -> NoReturn:
+def never(url: str, rest: Rest | None = None) -> NoReturn:
     pytest.fail(f"{url} was opened")
 
 
