@@ -1,6 +1,6 @@
 """The stream for event loops: it steps one life, and leaves it when the stream is closed or dropped.
 
-It is an object rather than a generator, so that a dropped one is ended by us and not by the garbage collector.
+It is an object rather than a generator, so that a dropped one is ended here and not by the garbage collector.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class AsyncStream(AsyncIterator[str]):
         return self._delivery.prediction
 
     def __await__(self) -> Generator[Any, None, AsyncStream]:
-        """The stream itself, at once: the official client has its ``async_stream()`` awaited first."""
+        """The stream itself, at once: the official client's ``async_stream()`` is awaited first."""
         return _itself(self).__await__()
 
     def __aiter__(self) -> AsyncStream:

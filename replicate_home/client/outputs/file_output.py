@@ -154,7 +154,7 @@ class FileOutput:
         return target / self.name if target.is_dir() else target
 
     def _opened(self, rest: Rest | None = None) -> Download:
-        """The download, whose content begins to arrive."""
+        """The download, with its content still to read."""
         if self.url.startswith("data:"):
             return self._inline()
         download = self._source().open(self.url, rest)
@@ -290,7 +290,7 @@ def items_with_files(items: list[Any], base_url: str, source: FileSource) -> lis
 
 
 def _may_be_files(items: list[Any]) -> bool:
-    """Whether to check each item; one cheap check of all of them rules out files among ordinary tokens."""
+    """Whether to check each item; one cheap check rules out files among ordinary tokens."""
     try:
         text = "\n".join(items)
     except TypeError:  # they are not all text

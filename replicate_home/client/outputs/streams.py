@@ -31,7 +31,7 @@ ENDED = "this stream has ended, and a stream can be read only once: keep .result
 
 @attrs.frozen
 class Format:
-    """How one call's output reaches the caller: item by item or as a whole, and who is told of its progress.
+    """How the output of one call reaches the caller, item by item or as a whole, and its progress.
 
     ``base_url`` is the API that the output comes from; without a ``source``, files stay URLs.
     """
@@ -42,10 +42,10 @@ class Format:
 
     @classmethod
     def of(cls, options: RunOptions, base_url: str, source: FileSource) -> Format:
-        """What the caller asked for."""
+        """The format that the options ask for."""
         report = options.on_update
         if options.progress:
-            from .progress import reporting  # only needed if it is shown
+            from .progress import reporting  # few calls need it
 
             report = reporting(report, options.progress)
         return cls(base_url, source if options.use_file_output else None, report)
@@ -117,7 +117,7 @@ class Delivery:
         return StreamInterrupted(why, partial_text=self.text(), prediction=self.prediction)
 
     def ended(self) -> ReplicateHomeError:
-        """The error for reading after the end: the one it ended with, or one that says there is no more."""
+        """The error for reading after the end: the one it ended with, or one that says that the stream has ended."""
         error = getattr(None if self.life is None else self.life.state, "error", None)
         return error or ReplicateHomeError(ENDED, prediction=self.prediction)
 
