@@ -204,6 +204,7 @@ def test_a_dash_is_stdout_itself(command: str) -> None:
     ("flags", "said"),
     [
         (("-o", "a", "--output-directory", "b"), "-o and --output-directory exclude each other."),
+        (("--output-directory", "-"), "stdout is no folder: -o - writes a file there."),
         (("-o", "-", "--json"), "-o - and --json exclude each other: both write to stdout."),
     ],
 )
