@@ -1,4 +1,4 @@
-"""What a client was told, checked."""
+"""A client's options, checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Default(Enum):
 
 
 DEFAULT: Final = _Default.DEFAULT
-"""Stands for a timeout that was not given, for None means no limit."""
+"""Stands for a timeout that was not given, as None means no limit."""
 
 TimeoutOption = float | Timeout | None | _Default
 PLAIN_SECONDS = 120.0
@@ -38,7 +38,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 @attrs.frozen
 class Settings:
-    """A client's options; ``lost_token`` is set where it had one before it was pickled."""
+    """A client's options; ``lost_token`` is set if it had one before it was pickled."""
 
     token: Secret | None = None
     backend: str | None = None
@@ -49,14 +49,14 @@ class Settings:
     lost_token: bool = False
 
     def current_token(self) -> Secret | None:
-        """The token that was given, else what REPLICATE_API_TOKEN says now."""
+        """The token that was given, else the current REPLICATE_API_TOKEN."""
         if self.token is not None:
             return self.token
         value = os.environ.get("REPLICATE_API_TOKEN")
         return checked_token(value) if value else None
 
     def without_token(self) -> Settings:
-        """These options as they are pickled: the token is left behind, and missed afterwards."""
+        """These options as they are pickled: the token is left behind."""
         return attrs.evolve(self, token=None, lost_token=self.lost_token or self.current_token() is not None)
 
     def budget(self, option: TimeoutOption, seconds: float | None = None) -> Timeout:
@@ -98,7 +98,7 @@ def changed(
     max_retries: Any,
     headers: Mapping[str, str] | None,
 ) -> Settings:
-    """A client's options with these instead, where they are given; ``headers`` are added."""
+    """A client's options with those changed that are given; ``headers`` are added."""
     changes: dict[str, Any] = {}
     if api_token is not None:
         changes.update(token=checked_token(api_token), lost_token=False)
@@ -124,7 +124,7 @@ def _check_base_url(base_url: Any) -> None:
 
 
 def checked_token(value: Any) -> Secret:
-    """A token that can stand in a header; the message never shows it."""
+    """A token that can be sent in a header; the message never shows it."""
     if not isinstance(value, str):
         raise TypeError(f"api_token must be a string, got {type(value).__name__}")
     if not value:
@@ -154,12 +154,12 @@ def _check_seconds(value: Any, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be seconds, None or a Timeout; got {type(value).__name__}")
     if not 0 < value <= _LONGEST_SECONDS:
-        shown = value if isinstance(value, float) or abs(value) <= _LONGEST_SECONDS else "a number beyond all time"
+        shown = value if isinstance(value, float) or abs(value) <= _LONGEST_SECONDS else "a number that is too large"
         raise InvalidInput(f"{name} must be a positive number of seconds, or None for no limit; got {shown}")
 
 
 def checked_retries(value: Any) -> int:
-    """How often a request is sent again; a ``urllib3.util.Retry`` stands for its total."""
+    """How often a request is sent again; a ``urllib3.util.Retry`` counts as its total."""
     total = getattr(value, "total", value)
     if total is False or total is None:
         return 0

@@ -1,6 +1,6 @@
 """The stream for event loops: it steps one life, and leaves it when the stream is closed or dropped.
 
-It is an object rather than a generator, so that a dropped one is ended by us and not by the garbage collector.
+It is an object rather than a generator, so that a dropped one is ended here and not by the garbage collector.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class AsyncStream(AsyncIterator[str]):
         return self._delivery.prediction
 
     def __await__(self) -> Generator[Any, None, AsyncStream]:
-        """The stream itself, at once: the official client has its ``async_stream()`` awaited first."""
+        """The stream itself, at once: the official client's ``async_stream()`` is awaited first."""
         return _itself(self).__await__()
 
     def __aiter__(self) -> AsyncStream:
@@ -99,7 +99,10 @@ class AsyncStream(AsyncIterator[str]):
             while True:
                 await self._next_news(keeps=False)
         except StopAsyncIteration:
-            return self._delivery.result()
+            snapshot, terms = self._delivery.succeeded()
+        format, engine = self._delivery.format, self._engine
+        asking = format.asking(engine, terms, snapshot)
+        return format.result(snapshot, () if asking is None else await engine.perform(asking, self._route))
 
     async def cancel(self) -> None:
         """Cancel the prediction, from any task; iterating the stream then raises :class:`ModelCanceled`.

@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -154,7 +154,7 @@ class FileOutput:
         return target / self.name if target.is_dir() else target
 
     def _opened(self, rest: Rest | None = None) -> Download:
-        """The download, whose content begins to arrive."""
+        """The download, with its content still to read."""
         if self.url.startswith("data:"):
             return self._inline()
         download = self._source().open(self.url, rest)
@@ -264,14 +264,23 @@ def is_file(value: Any, base_url: str) -> bool:
     return at_home or _DELIVERY.fullmatch(found[1]) is not None
 
 
-def with_files(value: Any, base_url: str, source: FileSource) -> Any:
-    """The output with its file URLs as :class:`FileOutput`, at any depth."""
+def may_be_file(value: Any, base_url: str) -> bool:
+    """Whether there is a whole URL in an output, at any depth, of which only the model's schema can tell what it is."""
     if isinstance(value, str):
-        return FileOutput(value, source, base_url) if is_file(value, base_url) else value
+        return value.startswith("http") and _URL.fullmatch(value) is not None and not is_file(value, base_url)
     if isinstance(value, list):
-        return [with_files(item, base_url, source) for item in value]
+        return _may_be_files(value) and any(may_be_file(item, base_url) for item in value)
+    return isinstance(value, dict) and any(may_be_file(item, base_url) for item in value.values())
+
+
+def with_files(value: Any, base_url: str, source: FileSource, known: Container[str] = ()) -> Any:
+    """The output with its file URLs as :class:`FileOutput`, at any depth; those that are ``known`` to be files, too."""
+    if isinstance(value, str):
+        return FileOutput(value, source, base_url) if value in known or is_file(value, base_url) else value
+    if isinstance(value, list):
+        return [with_files(item, base_url, source, known) for item in value] if _may_be_files(value) else value[:]
     if isinstance(value, dict):
-        return {key: with_files(item, base_url, source) for key, item in value.items()}
+        return {key: with_files(item, base_url, source, known) for key, item in value.items()}
     return value
 
 
@@ -281,7 +290,7 @@ def items_with_files(items: list[Any], base_url: str, source: FileSource) -> lis
 
 
 def _may_be_files(items: list[Any]) -> bool:
-    """Whether to check each item; one cheap check of all of them rules out files among ordinary tokens."""
+    """Whether to check each item; one cheap check rules out files among ordinary tokens."""
     try:
         text = "\n".join(items)
     except TypeError:  # they are not all text

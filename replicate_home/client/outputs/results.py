@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -194,10 +194,15 @@ for _, _class in _CLASSES:
     _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
 
 
-def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None) -> Result:
-    """The result of a prediction that succeeded; without a ``source``, files stay URLs."""
+def result_of(
+    snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()
+) -> Result:
+    """The result of a prediction that succeeded; without a ``source``, files stay URLs.
+
+    ``known`` are URLs that are known to be files, beside those that are seen to be.
+    """
     output = snapshot.output
-    return _rebuild(output if source is None else with_files(output, base_url, source), snapshot)
+    return _rebuild(output if source is None else with_files(output, base_url, source, known), snapshot)
 
 
 def _rebuild(output: Any, prediction: Snapshot) -> Result:
