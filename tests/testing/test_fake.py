@@ -354,7 +354,7 @@ def test_a_script_says_whether_its_model_is_official(fake: FakeReplicate) -> Non
     fake.on("owner/either").returns(3)
     client = fake.client()
     assert client.run("owner/official").prediction.version == "hidden"
-    with pytest.raises(NotFound, match="say which version"):
+    with pytest.raises(NotFound, match="name the version"):
         client.run("owner/community")
     assert client.run("owner/either") == 3
 
