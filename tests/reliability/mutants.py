@@ -19,6 +19,7 @@ NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py
 RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
 G10 = "tests/reliability/test_g10_bounded_memory.py"
+G11, G12 = "tests/reliability/test_g11_saved_files.py", "tests/reliability/test_g12_webhooks.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
 G14 = "tests/reliability/test_g14_threads_and_fork.py"
 G15 = "tests/transports/test_transport_contract.py"
@@ -50,6 +51,7 @@ CONNECTION, EXCHANGE = "transports/over_requests/connections.py", "transports/ov
 BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/answers.py"
 SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
 DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py", "transports/prepared.py"
+DOWNLOAD, SIGNATURES = "client/outputs/download.py", "client/resources/signatures.py"
 ENVIRONMENT = "transports/environment.py"
 COG, COG_TESTS, TIED = "dialects/cog.py", "tests/dialects/test_cog.py", "tests/lifecycle/test_tied.py"
 LOOPS = "transports/over_aiohttp"
@@ -286,6 +288,18 @@ MUTANTS = (
     Mutant("an event may have any length", "protocol/sse.py",
            "if len(self._data) + line > self._max_event:", "if False:",
            f"{G10}::test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on"),
+    # ---- G11: saved files
+    Mutant("a file is written under its own name", DOWNLOAD,
+           'target.parent / f".{os.urandom(8).hex()}.part"', "target", f"{G11}::test_a_process_that_is_killed_leaves_what_was_there"),
+    Mutant("a file that could not be written whole stays where it is", DOWNLOAD,
+           "self._path.unlink(missing_ok=True)", "pass", f"{G11}::test_a_disk_that_is_full_leaves_what_was_there"),
+    Mutant("a download that always begins anew is never given up", "client/outputs/resuming.py",
+           "self.place <= self.furthest", "False", "tests/client/outputs/test_resuming.py::test_a_server_that_always_begins_anew_and_breaks_off_is_given_up"),
+    # ---- G12: webhooks
+    Mutant("any signature will do", SIGNATURES, "hmac.compare_digest(expected, given.encode(\"utf-8\", \"replace\"))", "True",
+           f"{G12}::test_any_bit_of_the_body_that_is_changed_is_noticed"),
+    Mutant("a webhook of last week is taken", SIGNATURES, "abs(age) > TOLERANCE", "age < -TOLERANCE",
+           f"{G12}::test_what_is_replayed_after_five_minutes_is_refused"),
     # ---- G13: nothing left open
     Mutant("Ctrl-C leaves the prediction running", DRIVE,
            "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),

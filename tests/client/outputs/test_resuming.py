@@ -153,6 +153,14 @@ def test_a_rest_that_begins_elsewhere_is_a_protocol_error() -> None:
     assert host.closed == 2
 
 
+def test_a_server_that_always_begins_anew_and_breaks_off_is_given_up(tmp_path: Path) -> None:
+    states = [bytes([number]) + CONTENT for number in range(9)]  # each time another, so that nothing can be resumed
+    host = Host([4_000] * 9, states=states)
+    with pytest.raises(Disconnected):
+        FileOutput(URL, host).save(tmp_path)
+    assert (len(host.asked), list(tmp_path.iterdir())) == (3, [])
+
+
 # ---- what a server says ----
 
 
