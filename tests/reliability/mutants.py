@@ -13,6 +13,7 @@ G1 = "tests/reliability/test_g01_exact_streams.py"
 G2 = "tests/reliability/test_g02_creates.py"
 G3 = "tests/reliability/test_g03_secrets.py"
 G4 = "tests/reliability/test_g04_deadlines.py"
+G5, JOURNALED = "tests/reliability/test_g05_batches.py", "tests/client/batch/test_journal.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
 NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
@@ -55,6 +56,7 @@ DOWNLOAD, SIGNATURES = "client/outputs/download.py", "client/resources/signature
 ENVIRONMENT = "transports/environment.py"
 COG, COG_TESTS, TIED = "dialects/cog.py", "tests/dialects/test_cog.py", "tests/lifecycle/test_tied.py"
 LOOPS = "transports/over_aiohttp"
+ITEM, LOOK_UP, JOURNAL = "client/batch/item.py", "client/batch/look_up.py", "client/batch/journal.py"
 LOOP_ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
 
 MUTANTS = (
@@ -247,6 +249,55 @@ MUTANTS = (
     Mutant("at the deadline nothing is canceled", LIFECYCLE,
            "cancel = _cancel_request(life)\n    until", "cancel = None\n    until",
            f"{G4}::test_whoever_created_the_prediction_cancels_it_and_says_so"),
+    # ---- G5: batches that survive kill -9
+    Mutant("a create is sent before its intent is written", ITEM,
+           "            await self._write(Journal.intend, row, self.pending.index)\n", "            pass\n",
+           f"{G5}::test_it_may_die_at_any_write[after created 1]"),
+    Mutant("the id is not written down before the next request", ITEM,
+           "if self._snapshot is None and state.life.snapshot is not None:", "if False:",
+           f"{G5}::test_it_may_die_at_any_write[after created 1]", quick=True),
+    Mutant("what is finished is run again", ITEM,
+           "if row is not None and row.state in (State.DONE, State.FAILED):", "if False:",
+           f"{JOURNALED}::TestRunAgain::test_what_is_done_is_not_run_again_and_comes_from_the_journal"),
+    Mutant("what was canceled on leaving stays canceled", ITEM,
+           "if row.state is State.LEAVING and snapshot.status in _STOPPED:", "if False:",
+           f"{JOURNALED}::TestRunAgain::test_what_was_canceled_on_leaving_is_created_again"),
+    Mutant("what others canceled is paid for again", ITEM,
+           "if row.state is State.LEAVING and snapshot.status in _STOPPED:", "if snapshot.status in _STOPPED:",
+           f"{JOURNALED}::TestRunAgain::test_what_others_canceled_is_the_items_error"),
+    Mutant("a batch that is left does not say so before it cancels", "client/batch/work.py",
+           "await self.common.writer.write(Journal.leave, [place for place, _ in drives])", "pass",
+           f"{G5}::test_it_may_die_while_it_is_left[before leave 1]"),
+    Mutant("what was refused counts as an intent", ITEM,
+           "if not isinstance(error, CreateOutcomeUnknown):  # refused, or never sent", "if False:",
+           f"{JOURNALED}::TestRunAgain::test_what_was_refused_is_tried_again"),
+    Mutant("what may exist is silently sent again", ITEM,
+           "            if self._common.options.on_unknown != \"resend\":\n                raise\n", "",
+           f"{JOURNALED}::TestUnknownCreates::test_one_that_was_not_is_reported_after_a_minute_and_again_each_time"),
+    Mutant("a prediction that others made is taken", LOOK_UP,
+           "if len(free) > rivals:", "if False:",
+           f"{JOURNALED}::TestUnknownCreates::test_where_others_made_the_same_the_ids_are_named_and_none_is_taken"),
+    Mutant("a prediction that another create has just made is taken", LOOK_UP,
+           "if self._under_way[row.sent]:", "if False:",
+           f"{JOURNALED}::TestUnknownCreates::test_what_another_create_that_is_under_way_makes_is_not_taken"),
+    Mutant("a prediction of another model is taken", LOOK_UP,
+           "return snapshot.model == ref.model or", "return True or",
+           f"{JOURNALED}::TestUnknownCreates::test_a_prediction_of_another_model_or_input_is_not_taken"),
+    Mutant("two batches write to one journal", JOURNAL,
+           'lock.execute("BEGIN EXCLUSIVE")', 'lock.execute("BEGIN")',
+           f"{JOURNALED}::TestTheFile::test_a_second_batch_on_it_is_told_at_once"),
+    Mutant("a damaged journal is used", JOURNAL,
+           'sound = database.execute("PRAGMA quick_check").fetchone()[0]', 'sound = "ok"',
+           f"{JOURNALED}::TestTheFile::test_a_journal_with_a_damaged_page_is_refused"),
+    Mutant("the version moves in the middle of a batch", "client/batch/common.py",
+           'version = await self.writer.write(Journal.fact, "version")', "version = None",
+           f"{JOURNALED}::TestVersions::test_the_version_is_fixed_when_the_batch_begins"),
+    Mutant("without credit creating goes on", "client/batch/common.py",
+           "self.stopped = self.stopped or error", "pass",
+           "tests/client/batch/test_batch.py::TestErrors::test_no_credit_stops_creating_and_what_runs_is_followed_to_its_end"),
+    Mutant("a file that was not saved counts as done", ITEM,
+           "            raise\n        except ReplicateHomeError:  # some of which are OSErrors too\n            raise\n", "            raise\n        except ReplicateHomeError:\n            return ()\n",
+           f"{JOURNALED}::TestFiles::test_files_are_saved_before_the_item_counts_as_done"),
     # ---- G6: only our errors
     Mutant("errors do not survive pickling", "exceptions.py",
            "return _restore, (type(self), self.args, self.__dict__, cause)", "return type(self), self.args",
