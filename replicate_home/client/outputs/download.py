@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -211,7 +212,8 @@ class Part:
 
     def discard(self) -> None:
         """Delete it."""
-        self.file.close()
+        with contextlib.suppress(OSError):  # closing writes what is left, and the disk may be full
+            self.file.close()
         self._path.unlink(missing_ok=True)
 
 
