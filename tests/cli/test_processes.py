@@ -247,6 +247,19 @@ def test_a_run_on_a_terminal_shows_something_within_a_second_and_nothing_of_it_a
         assert screen.text().rpartition("\r\x1b[K")[2] == "output.png\r\n"
 
 
+@pytest.mark.parametrize("command", ["wait", "stream"])
+def test_ctrl_c_cancels_nothing_that_was_begun_elsewhere(command: str) -> None:
+    with served(forever=forever) as (url, emulator), Client(base_url=url) as client:
+        name = client.predictions.create(model="owner/forever", input={}).id
+        with in_terminal("predictions", command, name, "--base-url", url) as screen:
+            screen.wait_for("again " if command == "stream" else f"{name} processing (")
+            screen.type("\x03")
+            assert screen.ended() == 130
+            assert f"this waits for it: replicate-home predictions wait {name} --base-url={url}" in screen.text()
+            assert cancels(emulator) == []
+            client.predictions.cancel(name)
+
+
 @pytest.mark.parametrize("command", ["run", "stream"])
 def test_a_terminal_shows_how_far_a_model_is(command: str) -> None:
     Path("gated.py").write_text(
