@@ -28,12 +28,21 @@ def watched(name: str, cancels: bool) -> Iterator[StatusLine]:
             yield status
         except BaseException as error:
             status.remove()
-            known = getattr(error, "prediction", None) or status.snapshot
-            if known is not None and not known.is_terminal and not cancels and not _is_local(known):
-                say(f"prediction {known.id} runs on; this waits for it: {_resuming(known)}")
-            elif known is not None and cancels and isinstance(error, KeyboardInterrupt):
-                raise KeyboardInterrupt(f"the cancellation of prediction {known.id} was requested") from None
+            fate = _fate(getattr(error, "prediction", None) or status.snapshot, cancels)
+            if isinstance(error, KeyboardInterrupt) and fate is not None:
+                raise KeyboardInterrupt(fate) from None
+            if fate is not None and not cancels:
+                say(fate)
             raise
+
+
+def _fate(known: Snapshot | None, cancels: bool) -> str | None:
+    """What becomes of a prediction that is not waited for any more; None where there is nothing to say."""
+    if known is None or known.is_terminal:
+        return None
+    if cancels:
+        return f"the cancellation of prediction {known.id} was requested"
+    return None if _is_local(known) else f"prediction {known.id} runs on; this waits for it: {_resuming(known)}"
 
 
 def follow(pieces: Stream, status: StatusLine, answer: Answer, form: str | None) -> None:

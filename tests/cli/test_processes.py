@@ -235,8 +235,8 @@ def test_ctrl_c_on_a_terminal_says_how_to_resume_what_runs_on() -> None:
         assert screen.ended() == 130
         assert cancels(emulator) == []
         assert screen.text().endswith(
-            f"\r\nreplicate-home: prediction {name} runs on; this waits for it: replicate-home predictions wait {name} "
-            f"--base-url={url}\r\nreplicate-home: interrupted: while waiting for prediction {name}\r\n"
+            f"\r\nreplicate-home: interrupted: prediction {name} runs on; this waits for it: "
+            f"replicate-home predictions wait {name} --base-url={url}\r\n"
         )
 
 
