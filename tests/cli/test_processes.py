@@ -247,6 +247,24 @@ def test_a_run_on_a_terminal_shows_something_within_a_second_and_nothing_of_it_a
         assert screen.text().rpartition("\r\x1b[K")[2] == "output.png\r\n"
 
 
+@pytest.mark.parametrize("command", ["run", "stream"])
+def test_a_terminal_shows_how_far_a_model_is(command: str) -> None:
+    Path("gated.py").write_text(
+        "import os, replicate_home\n"
+        "@replicate_home.local_model('local/gated')\n"
+        "def gated(run: replicate_home.LocalRun) -> bytes:\n"
+        "    run.log(' 50%|#####     | 1/2 [00:01<00:01,  1.00it/s]')\n"
+        "    while not os.path.exists('gate'):\n"
+        "        run.sleep(0.01)\n"
+        "    return b'done'\n"
+    )
+    with in_terminal(command, "local/gated", "--import", "gated.py") as screen:
+        screen.wait_for("processing, step 1 of 2 (")
+        Path("gate").touch()
+        assert screen.ended() == 0
+        assert screen.text().rpartition("\r\x1b[K")[2] == "output.bin\r\n"
+
+
 def test_serve_on_a_terminal_ends_with_ctrl_c() -> None:
     with in_terminal("serve") as screen:
         screen.wait_for("http://127.0.0.1:")

@@ -55,6 +55,7 @@ DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py",
 DOWNLOAD, SIGNATURES = "client/outputs/download.py", "client/resources/signatures.py"
 ENVIRONMENT = "transports/environment.py"
 COG, COG_TESTS, TIED = "dialects/cog.py", "tests/dialects/test_cog.py", "tests/lifecycle/test_tied.py"
+RESUMING = "tests/client/outputs/test_resuming.py"
 LOOPS = "transports/over_aiohttp"
 ITEM, LOOK_UP, JOURNAL = "client/batch/item.py", "client/batch/look_up.py", "client/batch/journal.py"
 LOOP_ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
@@ -351,6 +352,15 @@ MUTANTS = (
            f"{G12}::test_any_bit_of_the_body_that_is_changed_is_noticed"),
     Mutant("a webhook of last week is taken", SIGNATURES, "abs(age) > TOLERANCE", "age < -TOLERANCE",
            f"{G12}::test_what_is_replayed_after_five_minutes_is_refused"),
+    # ---- files
+    Mutant("the rest of a file that has changed is taken for the rest of the old one", "client/outputs/ranges.py",
+           '"If-Range": self.validator', '"X-Range": self.validator', RESUMING),
+    Mutant("a rest that begins elsewhere is written where it does not belong", "client/outputs/resuming.py",
+           "if download.start not in (0, self.place):", "if False:", RESUMING),
+    Mutant("pieces that were given are given again", "client/outputs/resuming.py",
+           "if download.start != self.place and not self.restarts and self._cut is not None:", "if False:", RESUMING),
+    Mutant("a file of any size is read", "client/inputs/files.py",
+           "if length > LARGEST:", "if False:", "tests/client/inputs/test_encoding.py"),
     # ---- G13: nothing left open
     Mutant("Ctrl-C leaves the prediction running", DRIVE,
            "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),
