@@ -120,6 +120,7 @@ class Progress(StatusLine):
 
     def __init__(self, model: str, target: str, form: str | None) -> None:
         super().__init__(model)
+        self._model = model
         if form is not None or (target == "-" and is_terminal(sys.stdout)):
             self._thread = None
         self._summary: Summary | None = None
@@ -150,7 +151,7 @@ class Progress(StatusLine):
         exit_codes.say(report(summary))
 
     def __str__(self) -> str:
-        return f"{self._name}: {'starting' if self._summary is None else report(self._summary)}"
+        return f"{self._model}: {'starting' if self._summary is None else report(self._summary)}"
 
 
 def report(summary: Summary) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..exceptions import ReplicateHomeError
+from ..exceptions import AuthenticationError, ConnectFailed, ReplicateHomeError
 from ..records.schema import Schema
 from . import completion, describing
 from .arguments import Stdin, read_inputs
-from .following import follow, show_ended, watched
+from .following import follow, show_result, watched
 from .options import answers, asks_server, with_options
 from .printing import Answer
 from .status_line import is_terminal
@@ -86,7 +86,7 @@ def run(client: Client, model: str, call: dict[str, Any], answer: Answer, form: 
         call["wait"] = 0  # a server that holds its answer has nothing to show meanwhile
     with watched(model, call["cancel_on_exit"]) as status:
         result = client.run(model, on_update=status, **call)
-    show_ended(result.prediction, result.output, answer, form)
+    show_result(result, answer, form)
 
 
 @_runs_model
@@ -117,9 +117,11 @@ def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str,
 
 
 def schema_of(client: Client, model: str) -> Schema:
-    """The model's schema; empty if it is not available."""
+    """The model's schema; empty if this server has none to give."""
     try:
         return client.models.schema(model)
+    except (AuthenticationError, ConnectFailed):  # which would be no different for the run itself
+        raise
     except ReplicateHomeError:
         return Schema()
 

@@ -120,7 +120,7 @@ MUTANTS = (
            "return _outcome_unknown(sending, _refusal(sending, came, now), now)",
            "return Settled(life, _refusal(sending, came, now))", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("a request that was sent is called unsent", FAILURES,
-           "processed=sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
+           "processed=sent, place", "processed=False, place", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
     Mutant("a create goes over a connection that has idled for long", CONNECTION,
            "return idle <= allowed and self.owner", "return self.owner",
            f"{BLOCKING}::TestPooling::test_a_create_takes_no_connection_that_was_idle_for_long_and_a_poll_does"),
@@ -388,7 +388,7 @@ MUTANTS = (
            f"{G14}::test_threads_that_begin_together_share_one_transport"),
     # ---- G15: the transport's contract
     Mutant("a request that was sent is called unsent", FAILURES,
-           "processed=sent)", "processed=False)", G15),
+           "processed=sent, place", "processed=False, place", G15),
     Mutant("a body that is cut passes for whole", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass", G15),
     Mutant("a gzip that is cut passes for whole", DECODING,
