@@ -34,9 +34,9 @@ def inputs_from(
     added = read_inputs(more, _stdin_is_taken)
     kind = kind or _KINDS.get(Path(source).suffix.lower())
     schema = schema_of(client, model) if more or kind == "csv" else Schema()
-    for name in added.names():
-        describing.check_name(schema, name, model)
     given = added.typed(schema)
+    for name, value in given.items():
+        describing.check(schema, model, name, value)
     with _opened(source) as file:
         yield ({**given, **input} for input in _inputs(file, source, kind, schema, model))
 
@@ -71,7 +71,7 @@ def _rows(lines: Iterable[str], source: str, schema: Schema, model: str) -> Iter
     """The rows of a table; an empty cell is an input that is not given."""
     table = csv.DictReader(lines)
     for name in table.fieldnames or ():
-        describing.check_name(schema, name, model)
+        describing.check(schema, model, name, None)
     for row in table:
         if None in row:
             raise ValueError(f"{source}, line {table.line_num}: there are more cells than columns")

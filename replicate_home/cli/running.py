@@ -108,9 +108,9 @@ def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str,
     stdin = Stdin(sys.stdin)
     inputs = read_inputs(arguments, stdin.read)
     schema = schema_of(client, model) if arguments or stdin.has_more() else Schema()
-    for name in inputs.names():
-        describing.check_name(schema, name, model)
     given = inputs.typed(schema)
+    for name, value in given.items():
+        describing.check(schema, model, name, value)
     if not {"prompt", "messages"} & given.keys() and ("prompt" in schema.input or not arguments) and stdin.has_more():
         given.update(stdin.prompt())
     return {"messages": given.pop("messages", None), "input": given}
