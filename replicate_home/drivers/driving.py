@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import os
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from ..clock import Clock
@@ -10,6 +12,13 @@ from ..exceptions import ModelError, ReplicateHomeError
 from ..lifecycle.life import News
 from ..lifecycle.machine import Came, Kind, Reading, Sending, Settled, State
 from .gate import Gate
+
+LOGGER = logging.getLogger("replicate_home")
+LOGGER.addHandler(logging.NullHandler())
+if level := os.environ.get("REPLICATE_HOME_LOG"):
+    from .log import show
+
+    show(level)
 
 T = TypeVar("T")
 """The kind of transport."""
@@ -29,12 +38,13 @@ class Driving(Generic[T, B]):
     It is stepped rather than iterated, so that its owner decides how it ends: the garbage collector sends nothing.
     """
 
-    __slots__ = ("body", "clock", "gate", "left", "news", "state", "transport")
+    __slots__ = ("body", "clock", "gate", "left", "logs", "news", "state", "transport")
 
     def __init__(self, state: State, transport: T, clock: Clock, gate: Gate) -> None:
         self.state = state
         self.news: Iterator[News] = iter(state.news)
         self.left = False
+        self.logs = LOGGER.isEnabledFor(logging.INFO)
         self.body: B | None = None
         self.transport = transport
         self.clock = clock
@@ -67,10 +77,20 @@ class Driving(Generic[T, B]):
         self.gate.heard(sending, came, now)
         return sending.next(came, now)
 
-    def name_cause(self, state: Settled) -> None:
-        """Make the exception of a model in this process the cause of its failure."""
+    def end(self, state: Settled) -> None:
+        """Log the end, and make the exception of a model in this process the cause of its failure."""
         if state.error is not None:
             name_cause(state.error, self.transport)
+        if self.logs:  # set when the life begins, which spares a call for each request
+            from .log import ended
+
+            ended(state)
+
+    def asked(self, sending: Sending) -> Callable[[Came], None]:
+        """Begin to time a request, for the log; what is returned is told what came of it."""
+        from .log import asked
+
+        return asked(sending, self.clock)
 
     def explain(self, error: BaseException, creates: bool) -> None:
         """Add a note to an exception: the prediction it is about, or that there may be one whose id is unknown."""
