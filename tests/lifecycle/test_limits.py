@@ -79,7 +79,7 @@ def test_it_remembers_no_more_than_it_needs(most, seconds, gaps):
     window = Window(most, seconds)
     for moment in sent(window, gaps):
         window = window.taking(moment)
-        assert len(window.taken) <= most + 1, "one more where rounding keeps it"
+        assert len(window.taken) <= 2 * most, "twice as many where rounding keeps those that have just left it"
 
 
 def test_what_is_not_paced_but_counted_makes_the_others_wait():
