@@ -253,7 +253,7 @@ SPELLINGS = {
     "two line breaks": ["event: output", "id: 1690212292:7", "data:", "data:", "data:"],
     "a comment before": [": hi", "", "event: output", "id: 1690212292:7", "data: tok"],
     "comments between": ["event: output", ": hi", "id: 1690212292:7", ":", "data: tok"],
-    "a field nobody knows": ["event: output", "id: 1690212292:7", "priority: 1", "data: tok"],
+    "an unknown field": ["event: output", "id: 1690212292:7", "priority: 1", "data: tok"],
 }
 USUAL = SPELLINGS["event, id, data"]
 
