@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
@@ -21,7 +21,7 @@ from .engine.calls import (
 )
 from .engine.connections import Connections, Models
 from .engine.engine import Engine, checked_transport
-from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
+from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, naming_options, settings
 from .outputs.results import Result
 from .outputs.streams import Stream
 
@@ -53,6 +53,7 @@ class Client:
     ``local/...`` models run in this process, and all others on the hosted API, which needs a token.
     """
 
+    @naming_options
     def __init__(
         self,
         api_token: str | None = None,
@@ -273,13 +274,13 @@ class Function:
         self._options = options
         self.model = model
 
-    def __call__(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
+    def __call__(self, /, *unnamed: Never, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """Run the model with these inputs."""
-        return self._client.run(self.model, **use_inputs(self.model, input, inputs), **self._options)
+        return self._client.run(self.model, **use_inputs(self.model, unnamed, input, inputs), **self._options)
 
-    def stream(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Stream:
+    def stream(self, /, *unnamed: Never, input: Mapping[str, Any] | None = None, **inputs: Any) -> Stream:
         """Stream the model's output for these inputs."""
-        return self._client.stream(self.model, **use_inputs(self.model, input, inputs), **self._options)
+        return self._client.stream(self.model, **use_inputs(self.model, unnamed, input, inputs), **self._options)
 
     def map(self, inputs: Iterable[Mapping[str, Any] | str], /, **options: Unpack[MoreMapOptions]) -> Batch:
         """Run the model over many inputs; see :meth:`Client.map` for the options, which take precedence over these."""

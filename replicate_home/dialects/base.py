@@ -86,6 +86,11 @@ class Dialect(Protocol):
         """Whether a prediction outlives the connection that created it, and can be read after it has ended."""
         ...
 
+    @property
+    def advice(self) -> Mapping[int, str]:
+        """What the caller can do about a refusal, by status."""
+        ...
+
     def create(self, wanted: Create) -> Request:
         """Create a prediction."""
         ...
@@ -158,6 +163,7 @@ class OrdinaryAnswers:
     """What is common to ordinary HTTP APIs: the server makes the ids, and keeps predictions for a while."""
 
     keeps: ClassVar[bool] = True
+    advice: ClassVar[Mapping[int, str]] = {}
 
     def expected(self, wanted: Create) -> Snapshot | None:  # noqa: ARG002 - the protocol's signature
         """None: the server makes the ids."""

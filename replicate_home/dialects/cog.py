@@ -45,6 +45,9 @@ class Cog(OrdinaryAnswers):
     aliases: bool = False
     uploads: bool = False
     keeps: ClassVar[bool] = False
+    advice: ClassVar[Mapping[int, str]] = {
+        401: "Cog itself asks for no token: if what is in front of the server does, pass api_token= or headers="
+    }
 
     def create(self, wanted: Create) -> Request:
         """POST (never PUT, which may be sent twice): for the events if followed, with a webhook in the background."""

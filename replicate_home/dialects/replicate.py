@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -42,6 +42,10 @@ class Replicate(OrdinaryAnswers):
     aliases: bool = False
     uploads: bool = True
     things: str = "predictions"
+    advice: ClassVar[Mapping[int, str]] = {
+        401: "set REPLICATE_API_TOKEN or pass api_token= (tokens: https://replicate.com/account/api-tokens)",
+        402: "add credit at https://replicate.com/account/billing",
+    }
 
     def call(
         self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, **parts: Any

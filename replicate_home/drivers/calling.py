@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..clock import Clock
-from ..exceptions import ModelError
+from ..exceptions import ModelError, ProtocolError
 from ..lifecycle.life import Terms
 from ..lifecycle.machine import Settled, State, following, plain
 from ..records.prediction import Snapshot
@@ -51,6 +51,17 @@ def response_to(terms: Terms, request: Request, *, repeatable: bool = False) -> 
         raise over.error
     assert over.answer is not None
     return over.answer
+
+
+def read(request: Request, reader: Callable[[], T]) -> T:
+    """What ``reader`` makes of the response to ``request``; an error for one that makes no sense names the URL."""
+    try:
+        return reader()
+    except ProtocolError as error:
+        from ..protocol.problems import unreadable  # only errors need it
+
+        failure = unreadable(request, error)
+    raise failure
 
 
 def ended(terms: Terms, snapshot: Snapshot) -> Calling[Snapshot]:

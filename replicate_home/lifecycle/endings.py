@@ -83,7 +83,7 @@ def busy(refusal: APIError) -> ServerBusy:
 
 def never_ready(why: str, refusal: APIError) -> ServerError:
     """The server says that it will never be ready."""
-    error = ServerError(why, status=refusal.status, title=refusal.title, detail=refusal.detail)
+    error = ServerError(f"{why}; {refusal}", status=refusal.status, title=refusal.title, detail=refusal.detail)
     error.__cause__ = refusal
     return error
 

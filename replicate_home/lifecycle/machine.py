@@ -188,7 +188,7 @@ def _created(sending: Sending, came: Came, now: float) -> State:
         try:
             snapshot = dialect.snapshot(came, sending.expected)
         except ProtocolError as error:
-            return _outcome_unknown(sending, error, now)
+            return _outcome_unknown(sending, _unreadable(sending, error), now)
         held = sending.request.hold > 0 and came.status == 201
         return _follow(*life.seeing(snapshot), now, at_once=held and snapshot.output is not None)
     if came.status < 400:
@@ -255,7 +255,7 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
         # To callers it is a plain ProtocolError.
         return _abandon(life, ProtocolError(str(error), prediction=life.snapshot), now)
     except ProtocolError as error:
-        return _poll_failed(life, error, now)
+        return _poll_failed(life, _unreadable(sending, error), now)
     life, news = attrs.evolve(life, poll_errors=0, failing_since=None).seeing(snapshot)
     if snapshot.is_terminal:
         return _finish(life, news)
@@ -615,8 +615,14 @@ def _refusal(sending: Sending, response: Response, now: float) -> APIError:
 
     life = sending.life
     missing = ModelNotFound if sending.kind is Kind.CREATE else NotFound
-    wall_time = now + life.terms.epoch
-    return api_error(response, sending.request, wall_time=wall_time, prediction=life.snapshot, missing=missing)
+    return api_error(
+        response,
+        sending.request,
+        wall_time=now + life.terms.epoch,
+        prediction=life.snapshot,
+        missing=missing,
+        advice=life.terms.dialect.advice,
+    )
 
 
 def _outcome_unknown(sending: Sending, cause: ReplicateHomeError, now: float) -> State:
@@ -676,6 +682,12 @@ def _redirected(sending: Sending, response: Response, now: float) -> Sending:
     request = attrs.evolve(sending.request, url=url)
     until = _until(sending.life, sending.request, now)
     return attrs.evolve(sending, request=request, hops=sending.hops + 1, until=until, news=())
+
+
+def _unreadable(sending: Sending, error: ProtocolError) -> ProtocolError:
+    from ..protocol.problems import unreadable
+
+    return unreadable(sending.request, error)
 
 
 def _redirect(sending: Sending, response: Response) -> ProtocolError:

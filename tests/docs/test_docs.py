@@ -74,7 +74,7 @@ def test_what_is_generated_is_current(monkeypatch: pytest.MonkeyPatch):
     """``python docs/generate.py`` would change nothing."""
     monkeypatch.syspath_prepend(DOCS)
     pages: dict[Path, str] = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
-    assert len(pages) == 14
+    assert {page.name for page in pages} >= {"lifecycle.md", "reference.md", "command-line.md", "llms.txt"}
     stale = [path.name for path, content in pages.items() if path.read_text(encoding="utf-8") != content]
     assert stale == [], "run python docs/generate.py"
 

@@ -55,6 +55,7 @@ DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py",
 DOWNLOAD, SIGNATURES = "client/outputs/download.py", "client/resources/signatures.py"
 ENVIRONMENT = "transports/environment.py"
 COG, COG_TESTS, TIED = "dialects/cog.py", "tests/dialects/test_cog.py", "tests/lifecycle/test_tied.py"
+RESUMING = "tests/client/outputs/test_resuming.py"
 LOOPS = "transports/over_aiohttp"
 ITEM, LOOK_UP, JOURNAL = "client/batch/item.py", "client/batch/look_up.py", "client/batch/journal.py"
 LOOP_ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
@@ -119,7 +120,7 @@ MUTANTS = (
            "return _outcome_unknown(sending, _refusal(sending, came, now), now)",
            "return Settled(life, _refusal(sending, came, now))", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("a request that was sent is called unsent", FAILURES,
-           "processed=sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
+           "processed=sent, place", "processed=False, place", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
     Mutant("a create goes over a connection that has idled for long", CONNECTION,
            "return idle <= allowed and self.owner", "return self.owner",
            f"{BLOCKING}::TestPooling::test_a_create_takes_no_connection_that_was_idle_for_long_and_a_poll_does"),
@@ -351,6 +352,15 @@ MUTANTS = (
            f"{G12}::test_any_bit_of_the_body_that_is_changed_is_noticed"),
     Mutant("a webhook of last week is taken", SIGNATURES, "abs(age) > TOLERANCE", "age < -TOLERANCE",
            f"{G12}::test_what_is_replayed_after_five_minutes_is_refused"),
+    # ---- files
+    Mutant("the rest of a file that has changed is taken for the rest of the old one", "client/outputs/ranges.py",
+           '"If-Range": self.validator', '"X-Range": self.validator', RESUMING),
+    Mutant("a rest that begins elsewhere is written where it does not belong", "client/outputs/resuming.py",
+           "if download.start not in (0, self.place):", "if False:", RESUMING),
+    Mutant("pieces that were given are given again", "client/outputs/resuming.py",
+           "if download.start != self.place and not self.restarts and self._cut is not None:", "if False:", RESUMING),
+    Mutant("a file of any size is read", "client/inputs/files.py",
+           "if length > LARGEST:", "if False:", "tests/client/inputs/test_encoding.py"),
     # ---- G13: nothing left open
     Mutant("Ctrl-C leaves the prediction running", DRIVE,
            "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),
@@ -378,7 +388,7 @@ MUTANTS = (
            f"{G14}::test_threads_that_begin_together_share_one_transport"),
     # ---- G15: the transport's contract
     Mutant("a request that was sent is called unsent", FAILURES,
-           "processed=sent)", "processed=False)", G15),
+           "processed=sent, place", "processed=False, place", G15),
     Mutant("a body that is cut passes for whole", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass", G15),
     Mutant("a gzip that is cut passes for whole", DECODING,

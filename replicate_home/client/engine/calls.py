@@ -25,7 +25,7 @@ from ...records.prediction import Snapshot
 from ...wire import Timeout
 from ..inputs import prompting
 from .routing import Route
-from .settings import DEFAULT, Settings, TimeoutOption, checked_timeout
+from .settings import DEFAULT, Settings, TimeoutOption, checked_timeout, nearest
 
 if TYPE_CHECKING:
     from ...records.schema import Schema
@@ -176,10 +176,12 @@ def _told(options: Callable[..., Options], name: str, args: Any, kwargs: Any) ->
         return options(*args, **kwargs)
     except TypeError as error:
         message = str(error)
-    unknown = [keyword for keyword in kwargs if keyword not in inspect.signature(options).parameters]
+    known = inspect.signature(options).parameters
+    unknown = [keyword for keyword in kwargs if keyword not in known]
     if unknown and name in ("run", "stream", "create"):
+        meant = nearest(unknown[0], known)
         raise TypeError(
-            f"{name}() has no option {unknown[0]!r}: inputs of the model go into input={{{unknown[0]!r}: ...}}"
+            f"{name}() has no option {unknown[0]!r}: {meant}inputs of the model go into input={{{unknown[0]!r}: ...}}"
         )
     raise TypeError(message.replace(f"{getattr(options, '__name__', '')}.__init__()", f"{name}()"))
 
@@ -188,7 +190,8 @@ def use_options(options: UseOptions) -> UseOptions:
     """The options of a model that is used as a function; raises TypeError for inputs and unknown names."""
     for name in options:
         if name not in USE_OPTIONS:
-            raise TypeError(f"use() has no option {name!r}: inputs are given when the function is called")
+            meant = nearest(name, USE_OPTIONS)
+            raise TypeError(f"use() has no option {name!r}: {meant}inputs are given when the function is called")
     RunOptions("", **options)  # raises for bad values
     return options
 
@@ -201,8 +204,12 @@ def map_options(model: Any, inputs: Any, used: UseOptions, more: MoreMapOptions)
     return MapOptions(model, inputs, **{**shared, **more})
 
 
-def use_inputs(name: str, input: Mapping[str, Any] | None, inputs: dict[str, Any]) -> dict[str, Any]:
+def use_inputs(
+    name: str, unnamed: tuple[Any, ...], input: Mapping[str, Any] | None, inputs: dict[str, Any]
+) -> dict[str, Any]:
     """``prompt``, ``messages`` and input of one call of such a function; raises TypeError for options of ``use``."""
+    if unnamed:
+        raise TypeError(f"inputs are given by name, such as prompt={unnamed[0]!r:.100}; or all in input={{...}}")
     for option in inputs:
         if option in USE_OPTIONS:
             raise TypeError(
@@ -288,7 +295,8 @@ def begin(
     try:
         request = dialect.create(wanted)
     except ValueError as error:
-        message = f"the input is not JSON: {error}"
+        where = prompting.not_json_at(inputs)
+        message = f"{where}, which JSON cannot hold" if where else f"the input is not JSON: {error}"
     else:
         return partial(creating, life_terms, request, expected=dialect.expected(wanted))
     raise InvalidInput(message)

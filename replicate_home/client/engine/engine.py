@@ -114,15 +114,16 @@ class BaseEngine:
         """A prediction by its id."""
         known = Snapshot({"id": checked_id(prediction_id)})
         dialect = route.dialect
+        request = dialect.poll(known)
         try:
-            response = yield from calling.response_to(self.plain_terms(route), dialect.poll(known))
+            response = yield from calling.response_to(self.plain_terms(route), request)
         except APIError as error:
             if dialect.keeps or not dialect.gone(Response(error.status)):
                 raise
             raise endings.forgotten(known) from error
         if not dialect.keeps and dialect.gone(response):
             raise endings.forgotten(known)
-        return snapshot_of_answer(dialect, response, known)
+        return calling.read(request, lambda: snapshot_of_answer(dialect, response, known))
 
     def canceling(self, known: Snapshot, route: Route) -> Calling[Snapshot]:
         """A prediction after a cancel; harmless if it has already ended."""
@@ -136,7 +137,7 @@ class BaseEngine:
             if route.dialect.keeps or "status" not in known:  # only its id is known
                 raise
             return known
-        return snapshot_of_answer(route.dialect, response, known)
+        return calling.read(request, lambda: snapshot_of_answer(route.dialect, response, known))
 
     def operating(self, operation: Operation[R], route: Route, life_terms: Terms | None = None) -> Calling[R]:
         """One operation of the API."""
@@ -146,7 +147,7 @@ class BaseEngine:
             response = yield from calling.response_to(asked, request, repeatable=operation.repeatable)
         except NotFound as error:
             raise operation.not_found(error) from None
-        return operation.read(response, route.dialect.base_url)
+        return calling.read(request, lambda: operation.read(response, route.dialect.base_url))
 
     def starting(
         self, ask: Callable[[Mapping[str, Any]], Operation[Any]], input: Any, strategy: str | None, route: Route

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 import attrs
 
 from ...exceptions import AuthenticationError, InvalidInput
 from ...protocol import urls
 from ...wire import Secret, Timeout
+
+P = ParamSpec("P")
 
 BACKENDS = ("replicate", "home", "cog", "local")
 
@@ -89,6 +93,48 @@ def settings(
         max_retries=checked_retries(max_retries),
         headers=checked_headers({} if headers is None else headers),
     )
+
+
+def naming_options(init: Callable[P, None]) -> Callable[P, None]:
+    """Have a client's ``__init__`` say, for an option that it does not have, which one was meant."""
+    options = [name for name in inspect.signature(init).parameters if name != "self"]
+
+    @functools.wraps(init)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        for name in kwargs:
+            if name not in options:
+                raise TypeError(f"{type(args[0]).__name__}() has no option {name!r}: {_meant(name, options)}")
+        init(*args, **kwargs)
+
+    return checked
+
+
+def _meant(name: str, options: list[str]) -> str:
+    """What to do instead of passing an option by this name."""
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    return f"{nearest(name, options)}The options are {', '.join(options)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question after the name that was meant, if one is near; empty otherwise."""
+    from difflib import get_close_matches  # only needed for a mistake
+
+    close = get_close_matches(name[:100], list(known), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+_NETWORK = "pass transport=RequestsTransport(session) with a session that has it, or AiohttpTransport(session=session)"
+_ELSEWHERE = {
+    **dict.fromkeys(("token", "api_key", "key"), "the token is api_token="),
+    **dict.fromkeys(("proxies", "proxy"), f"set HTTPS_PROXY and NO_PROXY in the environment, or {_NETWORK}"),
+    **dict.fromkeys(
+        ("verify", "cert", "ssl", "trust_env"),
+        f"set REQUESTS_CA_BUNDLE or SSL_CERT_FILE in the environment, or {_NETWORK}",
+    ),
+    **dict.fromkeys(("session", "http_client"), "pass transport=RequestsTransport(session)"),
+}
+"""Options that other clients have under another name, or elsewhere."""
 
 
 def changed(

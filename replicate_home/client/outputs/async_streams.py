@@ -10,7 +10,7 @@ import inspect
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...drivers.adrive import AsyncDrive
 from ...drivers.leaving import adropped
@@ -39,6 +39,11 @@ class AsyncStream(AsyncIterator[str]):
     Closing or dropping it before its end, or canceling its task, cancels the prediction within two seconds, unless
     ``cancel_on_exit=False``. Canceling the task a second time ends that wait.
     """
+
+    if not TYPE_CHECKING:
+
+        def __iter__(self) -> Any:
+            raise TypeError("a stream of AsyncClient is iterated with `async for`")
 
     __slots__ = (
         "__weakref__", "_batch", "_begin", "_closed", "_delivery", "_ended", "_engine", "_finalizer", "_life",
@@ -132,7 +137,7 @@ class AsyncStream(AsyncIterator[str]):
             await self.aclose()
 
     def __repr__(self) -> str:
-        return f"AsyncStream(prediction={self.prediction!r})"
+        return f"AsyncStream(prediction={self.prediction!r}; await .text() or .result() for its end)"
 
     def __reduce__(self) -> Any:
         raise TypeError("a stream cannot be pickled or copied: it can be read only once; pass on .result()")

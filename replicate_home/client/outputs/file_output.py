@@ -9,12 +9,12 @@ import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 from urllib.parse import unquote, urlsplit
 
 from ...exceptions import ProtocolError, ReplicateHomeError
 from ...protocol import data_uris, urls
-from .download import AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
+from .download import PIECE, AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
 
 if TYPE_CHECKING:
     from .ranges import Rest
@@ -98,9 +98,7 @@ class FileOutput:
 
     def open(self) -> IO[bytes]:
         """The content as a binary file to read and seek in; a large one is kept on disk."""
-        import tempfile  # only needed here, and slow to import
-
-        file = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 - the caller closes it
+        file = _spooled()
         try:
             self._write_to(file)
         except BaseException:
@@ -109,11 +107,21 @@ class FileOutput:
         file.seek(0)
         return file
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    def save(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    def save(self, path: IO[bytes]) -> None: ...
+    def save(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Write the content to ``path``, or to ``name`` in it if it is a folder, and return the path of the file.
 
-        It is written to a temporary file and then renamed, so a partial file is never seen.
+        It is written to a temporary file and then renamed, so a partial file is never seen. Into an open binary file it
+        is written once all of it has arrived.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            with contextlib.closing(_spooled()) as content:
+                self._write_to(content)
+                _copy(content, path)
+            return None
         part = Part(self._target(path))
         try:
             self._write_to(part.file)
@@ -133,8 +141,17 @@ class FileOutput:
                 content.write(piece)
         return content.getvalue()[:size]
 
-    async def asave(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    async def asave(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    async def asave(self, path: IO[bytes]) -> None: ...
+    async def asave(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Like :meth:`save`, without blocking the event loop."""
+        if not isinstance(path, (str, os.PathLike)):
+            with contextlib.closing(_spooled()) as content:
+                await self._awrite_to(content)
+                _copy(content, path)
+            return None
         part = Part(self._target(path))
         try:
             await self._awrite_to(part.file)
@@ -236,6 +253,23 @@ class FileOutput:
         else:
             shown = f'<a href="{link}">{escape(self.name)}</a>'
         return {"text/html": shown, "text/plain": repr(self)}
+
+
+def _spooled() -> IO[bytes]:
+    """A temporary file, on disk if it is large."""
+    import tempfile  # only needed here, and slow to import
+
+    return tempfile.SpooledTemporaryFile(max_size=2**20)
+
+
+def _copy(content: IO[bytes], file: Any) -> None:
+    """Copy all of it into an open file of the caller's."""
+    if isinstance(file, io.TextIOBase) or not callable(getattr(file, "write", None)):
+        what = "a file in text mode: open it with mode 'wb'" if isinstance(file, io.TextIOBase) else type(file).__name__
+        raise TypeError(f"save() takes a path or an open binary file, got {what}")
+    content.seek(0)
+    while piece := content.read(PIECE):
+        file.write(piece)
 
 
 def _write_at(file: IO[bytes], place: int, piece: bytes) -> None:

@@ -221,7 +221,7 @@ class Stream(Iterator[str]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Stream(prediction={self.prediction!r})"
+        return f"Stream(prediction={self.prediction!r}; .text() and .result() wait for its end)"
 
     def __reduce__(self) -> Any:
         raise TypeError("a stream cannot be pickled or copied: it can be read only once; pass on .result()")

@@ -127,7 +127,10 @@ class File(Kind):
     def check(self, value: Any) -> None:
         """Whether it looks like a URI; it is opened when the model runs."""
         if not isinstance(value, str) or ":" not in value[:32]:
-            raise InvalidField(f"must be a file: a data URI or a URL, not {_name_of(value)}", "format")
+            shown = _name_of(value)
+            if isinstance(value, str):
+                shown = f"{value!r:.80} (pass a file itself, not its path)"
+            raise InvalidField(f"must be a file: a data URI or a URL, not {shown}", "format")
 
     def give(self, value: Any, opener: Opener) -> Any:
         """The file as the function annotates it."""

@@ -181,6 +181,10 @@ def test_the_rest_is_asked_for_where_the_server_can_tell_whether_it_is_the_same(
     assert validator_of(Response(200, headers)) is None, "it may be compressed"
 
 
+def test_the_rest_is_asked_for_on_condition_that_the_file_is_the_same() -> None:
+    assert Rest(7, '"abc"').headers == {"Range": "bytes=7-", "If-Range": '"abc"'}
+
+
 def test_a_part_says_which_it_is() -> None:
     assert start_of(Response(200)) == 0
     assert start_of(Response(206, {"content-range": "bytes 7-9/10"})) == 7
