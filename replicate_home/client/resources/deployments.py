@@ -14,7 +14,7 @@ from ...operations.deployments import (
 from ...records.deployment import DeploymentFields
 from ..engine.calls import RunOptions, taking
 from ..engine.engine import Engine
-from .binding import AsyncResource, Nested, Resource, abound, acall, apages, bound, call, pages
+from .binding import AsyncResource, Handle, Nested, Resource, abound, acall, apages, bound, call, pages
 from .creating import at_deployment, deployed_options, deployment_options
 from .predictions import AsyncPrediction, Prediction, acreated, created
 
@@ -22,39 +22,25 @@ if TYPE_CHECKING:
     from ..engine.async_engine import AsyncEngine
 
 
-class Deployment(DeploymentFields):
-    """A deployment of yours: a model on machines of its own."""
+class Deployment(DeploymentFields, Handle["Engine"]):
+    """One of your deployments: a model on machines of its own."""
 
-    __slots__ = ("_engine",)
-
-    def __init__(self, fields: DeploymentFields, engine: Engine) -> None:
-        super().__init__(fields.to_dict())
-        self._engine = engine
-
-    def __reduce__(self) -> tuple[type[DeploymentFields], tuple[dict[str, object]]]:
-        return DeploymentFields, (self.to_dict(),)  # a client does not come along
+    __slots__ = ()
 
     @property
     def predictions(self) -> PredictionsOfDeployment:
-        """What runs on it."""
+        """Its predictions."""
         return PredictionsOfDeployment(self, self._engine)
 
 
-class AsyncDeployment(DeploymentFields):
-    """A deployment of yours; the same as :class:`Deployment`, awaited."""
+class AsyncDeployment(DeploymentFields, Handle["AsyncEngine"]):
+    """One of your deployments; the same as :class:`Deployment`, awaited."""
 
-    __slots__ = ("_engine",)
-
-    def __init__(self, fields: DeploymentFields, engine: AsyncEngine) -> None:
-        super().__init__(fields.to_dict())
-        self._engine = engine
-
-    def __reduce__(self) -> tuple[type[DeploymentFields], tuple[dict[str, object]]]:
-        return DeploymentFields, (self.to_dict(),)
+    __slots__ = ()
 
     @property
     def predictions(self) -> AsyncPredictionsOfDeployment:
-        """What runs on it."""
+        """Its predictions."""
         return AsyncPredictionsOfDeployment(self, self._engine)
 
 

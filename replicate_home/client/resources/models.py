@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from ...operations.models import (
     create_model,
@@ -24,7 +24,7 @@ from ..engine.calls import RunOptions, taking
 from ..engine.engine import Engine
 from ..outputs.results import Result
 from ..outputs.streams import Stream
-from .binding import AsyncResource, Nested, Resource, abound, acall, apages, bound, call, pages
+from .binding import AsyncResource, Handle, Nested, Resource, abound, acall, apages, bound, call, pages
 from .creating import model_options
 from .pages import AsyncListing, Page
 from .predictions import AsyncPrediction, Prediction, acreated, created
@@ -35,20 +35,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", "Engine", "AsyncEngine")
 
 
-class BaseVersion(VersionFields, Generic[E]):
-    """What both handles on a version share."""
-
-    __slots__ = ("_engine",)
-
-    def __init__(self, fields: VersionFields, engine: E) -> None:
-        super().__init__(fields.to_dict())
-        self._engine: E = engine
-
-    def __reduce__(self) -> tuple[type[VersionFields], tuple[dict[str, Any]]]:
-        return VersionFields, (self.to_dict(),)  # its client is left behind
-
-
-class Version(BaseVersion["Engine"]):
+class Version(VersionFields, Handle["Engine"]):
     """One version of a model."""
 
     __slots__ = ()
@@ -59,7 +46,7 @@ class Version(BaseVersion["Engine"]):
             return stream.result()
 
 
-class AsyncVersion(BaseVersion["AsyncEngine"]):
+class AsyncVersion(VersionFields, Handle["AsyncEngine"]):
     """One version of a model; the same as :class:`Version`, awaited."""
 
     __slots__ = ()
@@ -72,17 +59,10 @@ class AsyncVersion(BaseVersion["AsyncEngine"]):
             return await stream.result()
 
 
-class BaseModel(ModelFields, Generic[E]):
+class BaseModel(ModelFields, Handle[E]):
     """What both handles on a model share."""
 
-    __slots__ = ("_engine",)
-
-    def __init__(self, fields: ModelFields, engine: E) -> None:
-        super().__init__(fields.to_dict())
-        self._engine: E = engine
-
-    def __reduce__(self) -> tuple[type[ModelFields], tuple[dict[str, Any]]]:
-        return ModelFields, (self.to_dict(),)  # its client is left behind
+    __slots__ = ()
 
     def predict(self, *_: Any, **__: Any) -> NoReturn:
         """Not supported: use ``client.run``, or ``predict`` of a version."""
