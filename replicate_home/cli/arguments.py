@@ -32,10 +32,6 @@ class Inputs:
     certain: Mapping[str, Any]
     in_doubt: Mapping[str, tuple[str, Any]]
 
-    def names(self) -> list[str]:
-        """The names that were given."""
-        return [*self.certain, *self.in_doubt]
-
     def typed(self, schema: Schema) -> dict[str, Any]:
         """The input for a model with this schema, which may be empty.
 

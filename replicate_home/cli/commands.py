@@ -65,8 +65,9 @@ def _reported(meta: Mapping[str, Any]) -> Iterator[None]:
         raise
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f" See {context.command_path} --help" if context else ""
-        usage = InvalidInput(error.format_message() + hint)
+        message = error.format_message()
+        dot = "" if message.endswith((".", "?")) else "."
+        usage = InvalidInput(f"{message}{dot} See {context.command_path} --help" if context else message)
         raise click.exceptions.Exit(exit_codes.reported(usage, meta.get(FORM))) from None
     except BaseException as error:
         raise click.exceptions.Exit(exit_codes.reported(error, meta.get(FORM))) from error
