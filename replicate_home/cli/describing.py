@@ -86,7 +86,7 @@ def _named(part: Mapping[str, Any]) -> list[str]:
 
 
 def _parts(schema: Schema, described: Any) -> Iterator[Mapping[str, Any]]:
-    """A description, what it refers to, and the members of its unions; the first ones, as they may go in circles."""
+    """A description, what it refers to, and the members of its unions. They may go in circles: the first of them."""
     return islice(_reached(schema, described), _MOST)
 
 
