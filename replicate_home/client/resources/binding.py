@@ -42,20 +42,6 @@ class AsyncResource(Bound["AsyncEngine"]):
     """A resource of a client for event loops."""
 
 
-class Handle(Record, Generic[E]):
-    """A record with methods; to be mixed in after its fields. Pickling leaves its client behind."""
-
-    __slots__ = ("_engine",)
-
-    def __init__(self, fields: Record, engine: E) -> None:
-        super().__init__(fields.to_dict())
-        self._engine: E = engine
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        fields = next(kind for kind in type(self).__mro__ if not issubclass(kind, Handle))
-        return fields, (self.to_dict(),)
-
-
 class BoundOperation(Generic[P, R]):
     """One operation as a method of its resource, with the parameters and the docstring that the table has for it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...operations.deployments import (
     create_deployment,
@@ -14,15 +14,30 @@ from ...operations.deployments import (
 from ...records.deployment import DeploymentFields
 from ..engine.calls import RunOptions, taking
 from ..engine.engine import Engine
-from .binding import AsyncResource, Handle, Nested, Resource, abound, acall, apages, bound, call, pages
+from .binding import AsyncResource, Nested, Resource, abound, acall, apages, bound, call, pages
 from .creating import at_deployment, deployed_options, deployment_options
 from .predictions import AsyncPrediction, Prediction, acreated, created
 
 if TYPE_CHECKING:
     from ..engine.async_engine import AsyncEngine
 
+E = TypeVar("E", "Engine", "AsyncEngine")
 
-class Deployment(DeploymentFields, Handle["Engine"]):
+
+class BaseDeployment(DeploymentFields, Generic[E]):
+    """What both handles on a deployment share."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, fields: DeploymentFields, engine: E) -> None:
+        super().__init__(fields.to_dict())
+        self._engine: E = engine
+
+    def __reduce__(self) -> tuple[type[DeploymentFields], tuple[dict[str, object]]]:
+        return DeploymentFields, (self.to_dict(),)  # its client is left behind
+
+
+class Deployment(BaseDeployment["Engine"]):
     """One of your deployments: a model on machines of its own."""
 
     __slots__ = ()
@@ -33,7 +48,7 @@ class Deployment(DeploymentFields, Handle["Engine"]):
         return PredictionsOfDeployment(self, self._engine)
 
 
-class AsyncDeployment(DeploymentFields, Handle["AsyncEngine"]):
+class AsyncDeployment(BaseDeployment["AsyncEngine"]):
     """One of your deployments; the same as :class:`Deployment`, awaited."""
 
     __slots__ = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from ...operations.models import (
     create_model,
@@ -17,14 +17,14 @@ from ...operations.models import (
     search_models,
     update_model,
 )
-from ...records.base import Field
+from ...records.base import Field, Record
 from ...records.model import ModelFields, VersionFields
 from ...records.schema import Schema
 from ..engine.calls import RunOptions, taking
 from ..engine.engine import Engine
 from ..outputs.results import Result
 from ..outputs.streams import Stream
-from .binding import AsyncResource, Handle, Nested, Resource, abound, acall, apages, bound, call, pages
+from .binding import AsyncResource, Nested, Resource, abound, acall, apages, bound, call, pages
 from .creating import model_options
 from .pages import AsyncListing, Page
 from .predictions import AsyncPrediction, Prediction, acreated, created
@@ -33,6 +33,20 @@ if TYPE_CHECKING:
     from ..engine.async_engine import AsyncEngine
 
 E = TypeVar("E", "Engine", "AsyncEngine")
+
+
+class Handle(Record, Generic[E]):
+    """A record with methods; to be mixed in after its fields. Pickling leaves its client behind."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, fields: Record, engine: E) -> None:
+        super().__init__(fields.to_dict())
+        self._engine: E = engine
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = next(kind for kind in type(self).__mro__ if not issubclass(kind, Handle))
+        return fields, (self.to_dict(),)
 
 
 class Version(VersionFields, Handle["Engine"]):
