@@ -108,6 +108,13 @@ def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
     return Inputs(certain, in_doubt)
 
 
+def in_text(values: Mapping[str, str]) -> Inputs:
+    """Inputs that are all text, as the cells of a table: each that could be JSON is left to the schema."""
+    found = {name: _maybe_json(text) for name, text in values.items()}
+    in_doubt = {name: (values[name], value) for name, value in found.items() if value is not _NO_JSON}
+    return Inputs({name: text for name, text in values.items() if name not in in_doubt}, in_doubt)
+
+
 def _parts(argument: str) -> tuple[str, str, bool]:
     """Name, value, and whether the value is marked as JSON."""
     name, equals, text = argument.partition("=")

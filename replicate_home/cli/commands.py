@@ -26,6 +26,7 @@ from .options import FORM
 COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("Run a model and print its output when it is done.", "running:run"),
     "stream": Lazy("Run a model and print its output as it arrives.", "running:stream"),
+    "map": Lazy("Run a model over many inputs, and continue where it stopped.", "map:map_"),
     "predictions": Lazy("Your predictions: list, get, wait, stream, cancel.", "resources:predictions"),
     "models": Lazy("Public models: list, search, get, schema, examples.", "resources:models"),
     "versions": Lazy("Versions of a model: list, get, delete.", "resources:versions"),

@@ -107,7 +107,7 @@ def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str,
     """``input`` and ``messages`` for ``client.run``, as the model's schema types them."""
     stdin = Stdin(sys.stdin)
     inputs = read_inputs(arguments, stdin.read)
-    schema = _schema(client, model) if arguments or stdin.has_more() else Schema()
+    schema = schema_of(client, model) if arguments or stdin.has_more() else Schema()
     given = inputs.typed(schema)
     for name, value in given.items():
         describing.check(schema, model, name, value)
@@ -116,7 +116,7 @@ def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str,
     return {"messages": given.pop("messages", None), "input": given}
 
 
-def _schema(client: Client, model: str) -> Schema:
+def schema_of(client: Client, model: str) -> Schema:
     """The model's schema; empty if this server has none to give."""
     try:
         return client.models.schema(model)
