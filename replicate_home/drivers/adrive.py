@@ -53,8 +53,8 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
             return before
         try:
             state = self._become(before, await self._advance(before))
-            if type(state) is Settled:  # isinstance would be one more call for every read of a stream
-                self.name_cause(state)
+            if type(state) is Settled and (self.logs or state.error):  # a call that goes well is to make few calls
+                self.end(state)
         except GeneratorExit:  # the event loop is gone, and nothing can be awaited
             self.left = True
             self.close_body()
@@ -136,12 +136,16 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
         return self.state
 
     async def _exchange(self, sending: Sending) -> Came:
+        answered = self.asked(sending) if self.logs else None
+        came: Came
         try:
-            response, self.body = await self.transport.send(sending.request, self.deadline_for(sending.until))
+            came, self.body = await self.transport.send(sending.request, self.deadline_for(sending.until))
+            self.decoder = None
         except (TransportError, ProtocolError) as lost:
-            return lost.with_traceback(None)
-        self.decoder = None
-        return response
+            came = lost.with_traceback(None)
+        if answered is not None:
+            answered(came)
+        return came
 
     async def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
         try:

@@ -50,8 +50,8 @@ class Drive(Driving["Transport", Body]):
         at_work(self.clock)
         try:
             state = self._become(before, self._advance(before))
-            if type(state) is Settled:  # isinstance would be one more call for every read of a stream
-                self.name_cause(state)
+            if type(state) is Settled and (self.logs or state.error):  # a call that goes well is to make few calls
+                self.end(state)
         except BaseException as error:
             creates = self.creates
             self.leave()
@@ -126,12 +126,16 @@ class Drive(Driving["Transport", Body]):
         return self.state
 
     def _exchange(self, sending: Sending) -> Came:
+        answered = self.asked(sending) if self.logs else None
+        came: Came
         try:
-            response, self.body = self.transport.send(sending.request, self.deadline_for(sending.until))
+            came, self.body = self.transport.send(sending.request, self.deadline_for(sending.until))
+            self.decoder = None
         except (TransportError, ProtocolError) as lost:
-            return lost.with_traceback(None)
-        self.decoder = None
-        return response
+            came = lost.with_traceback(None)
+        if answered is not None:
+            answered(came)
+        return came
 
     def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
         try:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..clock import Clock
 from ..exceptions import ModelError, ReplicateHomeError
 from ..lifecycle.life import News
-from ..lifecycle.machine import Kind, Reading, Sending, Settled, State
+from ..lifecycle.machine import Came, Kind, Reading, Sending, Settled, State
+
+LOGGER = logging.getLogger("replicate_home")
+LOGGER.addHandler(logging.NullHandler())
+if level := os.environ.get("REPLICATE_HOME_LOG"):
+    from .log import show
+
+    show(level)
 
 if TYPE_CHECKING:
     from ..protocol.sse import Decoder, ServerSentEvent
@@ -31,12 +40,13 @@ class Driving(Generic[T, B]):
     It is stepped rather than iterated, so that its owner decides how it ends: the garbage collector sends nothing.
     """
 
-    __slots__ = ("body", "clock", "decoder", "left", "news", "state", "transport")
+    __slots__ = ("body", "clock", "decoder", "left", "logs", "news", "state", "transport")
 
     def __init__(self, state: State, transport: T, clock: Clock) -> None:
         self.state = state
         self.news: Iterator[News] = iter(state.news)
         self.left = False
+        self.logs = LOGGER.isEnabledFor(logging.INFO)
         self.body: B | None = None
         self.decoder: Decoder | None = None
         self.transport = transport
@@ -73,10 +83,20 @@ class Driving(Generic[T, B]):
         """Whether a create is under way."""
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
 
-    def name_cause(self, state: Settled) -> None:
-        """Make the exception of a model in this process the cause of its failure."""
+    def end(self, state: Settled) -> None:
+        """Log the end, and make the exception of a model in this process the cause of its failure."""
         if state.error is not None:
             name_cause(state.error, self.transport)
+        if self.logs:  # set when the life begins, which spares a call for each request
+            from .log import ended
+
+            ended(state)
+
+    def asked(self, sending: Sending) -> Callable[[Came], None]:
+        """Begin to time a request, for the log; what is returned is told what came of it."""
+        from .log import asked
+
+        return asked(sending, self.clock)
 
     def explain(self, error: BaseException, creates: bool) -> None:
         """Add a note to an exception: the prediction it is about, or that there may be one whose id is unknown."""
