@@ -32,10 +32,6 @@ class Inputs:
     certain: Mapping[str, Any]
     in_doubt: Mapping[str, tuple[str, Any]]
 
-    def names(self) -> list[str]:
-        """The names that were given."""
-        return [*self.certain, *self.in_doubt]
-
     def typed(self, schema: Schema) -> dict[str, Any]:
         """The input for a model with this schema, which may be empty.
 
@@ -110,6 +106,13 @@ def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
         else:
             certain[name] = text
     return Inputs(certain, in_doubt)
+
+
+def in_text(values: Mapping[str, str]) -> Inputs:
+    """Inputs that are all text, as the cells of a table: each that could be JSON is left to the schema."""
+    found = {name: _maybe_json(text) for name, text in values.items()}
+    in_doubt = {name: (values[name], value) for name, value in found.items() if value is not _NO_JSON}
+    return Inputs({name: text for name, text in values.items() if name not in in_doubt}, in_doubt)
 
 
 def _parts(argument: str) -> tuple[str, str, bool]:

@@ -107,16 +107,16 @@ def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str,
     """``input`` and ``messages`` for ``client.run``, as the model's schema types them."""
     stdin = Stdin(sys.stdin)
     inputs = read_inputs(arguments, stdin.read)
-    schema = _schema(client, model) if arguments or stdin.has_more() else Schema()
-    for name in inputs.names():
-        describing.check_name(schema, name, model)
+    schema = schema_of(client, model) if arguments or stdin.has_more() else Schema()
     given = inputs.typed(schema)
+    for name, value in given.items():
+        describing.check(schema, model, name, value)
     if not {"prompt", "messages"} & given.keys() and ("prompt" in schema.input or not arguments) and stdin.has_more():
         given.update(stdin.prompt())
     return {"messages": given.pop("messages", None), "input": given}
 
 
-def _schema(client: Client, model: str) -> Schema:
+def schema_of(client: Client, model: str) -> Schema:
     """The model's schema; empty if this server has none to give."""
     try:
         return client.models.schema(model)

@@ -45,8 +45,9 @@ class Client:
     """Runs models on Replicate, its homepage, a Cog server, or in this process.
 
     ``api_token`` defaults to REPLICATE_API_TOKEN. ``timeout`` is the budget for a whole call in seconds: 600 by
-    default, None for no limit. ``max_retries`` is how often a request that is safe to repeat is sent again. A client
-    can be shared by threads. Pickling a client drops its token.
+    default, None for no limit. ``max_retries`` is how often a request that is safe to repeat is sent again.
+    ``headers`` are added to every request to the API, and ``clock`` tells the time. A client can be shared by threads.
+    Pickling a client drops its token.
 
     The backend is the first of these that is set: ``backend=`` (``replicate``, ``home``, ``cog`` or ``local``), what
     ``transport`` declares, REPLICATE_HOME_BACKEND, and the server at ``base_url=`` or REPLICATE_BASE_URL. Otherwise
@@ -209,8 +210,9 @@ class Client:
     def request(self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None) -> Response:
         """Call an endpoint that has no method here, with this client's token, retries and limits.
 
-        ``path`` is relative to the base URL, such as ``/models``, or a URL from the API. ``json`` is the body. An error
-        status raises, as for any call; the response has the body as bytes.
+        ``path`` is relative to the base URL, such as ``/models``, or a URL from the API. ``json`` is the body,
+        ``query`` what follows the question mark. An error status raises, as for any call; the response has the body as
+        bytes.
         """
         from ..operations.custom import custom
 

@@ -120,7 +120,7 @@ class LocalRun:
         self._run.sleep(seconds)
 
     def log(self, text: str) -> None:
-        """Add a line to the prediction's logs."""
+        """Add ``text`` to the prediction's logs, as a line."""
         self._run.log(text)
 
 

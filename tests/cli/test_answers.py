@@ -78,6 +78,13 @@ def test_a_wrong_name_gets_the_nearest_one_and_costs_nothing(call: Call) -> None
 
 
 @WAYS
+def test_a_path_where_a_file_is_meant_is_told_how_to_write_it(call: Call) -> None:
+    Path("a.png").write_bytes(b"\x89PNG")
+    found = call("run", "local/size", "file=a.png")
+    assert (found.code, found.output + found.errors) == (2, "replicate-home: file is a file: write file=@a.png\n")
+
+
+@WAYS
 def test_a_model_says_what_it_takes(call: Call) -> None:
     for command in ("run", "stream"):
         found = call(command, "local/echo", "--help")

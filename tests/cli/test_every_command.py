@@ -54,6 +54,7 @@ def place() -> Iterator[Place]:
 ANSWERS: Mapping[str, tuple[str, str]] = {
     "run": ("owner/greet prompt=Ada times=2", "Hello Ada! Hello Ada!"),
     "stream": ("owner/greet prompt=Ada times=2", "Hello Ada! Hello Ada!"),
+    "map": ("owner/greet --input notes.txt", '."index": 0, "input": '),
     "predictions list": ("", r"(?i)id +model +status +created_at"),
     "predictions get": ("{prediction}", r"id +{prediction}"),
     "predictions wait": ("{prediction}", "Hello there!"),

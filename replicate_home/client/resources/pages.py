@@ -149,12 +149,12 @@ def _at(operation: Operation[PageFields[R]], url: str) -> Operation[PageFields[R
 
 
 def paginate(list_method: Callable[..., Page[H]], *args: Any, **options: Any) -> Iterator[Page[H]]:
-    """All pages of a list, such as ``paginate(client.predictions.list)``, each fetched when it is reached."""
+    """All pages of what ``list_method`` lists, such as ``client.predictions.list``, each fetched when it is reached."""
     return list_method(*args, **options).pages()
 
 
 def async_paginate(
     list_method: Callable[..., AsyncListing[H]], *args: Any, **options: Any
 ) -> AsyncIterator[AsyncPage[H]]:
-    """All pages of an async client's list, each fetched when it is reached."""
+    """All pages of what ``list_method`` of an async client lists, each fetched when it is reached."""
     return list_method(*args, **options).pages()

@@ -51,7 +51,8 @@ class Trainings(Resource):
         """Train a version of a model; the result is a new version of the model ``destination``, which must exist.
 
         The version is ``"owner/name:version"``, as either argument, or given beside its model. Files in the input are
-        sent first. ``webhook`` is called with the training at the events that ``webhook_events_filter`` names.
+        sent first, as ``file_encoding_strategy`` says (see :meth:`Client.run`). ``webhook`` is called with the training
+        at the events that ``webhook_events_filter`` names.
         """
         ask = _asking(model, version, destination, webhook=webhook, webhook_events_filter=webhook_events_filter)
         route = self.engine.route()
@@ -80,7 +81,8 @@ class AsyncTrainings(AsyncResource):
         """Train a version of a model; the result is a new version of the model ``destination``, which must exist.
 
         The version is ``"owner/name:version"``, as either argument, or given beside its model. Files in the input are
-        sent first. ``webhook`` is called with the training at the events that ``webhook_events_filter`` names.
+        sent first, as ``file_encoding_strategy`` says (see :meth:`Client.run`). ``webhook`` is called with the training
+        at the events that ``webhook_events_filter`` names.
         """
         ask = _asking(model, version, destination, webhook=webhook, webhook_events_filter=webhook_events_filter)
         route = self.engine.route()
