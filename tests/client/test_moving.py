@@ -229,7 +229,7 @@ class TestErrors:
         assert (caught.value.prediction.error, caught.value.prediction.logs) == ("out of memory", "step 1\n")
         assert caught.value.prediction.id in str(caught.value)
 
-    def test_a_reference_that_is_none_is_a_value_error(self, client):
+    def test_a_malformed_reference_is_a_value_error(self, client):
         with pytest.raises(InvalidInput, match="expected 'owner/name'") as caught:
             client.predictions.create(deployment="app", input={})
         assert isinstance(caught.value, ValueError)

@@ -273,7 +273,7 @@ def _copy(content: IO[bytes], file: Any) -> None:
 
 
 def _write_at(file: IO[bytes], place: int, piece: bytes) -> None:
-    """Write the next piece; if the file begins anew, in place of what is there."""
+    """Write the next piece; if the file starts over, in place of what is there."""
     if file.tell() != place:
         file.seek(place)
         file.truncate()
