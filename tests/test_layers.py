@@ -96,7 +96,7 @@ def _from(node: ast.ImportFrom, name: str, runs: str) -> Iterator[Import]:
 
 
 def own(module: str) -> str | None:
-    """The name below the package, or None for a module of somebody else."""
+    """The name below the package, or None for a foreign module."""
     first, _, rest = module.partition(".")
     return rest if first == "replicate_home" else None
 

@@ -154,7 +154,7 @@ class FakeReplicate:
         """Have everything in this process talk to this fake, in every thread, until the block ends.
 
         That is every ``Client``, ``AsyncClient`` and provider that is made in the block without a transport of its own,
-        and the module-level functions, whose default client is made anew. They need no token. What was made in the
+        and the module-level functions, whose default client is created again. They need no token. What was made in the
         block and is used after it still talks to the fake, as a test would want. In nested blocks the inner one counts.
         """
         from ..client import module_level

@@ -238,7 +238,7 @@ def test_what_comes_in_the_middle_of_a_create_says_that_a_prediction_may_have_be
         clock = FakeClock()
 
         async def send(self, request, deadline):
-            raise RuntimeError("a transport of somebody else's")
+            raise RuntimeError("a foreign transport")
 
         async def close(self):
             """Nothing is open."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import attrs
-
 from ...dialects.refs import ModelRef
 from ...drivers import calling
 from ...drivers.adrive import AsyncDrive
@@ -105,10 +103,6 @@ class AsyncEngine(BaseEngine):
         if self.connections.is_async_only:
             raise ReplicateHomeError("this came over a transport for event loops: await aread(), asave() or async for")
         return Engine(self.settings, self.connections)
-
-    def with_settings(self, **changes: Any) -> AsyncEngine:
-        """An engine with other settings over the same connections."""
-        return AsyncEngine(attrs.evolve(self.settings, **changes), self.async_connections)
 
     async def close(self) -> None:
         """Close the connections, after waiting for cancels; a transport that was passed in stays open."""

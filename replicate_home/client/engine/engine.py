@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from ...clock import Clock
+from ...clock import Clock, SystemClock
 from ...dialects.base import checked_id, snapshot_of_answer
 from ...dialects.refs import ModelRef
 from ...drivers import calling
@@ -26,7 +27,7 @@ from ...protocol import urls
 from ...records.prediction import Snapshot
 from ...wire import Response
 from ..inputs.prompting import checked_input, is_json
-from .calls import HOLD, RunOptions, begin, reference_of, terms
+from .calls import HOLD, RunOptions, begin, reference_of
 from .connections import Connections
 from .routing import Route, choose, named
 from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
@@ -84,8 +85,19 @@ class BaseEngine:
 
     def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
         """What holds for a call that begins now; ``seconds`` is its default limit."""
-        budget = self.settings.budget(timeout, seconds)
-        return terms(self.settings, route, self.clock, budget, **self._life_terms, **more)
+        clock, budget = self.clock, self.settings.budget(timeout, seconds)
+        now = clock.now()
+        return Terms(
+            dialect=route.dialect,
+            deadline=None if budget.total is None else now + budget.total,
+            timeout=budget,
+            max_retries=self.settings.max_retries,
+            # With a custom clock, such as a test's, every run is the same.
+            seed=random() if isinstance(clock, SystemClock) else 0.5,  # noqa: S311 - jitter is not secret
+            epoch=clock.time() - now,
+            **self._life_terms,
+            **more,
+        )
 
     def plain_terms(self, route: Route) -> Terms:
         """What holds for a call that follows no prediction."""
@@ -266,10 +278,6 @@ class Engine(BaseEngine):
         if error is not None:
             raise error
         return drive
-
-    def with_settings(self, **changes: Any) -> Engine:
-        """An engine with other settings over the same connections."""
-        return Engine(attrs.evolve(self.settings, **changes), self.connections)
 
     def close(self) -> None:
         """Close the connections; a transport that was passed in stays open."""

@@ -182,7 +182,7 @@ def test_rule_7_other_models_need_a_token_and_the_error_names_the_ways_out(ref: 
 
 
 @pytest.mark.parametrize("ref", ["nonsense", "", "a/b/c", "owner/name:", "ownr name"])
-def test_rule_7_what_is_no_reference_is_said_to_be_none(ref: str) -> None:
+def test_rule_7_an_invalid_reference_is_named_as_such(ref: str) -> None:
     with pytest.raises(InvalidInput, match="is not a model"):
         route(ref)
 
@@ -213,7 +213,7 @@ def test_what_ends_with_its_connection_cannot_be_left_running() -> None:
 
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest.mark.parametrize("backend", [None, "replicate"])
-def test_a_base_url_of_the_environment_that_is_none_is_said_to_be_the_fault(
+def test_a_malformed_base_url_of_the_environment_is_named(
     monkeypatch: pytest.MonkeyPatch, token: str | None, backend: str | None
 ) -> None:
     monkeypatch.setenv("REPLICATE_BASE_URL", "localhost:8000")
