@@ -367,7 +367,7 @@ def test_webhooks_are_kept_up_to_the_present_moment(fake: FakeReplicate) -> None
     fake.clock.sleep(5)
     assert [webhook.url for webhook in fake.webhooks] == ["https://example.com/hook"]
     fake.clock.sleep(5)
-    told = [json.loads(webhook.body) for webhook in fake.webhooks]  # type: ignore[arg-type]
+    told = [json.loads(webhook.body) for webhook in fake.webhooks]
     assert [(prediction["status"], prediction["output"]) for prediction in told] == [
         ("processing", ["a"]),
         ("processing", ["a", "b"]),
