@@ -16,6 +16,7 @@ from ..lifecycle.machine import Came, Lost, Pausing, Reading, Sending, Settled, 
 from ..lifecycle.policy import LEAVING
 from ..transports.async_base import AsyncBody, AsyncTransport, sleep_on
 from .driving import Driving, hears_of_create, holds_body
+from .gate import Gate
 
 if TYPE_CHECKING:
     from ..protocol.sse import ServerSentEvent
@@ -33,8 +34,10 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
 
     __slots__ = ("_create", "_impatient", "_leaving", "_leaving_tasks")
 
-    def __init__(self, state: State, transport: AsyncTransport, clock: Clock, leaving: Leaving) -> None:
-        super().__init__(state, transport, clock)
+    def __init__(
+        self, state: State, transport: AsyncTransport, clock: Clock, gate: Gate, leaving: Leaving
+    ) -> None:
+        super().__init__(state, transport, clock, gate)
         self._create: asyncio.Task[Came] | None = None
         self._leaving_tasks = leaving
         self._leaving: asyncio.Task[None] | None = None
@@ -111,15 +114,21 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
 
     async def _send(self, sending: Sending) -> State:
         self.close_body()
+        now = self.clock.now()
+        moment = self.gate.moment(sending, now)
+        if moment > now:
+            return sending.delayed(moment, now)
         if not hears_of_create(sending):
-            return sending.next(await self._exchange(sending), self.clock.now())
+            return self.heard(sending, await self._exchange(sending))
         self._create = create = asyncio.create_task(self._exchange(sending), name="replicate_home create")
         await _end_of(create)
         self._create = None
         lost = Disconnected("left", phase="wait", may_have_been_processed=True) if create.cancelled() else None
-        return sending.next(lost or create.result(), self.clock.now())
+        return self.heard(sending, lost or create.result())
 
     async def _pause(self, pausing: Pausing) -> State:
+        if pausing.failure is not None and not self.gate.lends(pausing.failure):
+            return pausing.denied()
         await sleep_on(self.clock, pausing.until - self.clock.now())
         return pausing.next(self.clock.now())
 

@@ -19,6 +19,7 @@ from ..lifecycle.policy import LEAVING
 from ..threads import ThreadPool
 from ..wire import Body
 from .driving import Driving, hears_of_create, holds_body
+from .gate import Gate
 
 if TYPE_CHECKING:
     from ..protocol.sse import ServerSentEvent
@@ -30,8 +31,8 @@ class Drive(Driving["Transport", Body]):
 
     __slots__ = ("_create", "_lock", "_process")
 
-    def __init__(self, state: State, transport: Transport, clock: Clock) -> None:
-        super().__init__(state, transport, clock)
+    def __init__(self, state: State, transport: Transport, clock: Clock, gate: Gate) -> None:
+        super().__init__(state, transport, clock, gate)
         self._create: Pending | None = None
         self._lock = threading.RLock()  # reentrant: Ctrl-C may come while it is held, and leaving takes it
         self._process = os.getpid()
@@ -98,14 +99,21 @@ class Drive(Driving["Transport", Body]):
 
     def _send(self, sending: Sending) -> State:
         self.close_body()
-        if not self._may_be_interrupted(sending):
-            return sending.next(self._exchange(sending), self.clock.now())
-        self._create = Pending(partial(self._exchange, sending))
-        came = self._create.result()
-        self._create = None
-        return sending.next(came, self.clock.now())
+        now = self.clock.now()
+        moment = self.gate.moment(sending, now)
+        if moment > now:
+            return sending.delayed(moment, now)
+        if self._may_be_interrupted(sending):
+            self._create = Pending(partial(self._exchange, sending))
+            came = self._create.result()
+            self._create = None
+        else:
+            came = self._exchange(sending)
+        return self.heard(sending, came)
 
     def _pause(self, pausing: Pausing) -> State:
+        if pausing.failure is not None and not self.gate.lends(pausing.failure):
+            return pausing.denied()
         self.clock.sleep(pausing.until - self.clock.now())
         return pausing.next(self.clock.now())
 

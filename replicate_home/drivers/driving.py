@@ -11,6 +11,7 @@ from ..clock import Clock
 from ..exceptions import ModelError, ReplicateHomeError
 from ..lifecycle.life import News
 from ..lifecycle.machine import Came, Kind, Reading, Sending, Settled, State
+from .gate import Gate
 
 LOGGER = logging.getLogger("replicate_home")
 LOGGER.addHandler(logging.NullHandler())
@@ -40,9 +41,9 @@ class Driving(Generic[T, B]):
     It is stepped rather than iterated, so that its owner decides how it ends: the garbage collector sends nothing.
     """
 
-    __slots__ = ("body", "clock", "decoder", "left", "logs", "news", "state", "transport")
+    __slots__ = ("body", "clock", "decoder", "gate", "left", "logs", "news", "state", "transport")
 
-    def __init__(self, state: State, transport: T, clock: Clock) -> None:
+    def __init__(self, state: State, transport: T, clock: Clock, gate: Gate) -> None:
         self.state = state
         self.news: Iterator[News] = iter(state.news)
         self.left = False
@@ -51,6 +52,7 @@ class Driving(Generic[T, B]):
         self.decoder: Decoder | None = None
         self.transport = transport
         self.clock = clock
+        self.gate = gate
 
     @property
     def is_over(self) -> bool:
@@ -82,6 +84,12 @@ class Driving(Generic[T, B]):
     def creates(self) -> bool:
         """Whether a create is under way."""
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
+
+    def heard(self, sending: Sending, came: Came) -> State:
+        """What to do after this answer, from which others learn too."""
+        now = self.clock.now()
+        self.gate.heard(sending, came, now)
+        return sending.next(came, now)
 
     def end(self, state: Settled) -> None:
         """Log the end, and make the exception of a model in this process the cause of its failure."""

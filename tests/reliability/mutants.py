@@ -16,6 +16,8 @@ G4 = "tests/reliability/test_g04_deadlines.py"
 G5, JOURNALED = "tests/reliability/test_g05_batches.py", "tests/client/batch/test_journal.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
+G8 = "tests/reliability/test_g08_retries.py"
+GATES, LIMITS = "tests/drivers/test_gate.py", "tests/lifecycle/test_limits.py"
 NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
 RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
@@ -47,7 +49,7 @@ LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
 REDACTION = "protocol/redaction.py"
-DRIVE, LEAVING = "drivers/drive.py", "drivers/leaving.py"
+DRIVE, LEAVING, GATE = "drivers/drive.py", "drivers/leaving.py", "drivers/gate.py"
 CONNECTION, EXCHANGE = "transports/over_requests/connections.py", "transports/over_requests/exchange.py"
 BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/answers.py"
 SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
@@ -309,7 +311,7 @@ MUTANTS = (
     Mutant("a prediction without a status is a KeyError", DIALECT,
            'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an answer that is no HTTP is not taken for an outcome", DRIVE,
-           "self.deadline_for(sending.until))\n            self._decoder = None\n        except (TransportError, ProtocolError) as lost:",
+           "self.deadline_for(sending.until))\n            self.decoder = None\n        except (TransportError, ProtocolError) as lost:",
            "self.deadline_for(sending.until))\n        except TransportError as lost:",
            f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an id that is a path is asked for", DIALECT,
@@ -329,6 +331,42 @@ MUTANTS = (
            '.replace("\\r", "\\n")', "", G7),
     Mutant("an id is forgotten where it comes before the name", "protocol/sse.py",
            '                elif name == "event":\n                    event = value', '                elif name == "event":\n                    event, own_id = value, None', G7),
+    # ---- G8: retries
+    Mutant("retries cost nothing", GATE,
+           "                self._budget = left\n", "                pass\n", f"{GATES}::test_where_nothing_succeeds_there_are_so_many_retries_and_then_none", quick=True),
+    Mutant("failures pay for retries too", GATE,
+           "            if answered:\n", "            if True:\n", f"{GATES}::test_five_answers_pay_for_a_retry_and_failures_for_none"),
+    Mutant("no retry is denied", DRIVE,
+           "if pausing.failure is not None and not self.gate.lends(pausing.failure):", "if False:", f"{G8}::test_over_threads_an_outage_uses_up_the_budget_too"),
+    Mutant("in an event loop no retry is denied", "drivers/adrive.py",
+           "if pausing.failure is not None and not self.gate.lends(pausing.failure):", "if False:", f"{G8}::test_retries_are_a_fifth_of_the_load_at_most_once_the_outage_lasts"),
+    Mutant("a retry does not say that it is one", LIFECYCLE,
+           "return Pausing(life, now + delay, then, failure=error)", "return Pausing(life, now + delay, then)", f"{LIMITS}::test_a_retry_says_what_it_is_for_and_without_a_budget_that_is_the_end"),
+    Mutant("a refusal after the wait is for nothing", GATE,
+           "self._budget = self._budget.spent(policy.RETRY) or self._budget", "pass", f"{GATES}::test_those_that_waited_as_asked_and_are_refused_nevertheless_are_like_other_failures"),
+    Mutant("only the call that was told to waits", GATE,
+           "            if closes and sending.kind", "            if False and sending.kind", f"{G8}::test_no_request_of_a_client_is_sent_sooner_than_the_server_asked"),
+    Mutant("a server that asks for an hour stops everything", GATE,
+           "if wait is not None and wait <= policy.LONGEST_SERVER_WAIT:", "if wait is not None:", f"{GATES}::test_nobody_waits_for_what_asks_for_nothing_or_for_longer_than_a_minute"),
+    # ---- G9: limits
+    Mutant("creates are not paced", "client/engine/connections.py",
+           "return Gate(base_url, policy.HOSTED_CREATES, policy.HOSTED_OTHERS)", "return Gate(base_url, others=policy.HOSTED_OTHERS)", f"{GATES}::test_only_the_hosted_api_has_limits_that_are_known_before", quick=True),
+    Mutant("a minute may be twice as busy at its edge", POLICY,
+           "return max(at, taken[-self.most] + self.seconds)", "return max(at, taken[-1] + self.seconds / self.most)", f"{LIMITS}::test_in_any_stretch_of_so_many_seconds_there_are_never_more"),
+    Mutant("what waits takes no place", GATE,
+           "self._windows[creates] = window.taking(at)", "self._windows[creates] = window.taking(now)", f"{GATES}::test_creates_and_other_requests_have_limits_of_their_own"),
+    Mutant("a cancel waits for its turn", GATE,
+           "return now if hurries else at", "return at", f"{GATES}::test_what_leaves_a_prediction_is_counted_and_never_waits"),
+    Mutant("what comes too late takes a place", GATE,
+           "if hurries or deadline is None or at < deadline:", "if True:", f"{GATES}::test_what_would_come_too_late_takes_no_place"),
+    Mutant("a retry keeps the place of the first request", LIFECYCLE,
+           "asked = self if self.admitted is None else attrs.evolve(self, admitted=None)", "asked = self", f"{LIMITS}::test_what_comes_of_it_has_no_place_yet"),
+    Mutant("all who have waited go at once", POLICY,
+           "step=AFTER_CLOSING)", "step=0.0)", f"{LIMITS}::test_nothing_is_sent_before_the_server_allows_it_and_then_one_in_two_seconds"),
+    Mutant("all tokens share one gate", "client/engine/connections.py",
+           "gate = self._gates.get((origin, dialect.token))", "gate = next(iter(self._gates.values()), None)", f"{GATES}::test_calls_share_it_where_server_and_token_are_the_same"),
+    Mutant("a forked child waits for a thread of its parent", GATE,
+           "    os.register_at_fork(after_in_child=_renew_locks)", "    pass", f"{GATES}::test_a_forked_child_passes_though_a_thread_of_its_parent_was_just_passing"),
     # ---- G10: memory
     Mutant("an answer of any length is held", DECODING,
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),

@@ -48,7 +48,8 @@ class AsyncEngine(BaseEngine):
     def drive(self, state: State, route: Route) -> AsyncDrive:
         """A life that begins with ``state``."""
         connections = self.async_connections
-        return AsyncDrive(state, connections.transport(route.connections), self.clock, connections.leaving)
+        gate = connections.shared.gate(route.dialect)
+        return AsyncDrive(state, connections.transport(route.connections), self.clock, gate, connections.leaving)
 
     async def begin(self, options: RunOptions, route: Route, *, delivers: bool) -> AsyncDrive:
         """The life of a new prediction; ``delivers`` is whether its output is handed out as it grows."""

@@ -49,6 +49,7 @@ class BaseEngine:
     def __init__(self, settings: Settings, connections: Connections, **life_terms: Any) -> None:
         self.settings = settings
         self.connections = connections
+        self.clock: Clock = connections.clock
         self._life_terms = life_terms
         self.webhook_secret: str | None = None
         """The secret that signs the account's webhooks, once it was read."""
@@ -60,11 +61,6 @@ class BaseEngine:
         told = {"backend": given.backend, "base_url": given.base_url, "api_token": given.token}
         shown = [f"{name}={value!r}" for name, value in told.items() if value is not None]
         return ", ".join(shown if transport is None else [*shown, f"transport={type(transport).__name__}"])
-
-    @property
-    def clock(self) -> Clock:
-        """The clock that all its calls use."""
-        return self.connections.clock
 
     def route(self, ref: Any = None, backend: str | None = None) -> Route:
         """Where a call about the model ``ref`` goes, or one about something at ``backend``."""
@@ -232,7 +228,8 @@ class Engine(BaseEngine):
 
     def drive(self, state: State, route: Route) -> Drive:
         """A life that begins with ``state``."""
-        return Drive(state, self.connections.transport(route.connections), self.clock)
+        gate = self.connections.gate(route.dialect)
+        return Drive(state, self.connections.transport(route.connections), self.clock, gate)
 
     def begin(self, options: RunOptions, route: Route, *, delivers: bool) -> Drive:
         """The life of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
