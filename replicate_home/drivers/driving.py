@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..clock import Clock
 from ..exceptions import ModelError, ReplicateHomeError
 from ..lifecycle.life import News
 from ..lifecycle.machine import Came, Kind, Reading, Sending, Settled, State
+from .gate import Gate
 
 LOGGER = logging.getLogger("replicate_home")
 LOGGER.addHandler(logging.NullHandler())
@@ -18,6 +19,9 @@ if level := os.environ.get("REPLICATE_HOME_LOG"):
     from .log import show
 
     show(level)
+
+if TYPE_CHECKING:
+    from ..protocol.sse import Decoder, ServerSentEvent
 
 T = TypeVar("T")
 """The kind of transport."""
@@ -37,16 +41,18 @@ class Driving(Generic[T, B]):
     It is stepped rather than iterated, so that its owner decides how it ends: the garbage collector sends nothing.
     """
 
-    __slots__ = ("body", "clock", "left", "logs", "news", "state", "transport")
+    __slots__ = ("body", "clock", "decoder", "gate", "left", "logs", "news", "state", "transport")
 
-    def __init__(self, state: State, transport: T, clock: Clock) -> None:
+    def __init__(self, state: State, transport: T, clock: Clock, gate: Gate) -> None:
         self.state = state
         self.news: Iterator[News] = iter(state.news)
         self.left = False
         self.logs = LOGGER.isEnabledFor(logging.INFO)
         self.body: B | None = None
+        self.decoder: Decoder | None = None
         self.transport = transport
         self.clock = clock
+        self.gate = gate
 
     @property
     def is_over(self) -> bool:
@@ -59,6 +65,16 @@ class Driving(Generic[T, B]):
         if body is not None:
             body.close()  # type: ignore[attr-defined]  # bodies of either kind have it
 
+    def decoded(self, data: bytes) -> list[ServerSentEvent] | None:
+        """The events that these bytes of the stream complete; None at its end."""
+        if not data:
+            return None
+        if self.decoder is None:
+            from ..protocol.sse import Decoder  # 3 ms, which a call without a stream saves
+
+            self.decoder = Decoder()
+        return self.decoder.feed(data)
+
     def deadline_for(self, until: float | None) -> float | None:
         """``until`` on the transport's clock, if it has one of its own."""
         clock = getattr(self.transport, "clock", self.clock)
@@ -68,6 +84,12 @@ class Driving(Generic[T, B]):
     def creates(self) -> bool:
         """Whether a create is under way."""
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
+
+    def heard(self, sending: Sending, came: Came) -> State:
+        """What to do after this answer, from which others learn too."""
+        now = self.clock.now()
+        self.gate.heard(sending, came, now)
+        return sending.next(came, now)
 
     def end(self, state: Settled) -> None:
         """Log the end, and make the exception of a model in this process the cause of its failure."""

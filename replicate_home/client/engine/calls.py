@@ -9,12 +9,10 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mappin
 from functools import partial
 from os import PathLike, urandom
 from pathlib import Path
-from random import random
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar
 
 import attrs
 
-from ...clock import Clock, SystemClock
 from ...dialects.base import Create
 from ...dialects.refs import ModelRef
 from ...drivers.calling import Beginning, Calling
@@ -24,8 +22,7 @@ from ...lifecycle.machine import creating
 from ...records.prediction import Snapshot
 from ...wire import Timeout
 from ..inputs import prompting
-from .routing import Route
-from .settings import DEFAULT, Settings, TimeoutOption, checked_timeout, nearest
+from .settings import DEFAULT, TimeoutOption, checked_rate, checked_timeout, nearest
 
 if TYPE_CHECKING:
     from ...records.schema import Schema
@@ -99,6 +96,7 @@ class MapOptions:
     ordered: bool = attrs.field(default=False, kw_only=True)
     on_error: Literal["raise", "collect"] = attrs.field(default="raise", kw_only=True)
     on_unknown: Literal["raise", "resend", "skip"] = attrs.field(default="raise", kw_only=True)
+    rate_limit: str | float | None = attrs.field(default=None, kw_only=True)
     timeout: TimeoutOption = attrs.field(default=DEFAULT, kw_only=True)
     save_to: Path | None = attrs.field(default=None, kw_only=True, converter=_path)
     then: Callable[[Any], Any] | None = attrs.field(default=None, kw_only=True)
@@ -115,6 +113,8 @@ class MapOptions:
         _check_choice("on_unknown", self.on_unknown, ("raise", "resend", "skip"))
         if self.then is not None and not callable(self.then):
             raise TypeError(f"then must be callable, got {type(self.then).__name__}")
+        if self.rate_limit is not None:
+            checked_rate(self.rate_limit)
         if self.timeout is not DEFAULT:
             checked_timeout(self.timeout)
 
@@ -127,6 +127,7 @@ class MoreMapOptions(TypedDict, total=False):
     ordered: bool
     on_error: Literal["raise", "collect"]
     on_unknown: Literal["raise", "resend", "skip"]
+    rate_limit: str | float | None
     timeout: TimeoutOption
     save_to: str | PathLike[str] | None
     then: Callable[[Any], Any] | None
@@ -234,21 +235,6 @@ def _check_events(events: Any) -> None:
     unknown = [event for event in events if event not in _EVENTS]
     if unknown:
         raise InvalidInput(f"webhook_events_filter may name {', '.join(_EVENTS)}; got {unknown[0]!r:.100}")
-
-
-def terms(given: Settings, route: Route, clock: Clock, timeout: Timeout, **more: Any) -> Terms:
-    """What holds for a call that begins now."""
-    now = clock.now()
-    return Terms(
-        dialect=route.dialect,
-        deadline=None if timeout.total is None else now + timeout.total,
-        timeout=timeout,
-        max_retries=given.max_retries,
-        # With a custom clock, such as a test's, every run is the same.
-        seed=random() if isinstance(clock, SystemClock) else 0.5,  # noqa: S311 - jitter is not secret
-        epoch=clock.time() - now,
-        **more,
-    )
 
 
 def begin(
