@@ -197,10 +197,15 @@ def download(bench: Bench, column: str, _: int) -> Figures:
     return bench.ask(column, "download", model=f"bench/file-{bench.scale.file_mib}")
 
 
+def download_memory(bench: Bench, column: str, _: int) -> Figures:
+    """A download of 200 MiB, read in pieces and dropped."""
+    return bench.ask_fresh(column, "download_memory", warm="bench/file-1", model="bench/file-200")
+
+
 def upload(bench: Bench, column: str, _: int) -> Figures:
-    """A file of 100 MB on its way out."""
-    large, small = bench.file("large", 100_000_000), bench.file("small", 1000)
-    return bench.ask_fresh(column, "upload", warm=small, path=large)
+    """Two files of 100 MB on their way out, one after the other; the hosted API takes none that is larger."""
+    paths = [bench.file(name, 100_000_000) for name in ("large", "larger")]
+    return bench.ask_fresh(column, "upload", warm=bench.file("small", 1000), paths=paths)
 
 
 def streaming_memory(bench: Bench, column: str, _: int) -> Figures:
@@ -237,7 +242,8 @@ MEASURES: Mapping[str, Measure] = {
     "past_hold": Measure(past_hold, lambda scale: scale.waits, not_for=("urllib3", "requests", "aiohttp")),
     "crowd": Measure(crowd, lambda scale: scale.heavy),
     "download": Measure(download, lambda scale: scale.rounds, not_for=("aiohttp", *ASYNC)),
-    "upload": Measure(upload, lambda scale: scale.heavy, not_for=("aiohttp", *ASYNC)),
+    "download_memory": Measure(download_memory, lambda scale: scale.heavy, not_for=("aiohttp",)),
+    "upload": Measure(upload, lambda scale: scale.heavy, not_for=("aiohttp",)),
     "streaming_memory": Measure(streaming_memory, lambda scale: scale.heavy),
     "leftovers": Measure(leftovers, lambda _: 1),
 }

@@ -33,7 +33,8 @@ ROWS = (
     Row("added MiB of the same", "crowd", "mib", 1),
     Row("failed of the same", "crowd", "failed"),
     Row("download, CPU ms per MB", "download", "cpu_ms", 3),
-    Row("upload of 100 MB, added MiB", "upload", "mib", 1),
+    Row("download of 200 MiB, added MiB", "download_memory", "mib", 1),
+    Row("upload of two files of 100 MB, added MiB", "upload", "mib", 1),
     Row("stream of {long} tokens, added MiB", "streaming_memory", "mib", 1),
     Row("left behind by {lasting} predictions, KiB", "leftovers", "kib", 1),
 )
@@ -91,7 +92,10 @@ TARGETS = (
     Target("{crowd} at once, async: none fails", "crowd", "failed", 0, column="ours_async"),
     Target("{crowd} at once, blocking threads: none fails", "crowd", "failed", 0),
     Target("download, within 1.2 x urllib3's CPU", "download", "cpu_ms", 1.2, "urllib3"),
-    Target("upload of 100 MB, at most 2 MiB", "upload", "mib", 2),
+    Target("download of 200 MiB, at most 16 MiB", "download_memory", "mib", 16),
+    Target("download of 200 MiB, async: at most 16 MiB", "download_memory", "mib", 16, column="ours_async"),
+    Target("upload of two files of 100 MB, at most 2 MiB", "upload", "mib", 2),
+    Target("upload of two files of 100 MB, async: at most 16 MiB", "upload", "mib", 16, column="ours_async"),
     Target("{lasting} predictions leave less than 100 KiB", "leftovers", "kib", 100),
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ highlight_language = "none"
 html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
+html_extra_path = ["llms.txt"]
 html_css_files = ["pages.css"]
 html_show_sphinx = False
 

@@ -11,8 +11,8 @@ from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 _SLICE = 0.005  # real seconds
-# For how many slices without a sign of life a thread is waited for: one at work for 50 ms, lest a model that waits for
-# a thread hang a test; one that has come to its end for long enough to begin anew.
+# For how many slices a thread without a sign of life is waited for: a working one for 50 ms, so that a model that waits
+# for a thread does not hang a test; one that came to an end for long enough to start again.
 _AT_WORK = 10
 _AT_REST = 2
 
@@ -53,9 +53,10 @@ class SystemClock:
 
 
 class NotYet(BaseException):
-    """Raised instead of a wait on a :class:`FakeClock` that would hold up an event loop; no error, and caught as none.
+    """Raised instead of a wait on a :class:`FakeClock` that would block an event loop.
 
-    What was asked is to be asked again at ``moment``; where a part of it is done, only ``again`` is to be called.
+    It is not an error, so ``except Exception`` does not catch it. The caller repeats its request at ``moment``; if part
+    of it is done, it calls only ``again``.
     """
 
     def __init__(self, moment: float) -> None:
@@ -67,7 +68,7 @@ class NotYet(BaseException):
 class _Sleeper(NamedTuple):
     """A thread that sleeps; ``woken`` is notified when its moment or its turn to move the time has come.
 
-    ``slices`` is for how long it is awaited when it is awake: not at all where it never said that it is at work.
+    ``slices`` is for how long it is waited for once awake: not at all if it never said that it is at work.
     """
 
     moment: float
@@ -80,10 +81,10 @@ class _Sleeper(NamedTuple):
 class FakeClock:
     """A clock whose time passes only while everything that uses it sleeps; it starts at 0.
 
-    A sleep alone returns at once. Of several, the one that ends first goes on first, and the next only when that has
-    nothing left to do: a thousand runs of one second, at once, take a second. In an event loop that is exact, and the
-    same every time. Threads are run by the operating system: there the promise is that no run is late because another
-    waits, unless nothing shows a sign of life for 50 real milliseconds.
+    A single sleep returns at once. Of several, the one that ends first goes on first, and the next one only when the
+    first has nothing left to do: a thousand runs of one second, at once, take a second. In an event loop that is exact,
+    and the same every time. Threads are scheduled by the operating system: no run is late because another waits, unless
+    nothing shows a sign of life for 50 real milliseconds.
 
     ``sleeps`` lists how long each sleep was. Safe to share between threads.
     """
@@ -108,18 +109,18 @@ class FakeClock:
         return self._EPOCH + self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass: at once, unless another thread has something to do before."""
+        """Let ``seconds`` pass: at once, unless another thread has something to do before then."""
         with self._lock:
             self._sleep_until(self._now + seconds)
 
     def advance_to(self, moment: float) -> None:
-        """Move the time on to ``moment`` at once, where it is not already later."""
+        """Move the time on to ``moment`` at once, unless it is already later."""
         with self._lock:
             if moment > self._now:
                 self._pass_to(moment)
 
     def _await(self, slices: int) -> None:
-        """This thread is to be waited for before time passes, for so many slices without a sign of life."""
+        """Have this thread waited for before time passes, for so many slices without a sign of life."""
         with self._lock:
             self._awaited[threading.get_ident()] = slices
             self._silence = 0
@@ -145,7 +146,7 @@ class FakeClock:
                 self._call_first()
 
     def _await_turn(self, sleeper: _Sleeper) -> None:
-        """Go on if nothing comes before; else wait a while."""
+        """Go on if nothing comes first; otherwise wait a little."""
         if self._asleep[0] is not sleeper:
             sleeper.woken.wait()
         elif not self._awaited:
@@ -155,7 +156,7 @@ class FakeClock:
             self._awaited = {thread: slices for thread, slices in self._awaited.items() if slices > self._silence}
 
     def _pass_to(self, moment: float) -> None:
-        """Move the time on, and wake what has slept until then; that is waited for before more time passes."""
+        """Move the time on and wake what slept until then; more time passes only when that is done."""
         self._now = moment
         while self._asleep and self._asleep[0].moment <= moment:
             sleeper = heappop(self._asleep)
@@ -170,19 +171,19 @@ class FakeClock:
 
 
 def at_work(clock: Clock) -> None:
-    """Tell a :class:`FakeClock` that this thread has something to do: no time passes before it sleeps."""
+    """Tell a :class:`FakeClock` that this thread has something to do: no time passes until it sleeps."""
     if isinstance(clock, FakeClock):
         clock._await(_AT_WORK)
 
 
 def at_rest(clock: Clock) -> None:
-    """Tell a :class:`FakeClock` that this thread has come to an end, unless it is at work again in a moment."""
+    """Tell a :class:`FakeClock` that this thread is done, unless it is at work again in a moment."""
     if isinstance(clock, FakeClock):
         clock._await(_AT_REST)
 
 
 def wait_until(clock: FakeClock, moment: float) -> None:
-    """Sleep until ``moment``; within :func:`not_waiting`, raise :class:`NotYet` where it has not come."""
+    """Sleep until ``moment``; within :func:`not_waiting`, raise :class:`NotYet` if it has not come."""
     if getattr(_thread, "not_waiting", False) and moment > clock.now():
         raise NotYet(moment)
     with clock._lock:
@@ -190,12 +191,12 @@ def wait_until(clock: FakeClock, moment: float) -> None:
 
 
 def not_waiting() -> AbstractContextManager[None]:
-    """Nothing that this thread asks meanwhile may wait, for the thread runs an event loop."""
+    """Keep this thread, which runs an event loop, from waiting: what would wait raises :class:`NotYet`."""
     return _mode(not_waiting=True)
 
 
 def waiting() -> AbstractContextManager[None]:
-    """What this thread asks meanwhile may wait again: a model asks it, which cannot be run twice."""
+    """Let this thread wait again: it runs a model, which cannot be run twice."""
     return _mode(not_waiting=False)
 
 

@@ -11,7 +11,7 @@ IDLE_SECONDS = 1.0
 
 
 class ThreadPool:
-    """At most ``size`` daemon threads, each of which ends after ``idle`` seconds (1) without work; more jobs wait.
+    """At most ``size`` daemon threads, each of which ends after ``idle`` seconds (1) without work; further jobs wait.
 
     It also works in a forked child.
 

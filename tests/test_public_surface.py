@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,3 +113,36 @@ def test_there_is_one_version():
 
 def test_the_package_is_marked_as_typed():
     assert (SOURCE.parent / "py.typed").exists()
+
+
+TOLD_ON_THE_PAGE = {"cursor", "name", "id", "file_id", "prediction_id", "timeout", "metadata"}
+"""Arguments that mean the same everywhere; the pages of the reference say what, or their names do."""
+ELSEWHERE = re.compile(r"(?i)\bsee :\w+:|\blike :\w+:|those of ``?(run|use|create)|as :\w+:|those of :\w+:")
+"""Says that the arguments are explained at another method."""
+
+
+def methods() -> Iterator[tuple[str, Any, str]]:
+    """What callers call, with what its class says of itself."""
+    for name in replicate_home.__all__:
+        value = getattr(replicate_home, name)
+        if inspect.isfunction(value):
+            yield name, value, ""
+        elif inspect.isclass(value) and not issubclass(value, Exception):
+            for owner in value.__mro__:
+                for attribute, method in vars(owner).items() if owner.__module__.startswith("replicate_home") else ():
+                    if not attribute.startswith("_") and (inspect.isfunction(method) or hasattr(method, "ask")):
+                        yield f"{name}.{attribute}", method, inspect.getdoc(value) or ""
+
+
+@pytest.mark.parametrize(("name", "method", "of_class"), [pytest.param(*found, id=found[0]) for found in methods()])
+def test_every_method_says_what_its_arguments_mean(name: str, method: Any, of_class: str) -> None:
+    text = (inspect.getdoc(method) or "") + of_class
+    assert inspect.getdoc(method), name
+    unexplained = [
+        argument.name
+        for argument in list(inspect.signature(method).parameters.values())
+        if argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
+        if argument.name not in {"self", "cls", *TOLD_ON_THE_PAGE}
+        if not re.search(rf"\b{argument.name}s?\b", text)
+    ]
+    assert unexplained == [] or ELSEWHERE.search(text), name

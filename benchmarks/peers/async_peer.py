@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from peer import Peer
@@ -23,6 +23,14 @@ class AsyncPeer(Peer):
 
     def atokens(self, model: str) -> AsyncIterator[Any]:
         """Stream one prediction's tokens."""
+        raise NotImplementedError
+
+    async def afile(self, model: str) -> AsyncIterator[bytes]:
+        """Run a model that returns a file: its pieces, none of which was asked for yet."""
+        raise NotImplementedError
+
+    async def aupload(self, path: str) -> None:
+        """Upload the file at ``path``."""
         raise NotImplementedError
 
     async def aclose(self) -> None:
@@ -45,6 +53,19 @@ class AsyncPeer(Peer):
                 await self.arun(model)
 
         self.runner.run(all_of_them())
+
+    def download(self, model: str) -> Callable[[], int]:
+        """Run a model that returns a file; calling what comes back downloads it, piece by piece, and counts bytes."""
+        file = self.runner.run(self.afile(model))
+
+        async def receive() -> int:
+            return sum([len(piece) async for piece in file])
+
+        return lambda: self.runner.run(receive())
+
+    def upload(self, path: str) -> None:
+        """Upload the file at ``path``."""
+        self.runner.run(self.aupload(path))
 
     def lag(self, model: str) -> float:
         """Seconds from the server's moment of completion to our having it."""

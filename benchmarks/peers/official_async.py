@@ -26,3 +26,13 @@ class Peer(AsyncPeer):
         async for event in await self.client.async_stream(model, input=INPUT):
             if event.event.value == "output":
                 yield str(event)
+
+    async def afile(self, model: str) -> AsyncIterator[bytes]:
+        """Iterate over a file output (made by hand: the client makes one of ``https:`` URLs only)."""
+        from replicate.helpers import FileOutput
+
+        return aiter(FileOutput(await self.arun(model), self.client))
+
+    async def aupload(self, path: str) -> None:
+        """``replicate.files.async_create``."""
+        await self.client.files.async_create(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from async_peer import AsyncPeer
@@ -29,6 +30,14 @@ class Peer(AsyncPeer):
     def atokens(self, model: str) -> AsyncIterator[Any]:
         """``client.stream``."""
         return aiter(self.client.stream(model, INPUT))
+
+    async def afile(self, model: str) -> AsyncIterator[bytes]:
+        """Iterate over a file output."""
+        return aiter((await self.client.run(model, INPUT)).file)
+
+    async def aupload(self, path: str) -> None:
+        """``client.run`` with a file input, which is uploaded first."""
+        await self.client.run("bench/finished", {"file": Path(path)}, file_encoding_strategy="url")
 
 
 async def connect(origin: str) -> AsyncClient:

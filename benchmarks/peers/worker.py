@@ -109,11 +109,17 @@ def download(peer: Peer, model: str) -> Figures:
     return {"cpu_ms": used * 1e9, "wall_ms": wall * 1e9}
 
 
-def upload(peer: Peer, warm: str, path: str) -> Figures:
-    """How far a large upload raises the memory, and what it costs."""
+def download_memory(peer: Peer, warm: str, model: str) -> Figures:
+    """How far a large download raises the memory, its pieces not being kept."""
+    peer.download(warm)()
+    return {"mib": added(peer.download(model))[0]}
+
+
+def upload(peer: Peer, warm: str, paths: list[str]) -> Figures:
+    """How far large uploads raise the memory, and what they cost."""
     peer.upload(warm)
     used = cpu()
-    mib, _ = added(lambda: peer.upload(path))
+    mib, _ = added(lambda: [peer.upload(path) for path in paths])
     return {"mib": mib, "cpu_s": cpu() - used}
 
 
@@ -170,7 +176,8 @@ def profiled(measure: Callable[..., Figures], peer: Peer, **arguments: Any) -> F
 def work(peer: Peer) -> None:
     """Obey until standard input ends."""
     known = [
-        runs, tokens, first_token, quiet_lag, lag, at_once, download, upload, streaming_memory, leftovers, polling,
+        runs, tokens, first_token, quiet_lag, lag, at_once, download, download_memory, upload, streaming_memory,
+        leftovers, polling,
     ]  # fmt: skip
     commands = {one.__name__: one for one in known}
     for line in sys.stdin:

@@ -19,7 +19,7 @@ from ..exceptions import ProtocolError
 from ..protocol.strict_json import parse_json
 from ..records.schema import Schema
 from .describing import kinds
-from .templates import Piped, has_template
+from .templates import Piped, as_text, has_template
 
 _SCALAR = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false", re.ASCII)
 _TEXTS = frozenset({"prompt", "text", "system"})
@@ -31,10 +31,6 @@ class Inputs:
 
     certain: Mapping[str, Any]
     in_doubt: Mapping[str, tuple[str, Any]]
-
-    def names(self) -> list[str]:
-        """The names that were given."""
-        return [*self.certain, *self.in_doubt]
 
     def typed(self, schema: Schema) -> dict[str, Any]:
         """The input for a model with this schema, which may be empty.
@@ -100,12 +96,23 @@ def read_inputs(arguments: Iterable[str], stdin: Callable[[], bytes]) -> Inputs:
         elif text.startswith("@"):  # of what was typed: what another model has put out names no file here
             certain[name] = _path(name, text[1:])
         elif has_template(text):
-            certain[name] = piped.value(text)
+            value = piped.value(text)
+            if isinstance(value, (str, Path)):
+                certain[name] = value
+            else:
+                in_doubt[name] = as_text(value), value
         elif (value := _maybe_json(text)) is not _NO_JSON:
             in_doubt[name] = text, value
         else:
             certain[name] = text
     return Inputs(certain, in_doubt)
+
+
+def in_text(values: Mapping[str, str]) -> Inputs:
+    """Inputs that are all text, as the cells of a table: each that could be JSON is left to the schema."""
+    found = {name: _maybe_json(text) for name, text in values.items()}
+    in_doubt = {name: (values[name], value) for name, value in found.items() if value is not _NO_JSON}
+    return Inputs({name: text for name, text in values.items() if name not in in_doubt}, in_doubt)
 
 
 def _parts(argument: str) -> tuple[str, str, bool]:

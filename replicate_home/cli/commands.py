@@ -26,6 +26,7 @@ from .options import FORM
 COMMANDS: Mapping[str, Lazy] = {
     "run": Lazy("Run a model and print its output when it is done.", "running:run"),
     "stream": Lazy("Run a model and print its output as it arrives.", "running:stream"),
+    "map": Lazy("Run a model over many inputs, and continue where it stopped.", "map:map_"),
     "predictions": Lazy("Your predictions: list, get, wait, stream, cancel.", "resources:predictions"),
     "models": Lazy("Public models: list, search, get, schema, examples.", "resources:models"),
     "versions": Lazy("Versions of a model: list, get, delete.", "resources:versions"),
@@ -36,7 +37,9 @@ COMMANDS: Mapping[str, Lazy] = {
     "hardware": Lazy("What models can run on.", "resources:hardware"),
     "account": Lazy("The account that your token belongs to.", "resources:account"),
     "serve": Lazy("Serve a small Replicate on this machine, for any client.", "serving:serve"),
-    "completion": Lazy("Print a script that completes commands on the Tab key.", "completion:completion"),
+    "completion": Lazy(
+        "Print a script for bash, zsh or fish that completes commands on the Tab key.", "completion:completion"
+    ),
 }
 
 
@@ -63,8 +66,9 @@ def _reported(meta: Mapping[str, Any]) -> Iterator[None]:
         raise
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f" See {context.command_path} --help" if context else ""
-        usage = InvalidInput(error.format_message() + hint)
+        message = error.format_message()
+        dot = "" if message.endswith((".", "?")) else "."
+        usage = InvalidInput(f"{message}{dot} See {context.command_path} --help" if context else message)
         raise click.exceptions.Exit(exit_codes.reported(usage, meta.get(FORM))) from None
     except BaseException as error:
         raise click.exceptions.Exit(exit_codes.reported(error, meta.get(FORM))) from error

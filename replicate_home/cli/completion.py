@@ -9,9 +9,9 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
 def completion(shell: str) -> None:
-    """Print a script that completes commands, options and their values on the Tab key.
+    """Print a script for bash, zsh or fish that completes commands and options on the Tab key.
 
     \b
       bash   eval "$(replicate-home completion bash)"          in ~/.bashrc

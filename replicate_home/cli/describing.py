@@ -6,7 +6,10 @@ Schemas come from many generators, and from servers: whatever makes no sense in 
 from __future__ import annotations
 
 import json
+import os
+from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from ..exceptions import InvalidInput
@@ -15,7 +18,7 @@ from .suggesting import did_you_mean
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _BOUNDS = (("minimum", "At least"), ("maximum", "At most"))
-_DEEPEST = 8
+_MOST = 100
 
 
 def kinds(schema: Schema, name: str) -> set[str]:
@@ -23,18 +26,22 @@ def kinds(schema: Schema, name: str) -> set[str]:
     described = schema.input.get(name)
     found: set[str] = set()
     for part in _parts(schema, described):
-        named = part.get("type")
-        found |= {kind for kind in (named if isinstance(named, list) else [named]) if isinstance(kind, str)}
+        found.update(_named(part))
     if isinstance(described, Mapping) and isinstance(described.get("default"), str):
         found.add("string")
     return found
 
 
-def check_name(schema: Schema, name: str, model: str) -> None:
-    """InvalidInput for an input that the model does not have; a schema without inputs is none to go by."""
+def check(schema: Schema, model: str, name: str, value: Any) -> None:
+    """InvalidInput for an input that the model does not have, or a path where a file is meant.
+
+    A schema without inputs is none to go by.
+    """
     if schema.input and name not in schema.input and name != "messages":
         taken = ", ".join(_in_order(schema))
         raise InvalidInput(f"{model} has no input {name!r}{did_you_mean(name, schema.input) or '.'} It takes: {taken}")
+    if isinstance(value, str) and _type(schema, schema.input.get(name)) == "file" and os.path.isfile(value):
+        raise InvalidInput(f"{name} is a file: write {name}=@{value}")
 
 
 def inputs(schema: Schema) -> list[tuple[str, str]]:
@@ -46,7 +53,7 @@ def inputs(schema: Schema) -> list[tuple[str, str]]:
 def output(schema: Schema) -> str:
     """What the model gives, in a few words."""
     words = _type(schema, schema.output)
-    return {"array": f"list of {_type(schema, schema.output.get('items'))}"}.get(words, words)
+    return f"list of {_type(schema, schema.output.get('items'))}" if words == "array" else words
 
 
 def _words(schema: Schema, name: str, is_required: bool) -> Iterator[str]:
@@ -66,26 +73,32 @@ def _words(schema: Schema, name: str, is_required: bool) -> Iterator[str]:
 
 def _type(schema: Schema, described: Any) -> str:
     """``string``, ``file``, ``integer`` and so on, in the schema's own words."""
-    for part in _parts(schema, described):
-        if part.get("format") == "uri":
-            return "file"
-        if isinstance(part.get("type"), str) and part["type"] != "null":
-            return str(part["type"])
-    return "any value"
+    parts = list(_parts(schema, described))
+    if any(part.get("format") == "uri" for part in parts):
+        return "file"
+    named = (kind for part in parts for kind in _named(part) if kind != "null")
+    return next(named, "any value")
 
 
-def _parts(schema: Schema, described: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """A description, what it refers to, and the members of its unions."""
-    if not isinstance(described, Mapping) or depth > _DEEPEST:
-        return
-    yield described
-    reference = described.get("$ref")
-    if isinstance(reference, str):
-        yield from _parts(schema, _referred(schema, reference), depth + 1)
-    for word in _UNIONS:
-        union = described.get(word)
-        for part in union if isinstance(union, list) else ():
-            yield from _parts(schema, part, depth + 1)
+def _named(part: Mapping[str, Any]) -> list[str]:
+    named = part.get("type")
+    return [kind for kind in (named if isinstance(named, list) else [named]) if isinstance(kind, str)]
+
+
+def _parts(schema: Schema, described: Any) -> Iterator[Mapping[str, Any]]:
+    """A description, what it refers to, and the members of its unions. They may go in circles: the first of them."""
+    return islice(_reached(schema, described), _MOST)
+
+
+def _reached(schema: Schema, described: Any) -> Iterator[Mapping[str, Any]]:
+    waiting = deque([described])
+    while waiting:
+        part = waiting.popleft()
+        if isinstance(part, Mapping):
+            yield part
+            if isinstance(part.get("$ref"), str):
+                waiting.append(_referred(schema, part["$ref"]))
+            waiting.extend(member for word in _UNIONS if isinstance(part.get(word), list) for member in part[word])
 
 
 def _referred(schema: Schema, reference: str) -> Any:

@@ -61,13 +61,14 @@ def reported(error: BaseException, form: str | None = None) -> int:
     """
     if isinstance(error, BrokenPipeError):
         return CLOSED_PIPE
-    code, message = exit_code(error), in_our_words(str(error) or type(error).__name__)
+    code, message = exit_code(error), str(error) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
         code, message = INTERRUPTED, ": ".join(["interrupted", *map(str, error.args), *getattr(error, "__notes__", ())])
     elif code is None:
         code, message = OTHER, f"a mistake in this program, {type(error).__name__}: {message}"
         if os.environ.get("REPLICATE_HOME_LOG") == "debug":
             traceback.print_exception(error)
+    message = in_our_words(message)
     say(message)
     if form is not None:
         _print_as_json(error, message, code, form)

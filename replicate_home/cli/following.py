@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from ..client.engine.routing import LOCAL_URL
+from ..client.outputs.results import Result
 from ..client.outputs.streams import Stream
 from ..protocol import urls
-from ..records.events import LogsEvent, OutputEvent
+from ..records.events import Event, LogsEvent, OutputEvent, StatusEvent
 from ..records.prediction import Snapshot
 from .exit_codes import say
 from .printing import Answer, show_event, show_output, show_pieces, show_prediction
@@ -27,43 +28,67 @@ def watched(name: str, cancels: bool) -> Iterator[StatusLine]:
             yield status
         except BaseException as error:
             status.remove()
-            known = getattr(error, "prediction", None) or status.snapshot
-            if known is not None and not known.is_terminal and not cancels and not _is_local(known):
-                say(f"prediction {known.id} runs on; this waits for it: {_resuming(known)}")
-            elif known is not None and cancels and isinstance(error, KeyboardInterrupt):
-                raise KeyboardInterrupt(f"the cancellation of prediction {known.id} was requested") from None
+            fate = _fate(getattr(error, "prediction", None) or status.snapshot, cancels)
+            if isinstance(error, KeyboardInterrupt) and fate is not None:
+                raise KeyboardInterrupt(fate) from None
+            if fate is not None and not cancels:
+                say(fate)
             raise
+
+
+def _fate(known: Snapshot | None, cancels: bool) -> str | None:
+    """What becomes of a prediction that is not waited for any more; None where there is nothing to say."""
+    if known is None or known.is_terminal:
+        return None
+    if cancels:
+        return f"the cancellation of prediction {known.id} was requested"
+    return None if _is_local(known) else f"prediction {known.id} runs on; this waits for it: {_resuming(known)}"
 
 
 def follow(pieces: Stream, status: StatusLine, answer: Answer, form: str | None) -> None:
     """Print what a stream delivers, while its progress is shown."""
     if form == "json":
-        result = pieces.result()
-        show_prediction(result.prediction, result.output, answer)
+        show_whole(pieces, status, answer, form)
     elif form == "jsonl":
-        for event in pieces.events():
+        for event in _seen(pieces, status):
             status.make_way()
             show_event(event, answer)
     else:
         show_pieces(_outputs(pieces, status), answer)
 
 
-def show_ended(prediction: Snapshot, output: Any, answer: Answer, form: str | None) -> None:
-    """Print the output of a prediction that has succeeded, or the prediction."""
+def show_whole(pieces: Stream, status: StatusLine, answer: Answer, form: str | None) -> None:
+    """Print what a stream has delivered, when it has ended."""
+    for _ in _seen(pieces, status):
+        pass
+    status.remove()
+    show_result(pieces.result(), answer, form)
+
+
+def show_result(result: Result, answer: Answer, form: str | None) -> None:
+    """Print an output, or its prediction."""
     if form is None:
-        show_output(output, answer)
+        show_output(result.output, answer)
     else:
-        show_prediction(prediction, output, answer)
+        show_prediction(result.prediction, result.output, answer)
 
 
 def _outputs(pieces: Stream, status: StatusLine) -> Iterator[Any]:
-    """The items of the output; logs go to the status line."""
+    """The items of the output."""
+    for event in _seen(pieces, status):
+        if isinstance(event, OutputEvent):
+            status.make_way()
+            yield event.data
+
+
+def _seen(pieces: Stream, status: StatusLine) -> Iterator[Event]:
+    """The events of a stream, of which the status line is told."""
     for event in pieces.events():
         if isinstance(event, LogsEvent):
             status.add_logs(event.data)
-        elif isinstance(event, OutputEvent):
-            status.make_way()
-            yield event.data
+        elif isinstance(event, StatusEvent):
+            status(event.prediction)
+        yield event
 
 
 def _is_local(prediction: Snapshot) -> bool:

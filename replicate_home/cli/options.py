@@ -89,6 +89,8 @@ def answers(command: Command) -> Command:
     def call(*, target: str | None, output_directory: Path | None, form: str | None, **rest: Any) -> Any:
         from .printing import STDOUT, Answer
 
+        if output_directory == Path(STDOUT):
+            raise click.UsageError("stdout is no folder: -o - writes a file there.")
         if target is not None and output_directory is not None:
             raise click.UsageError("-o and --output-directory exclude each other.")
         if target == STDOUT and form is not None:

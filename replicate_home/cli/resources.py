@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..client.client import Client
 
 LIMIT = click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many to show at most."
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="How many to show at most."
 )
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ORDER = {
@@ -30,8 +30,12 @@ _ORDER = {
 _MACHINES: Mapping[str, Mapping[str, Any]] = {
     "version": {"metavar": "ID", "help": "The version of the model."},
     "hardware": {"metavar": "SKU", "help": "As 'replicate-home hardware' lists them."},
-    "min_instances": {"type": int, "help": "Machines that are always up, and cost money even while they are idle."},
-    "max_instances": {"type": int, "help": "The maximum number of machines."},
+    "min_instances": {
+        "type": int,
+        "metavar": "N",
+        "help": "Machines that are always up, and cost money even while they are idle.",
+    },
+    "max_instances": {"type": int, "metavar": "N", "help": "The maximum number of machines."},
 }
 _PREDICTIONS = ("id", "model", "status", "created_at")
 _MODELS = ("id", "run_count", "description")

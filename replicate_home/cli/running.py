@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..exceptions import ReplicateHomeError
+from ..exceptions import AuthenticationError, ConnectFailed, ReplicateHomeError
 from ..records.schema import Schema
 from . import completion, describing
 from .arguments import Stdin, read_inputs
-from .following import follow, show_ended, watched
+from .following import follow, show_result, watched
 from .options import answers, asks_server, with_options
 from .printing import Answer
 from .status_line import is_terminal
@@ -86,7 +86,7 @@ def run(client: Client, model: str, call: dict[str, Any], answer: Answer, form: 
         call["wait"] = 0  # a server that holds its answer has nothing to show meanwhile
     with watched(model, call["cancel_on_exit"]) as status:
         result = client.run(model, on_update=status, **call)
-    show_ended(result.prediction, result.output, answer, form)
+    show_result(result, answer, form)
 
 
 @_runs_model
@@ -107,19 +107,21 @@ def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str,
     """``input`` and ``messages`` for ``client.run``, as the model's schema types them."""
     stdin = Stdin(sys.stdin)
     inputs = read_inputs(arguments, stdin.read)
-    schema = _schema(client, model) if arguments or stdin.has_more() else Schema()
-    for name in inputs.names():
-        describing.check_name(schema, name, model)
+    schema = schema_of(client, model) if arguments or stdin.has_more() else Schema()
     given = inputs.typed(schema)
+    for name, value in given.items():
+        describing.check(schema, model, name, value)
     if not {"prompt", "messages"} & given.keys() and ("prompt" in schema.input or not arguments) and stdin.has_more():
         given.update(stdin.prompt())
     return {"messages": given.pop("messages", None), "input": given}
 
 
-def _schema(client: Client, model: str) -> Schema:
-    """The model's schema; empty if it is not available."""
+def schema_of(client: Client, model: str) -> Schema:
+    """The model's schema; empty if this server has none to give."""
     try:
         return client.models.schema(model)
+    except (AuthenticationError, ConnectFailed):  # which would be no different for the run itself
+        raise
     except ReplicateHomeError:
         return Schema()
 

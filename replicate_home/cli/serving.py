@@ -106,8 +106,10 @@ def named_model(text: str) -> tuple[str, Callable[..., Any]]:
 
 @click.command()
 @click.argument("served", nargs=-1, metavar="[WHERE:NAME]...")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 picks a free port.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="HOST", help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="0, the default, picks a free port."
+)
 @click.option("--token", metavar="TOKEN", help="Accept only this token (make one up); by default, any.")
 @click.option("--rate-limits", is_flag=True, help="Apply the hosted service's rate limits, with status 429.")
 @click.option("--run-limit", is_flag=True, help="Fail runs after 30 minutes, as the hosted service does.")

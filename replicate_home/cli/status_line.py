@@ -9,6 +9,7 @@ from itertools import cycle
 from typing import Any
 
 from ..clock import SYSTEM_CLOCK
+from ..protocol.redaction import excerpt
 from ..records.prediction import Progress, Snapshot
 
 _INTERVAL = 0.1
@@ -62,8 +63,7 @@ class StatusLine:
 
     def _draw_on(self) -> None:
         for sign in cycle("|/-\\"):
-            text = f"{sign} {self}"[: shutil.get_terminal_size().columns - 1]
-            sys.stderr.write(f"{_CLEARED}{text}")
+            sys.stderr.write(f"{_CLEARED}{excerpt(f'{sign} {self}', shutil.get_terminal_size().columns - 1)}")
             sys.stderr.flush()
             if self._over.wait(_INTERVAL):
                 return

@@ -25,13 +25,16 @@ class Piped:
     def value(self, text: str) -> Any:
         """What ``text`` stands for: a value if it is one template, else text with its templates filled in.
 
-        A file that the other command has saved is that file, as a path. Raises ValueError for JSON that is not there.
+        Files that the other command has saved are those files, as paths. Raises ValueError for JSON that is not there.
         """
         whole = _TEMPLATE.fullmatch(text)
         if whole is None:
-            return _TEMPLATE.sub(lambda match: _as_text(self._at(match[1])), text)
+            return _TEMPLATE.sub(lambda match: as_text(self._at(match[1])), text)
         found = self._at(whole[1])
-        return Path(found) if isinstance(found, str) and found in self._saved() else found
+        return [self._file(item) for item in found] if isinstance(found, list) else self._file(found)
+
+    def _file(self, value: Any) -> Any:
+        return Path(value) if isinstance(value, str) and value in self._saved() else value
 
     def _at(self, path: str) -> Any:
         found = self._read()
@@ -60,8 +63,11 @@ def has_template(text: str) -> bool:
     return _TEMPLATE.search(text) is not None
 
 
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def as_text(value: Any) -> str:
+    """A JSON value as text: a list of texts joined, as ``run`` prints it."""
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return "".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _why(document: Any) -> str:

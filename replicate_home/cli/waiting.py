@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from .following import follow, show_ended, watched
+from ..client.outputs.streams import Stream
+from ..client.resources.predictions import Prediction
+from .following import follow, show_whole, watched
 from .options import answers, asks_server
 from .printing import Answer
+from .status_line import StatusLine
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -20,14 +25,11 @@ if TYPE_CHECKING:
 @asks_server
 def wait(client: Client, id: str, answer: Answer, form: str | None) -> None:
     """Wait for the prediction ID and print its output, as run does. It runs on if this command ends early."""
-    prediction = client.predictions.get(id)
-    with watched(prediction.model or "prediction", cancels=False) as status:
+    with _followed(client.predictions.get(id)) as (pieces, status):
         if form == "jsonl":
-            follow(prediction.stream(), status, answer, form)
-            return
-        status(prediction.snapshot)
-        result = prediction.result()
-    show_ended(prediction.snapshot, result.output, answer, form)
+            follow(pieces, status, answer, form)
+        else:
+            show_whole(pieces, status, answer, form)
 
 
 @click.command()
@@ -36,7 +38,12 @@ def wait(client: Client, id: str, answer: Answer, form: str | None) -> None:
 @asks_server
 def stream(client: Client, id: str, answer: Answer, form: str | None) -> None:
     """Print the output of the prediction ID from its beginning, as it grows. It runs on if this command ends early."""
-    prediction = client.predictions.get(id)
-    with watched(prediction.model or "prediction", cancels=False) as status:
+    with _followed(client.predictions.get(id)) as (pieces, status):
+        follow(pieces, status, answer, form)
+
+
+@contextmanager
+def _followed(prediction: Prediction) -> Iterator[tuple[Stream, StatusLine]]:
+    with watched(prediction.model or "prediction", cancels=False) as status, prediction.stream() as pieces:
         status(prediction.snapshot)
-        follow(prediction.stream(), status, answer, form)
+        yield pieces, status

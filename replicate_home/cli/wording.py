@@ -8,13 +8,15 @@ import re
 _WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
-        (r"set REPLICATE_API_TOKEN or pass api_token=", "set REPLICATE_API_TOKEN"),
-        (r"pass base_url= or set REPLICATE_BASE_URL", "use --base-url or set REPLICATE_BASE_URL"),
-        (r": client\.predictions\.get\('\w+'\)\.wait\(\) resumes it", ""),
-        (r"so cancel_on_exit=False cannot hold: .*", "so it cannot run on: --no-cancel has no place here"),
+        (r" or pass api_token=", ""),
+        (r"pass base_url= or set", "use --base-url or set"),
         (r"backend='(\w+)'", r"--backend \1"),
         (r"\bbase_url (is|must)", r"--base-url \1"),
-        (r"\bwait is how long", "--wait is how long"),
+        (r": client\.predictions\.get\('\w+'\)\.wait\(\) resumes it", ""),
+        (r"client\.predictions\.get\('(\w+)'\) has it", r"'replicate-home predictions get \1' has it"),
+        (r"client\.predictions\.list\(\) \(newest first\)", "'replicate-home predictions list' (newest first)"),
+        (r"so cancel_on_exit=False cannot hold: .*", "so it cannot run on: leave out --no-cancel"),
+        (r"run it again, or have predictions\.create\(.*", "run it again"),
     )
 )
 

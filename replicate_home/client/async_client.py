@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
@@ -24,7 +24,7 @@ from .engine.calls import (
     use_options,
 )
 from .engine.connections import Models
-from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
+from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, naming_options, settings
 from .outputs.async_streams import AsyncStream
 from .outputs.results import Result
 
@@ -52,6 +52,7 @@ class AsyncClient:
     A client may be used in several event loops, one after another or at once.
     """
 
+    @naming_options
     def __init__(
         self,
         api_token: str | None = None,
@@ -200,6 +201,13 @@ class AsyncClient:
 
     aclose = close
 
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> Any:
+            raise TypeError("AsyncClient is entered with `async with`; or use Client")
+
+        def __exit__(self, *_: object) -> None: ...
+
     async def __aenter__(self) -> AsyncClient:
         return self
 
@@ -230,13 +238,13 @@ class AsyncFunction:
         self._options = options
         self.model = model
 
-    async def __call__(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
+    async def __call__(self, /, *unnamed: Never, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """Run the model with these inputs."""
-        return await self._client.run(self.model, **use_inputs(self.model, input, inputs), **self._options)
+        return await self._client.run(self.model, **use_inputs(self.model, unnamed, input, inputs), **self._options)
 
-    def stream(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> AsyncStream:
+    def stream(self, /, *unnamed: Never, input: Mapping[str, Any] | None = None, **inputs: Any) -> AsyncStream:
         """Stream the model's output for these inputs."""
-        return self._client.stream(self.model, **use_inputs(self.model, input, inputs), **self._options)
+        return self._client.stream(self.model, **use_inputs(self.model, unnamed, input, inputs), **self._options)
 
     def map(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from ..clock import Clock
 from ..dialects.refs import ModelRef
@@ -21,7 +21,7 @@ from .engine.calls import (
 )
 from .engine.connections import Connections, Models
 from .engine.engine import Engine, checked_transport
-from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, settings
+from .engine.settings import DEFAULT, Settings, TimeoutOption, changed, naming_options, settings
 from .outputs.results import Result
 from .outputs.streams import Stream
 
@@ -45,14 +45,16 @@ class Client:
     """Runs models on Replicate, its homepage, a Cog server, or in this process.
 
     ``api_token`` defaults to REPLICATE_API_TOKEN. ``timeout`` is the budget for a whole call in seconds: 600 by
-    default, None for no limit. ``max_retries`` is how often a request that is safe to repeat is sent again. A client
-    can be shared by threads. Pickling a client drops its token.
+    default, None for no limit. ``max_retries`` is how often a request that is safe to repeat is sent again.
+    ``headers`` are added to every request to the API, and ``clock`` tells the time. A client can be shared by threads.
+    Pickling a client drops its token.
 
     The backend is the first of these that is set: ``backend=`` (``replicate``, ``home``, ``cog`` or ``local``), what
     ``transport`` declares, REPLICATE_HOME_BACKEND, and the server at ``base_url=`` or REPLICATE_BASE_URL. Otherwise
     ``local/...`` models run in this process, and all others on the hosted API, which needs a token.
     """
 
+    @naming_options
     def __init__(
         self,
         api_token: str | None = None,
@@ -208,8 +210,9 @@ class Client:
     def request(self, method: str, path: str, *, json: Any = None, query: Mapping[str, str] | None = None) -> Response:
         """Call an endpoint that has no method here, with this client's token, retries and limits.
 
-        ``path`` is relative to the base URL, such as ``/models``, or a URL from the API. ``json`` is the body. An error
-        status raises, as for any call; the response has the body as bytes.
+        ``path`` is relative to the base URL, such as ``/models``, or a URL from the API. ``json`` is the body,
+        ``query`` what follows the question mark. An error status raises, as for any call; the response has the body as
+        bytes.
         """
         from ..operations.custom import custom
 
@@ -273,13 +276,13 @@ class Function:
         self._options = options
         self.model = model
 
-    def __call__(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
+    def __call__(self, /, *unnamed: Never, input: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """Run the model with these inputs."""
-        return self._client.run(self.model, **use_inputs(self.model, input, inputs), **self._options)
+        return self._client.run(self.model, **use_inputs(self.model, unnamed, input, inputs), **self._options)
 
-    def stream(self, /, *, input: Mapping[str, Any] | None = None, **inputs: Any) -> Stream:
+    def stream(self, /, *unnamed: Never, input: Mapping[str, Any] | None = None, **inputs: Any) -> Stream:
         """Stream the model's output for these inputs."""
-        return self._client.stream(self.model, **use_inputs(self.model, input, inputs), **self._options)
+        return self._client.stream(self.model, **use_inputs(self.model, unnamed, input, inputs), **self._options)
 
     def map(self, inputs: Iterable[Mapping[str, Any] | str], /, **options: Unpack[MoreMapOptions]) -> Batch:
         """Run the model over many inputs; see :meth:`Client.map` for the options, which take precedence over these."""

@@ -32,6 +32,9 @@ def eliza(
         raise ValueError(f"tokens_per_second must be more than 0, got {tokens_per_second}")
     said = _last_said(messages or []) or prompt
     if not said.strip():
+        roles = [str(message.get("role")) for message in messages or []]
+        if roles and "user" not in roles:
+            raise ValueError(f"no message has the role 'user': the roles are {', '.join(roles)}")
         raise ValueError("prompt must not be empty: write something, in prompt or in the last user message")
     dice = random.Random(repr((seed, said)) if seed is not None else None)  # noqa: S311  # nothing secret is drawn
     words = _therapist(dice)(_heard(said)).split()

@@ -1,1 +1,1 @@
-"""The dialects: how each kind of server is asked, and what its answers mean. Pure, one file each."""
+"""The dialects: what each kind of server is sent, and what its responses mean. Pure, one file each."""

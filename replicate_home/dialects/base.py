@@ -1,4 +1,4 @@
-"""What every dialect says: how its kind of server is asked, what its responses mean, and what it can do."""
+"""The protocol of all dialects: what a kind of server is sent, what its responses mean, and what it can do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 class Create:
     """What the caller wants run. ``wait`` and ``cancel_after`` are in seconds.
 
-    ``id`` and ``created_at`` (ISO 8601) are for servers that leave these to their clients; ``follows`` says whether the
+    ``id`` and ``created_at`` (ISO 8601) are for servers that leave these to the client; ``follows`` says whether the
     prediction is followed from here to its end.
     """
 
@@ -47,7 +47,7 @@ class Create:
 
 
 class Refusal(Enum):
-    """What an error status says of a create."""
+    """What an error status means for a create."""
 
     FINAL = "it will not be done"
     AGAIN = "nothing was created; asking again a few times may help"
@@ -56,7 +56,7 @@ class Refusal(Enum):
 
 
 class Dialect(Protocol):
-    """One kind of server. A request that it cannot make is None.
+    """One kind of server. A request that it does not support is None.
 
     It is asked what its server can do, never what it is.
     """
@@ -73,7 +73,7 @@ class Dialect(Protocol):
 
     @property
     def aliases(self) -> bool:
-        """Whether short names of models are known here."""
+        """Whether it knows short names of models."""
         ...
 
     @property
@@ -83,39 +83,44 @@ class Dialect(Protocol):
 
     @property
     def keeps(self) -> bool:
-        """Whether a prediction outlives the connection that asked for it, and can be asked for when it has ended."""
+        """Whether a prediction outlives the connection that created it, and can be read after it has ended."""
+        ...
+
+    @property
+    def advice(self) -> Mapping[int, str]:
+        """What the caller can do about a refusal, by status."""
         ...
 
     def create(self, wanted: Create) -> Request:
-        """Ask for a prediction."""
+        """Create a prediction."""
         ...
 
     def expected(self, wanted: Create) -> Snapshot | None:
-        """What :meth:`create` asks for, where its id is made here; None where the server makes it."""
+        """The prediction that :meth:`create` asks for, if its id is made here; None if the server makes it."""
         ...
 
     def instead(self, create: Request, status: int) -> Request | None:
-        """Another way to ask for the same, where the status refuses only the way; None for any other refusal."""
+        """The same create in another form, if the status refuses only the form; None for any other refusal."""
         ...
 
     def health(self) -> Request | None:
-        """Ask how the server is, after a create was refused for now; None where it cannot be asked."""
+        """Read the server's health, after it refused a create for now; None if it has no such endpoint."""
         ...
 
     def broken(self, response: Response) -> str | None:
-        """Why the server will never be ready, from the response to :meth:`health`; None where it may be."""
+        """Why the server will never be ready, from the response to :meth:`health`; None if it may be."""
         ...
 
     def poll(self, known: Snapshot) -> Request:
-        """Ask how it is."""
+        """Read the prediction."""
         ...
 
     def cancel(self, known: Snapshot) -> Request | None:
-        """Ask for it to be stopped; None where the server cannot."""
+        """Cancel the prediction; None if the server cannot."""
         ...
 
     def stream(self, known: Snapshot, last_event_id: str | None) -> Request | None:
-        """Ask for its events, after the one with ``last_event_id``; None where there is no event stream."""
+        """Open its event stream, after the event with ``last_event_id``; None if it has none."""
         ...
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
@@ -123,56 +128,57 @@ class Dialect(Protocol):
         ...
 
     def refusal(self, status: int) -> Refusal:
-        """What an error status in response to a create says of it."""
+        """What an error status in response to a create means."""
         ...
 
     def gone(self, response: Response) -> bool:
-        """Whether this response to a poll or a cancel says that the server does not know the prediction."""
+        """Whether this response to a poll or a cancel means that the server does not know the prediction."""
         ...
 
     def heard(self, events: Sequence[ServerSentEvent]) -> Sequence[ServerSentEvent]:
-        """The events of a stream in the hosted API's words, and ``prediction``, whose data is one as in a response.
+        """The events of a stream as the hosted API names them, and ``prediction``, whose data is a whole prediction.
 
         Raises :class:`ProtocolError`.
         """
         ...
 
     def file(self, url: str) -> Request:
-        """Ask for an output file."""
+        """Download an output file."""
         ...
 
     def schema(self, ref: ModelRef) -> Request | None:
-        """Ask for the model's schema; None where there is none to be had."""
+        """Read the model's schema; None if the server has none."""
         ...
 
     def openapi(self, response: Response) -> Mapping[str, Any]:
-        """The OpenAPI document in the response to :meth:`schema`, empty where there is none."""
+        """The OpenAPI document in the response to :meth:`schema`; empty if there is none."""
         ...
 
     def call(self, method: str, path: str, **parts: Any) -> Request:
-        """A call of the API that is about no single prediction; PermissionDenied where the server has none."""
+        """Any other call of the API; raises PermissionDenied if the server has no such API."""
         ...
 
 
 class OrdinaryAnswers:
-    """What an ordinary HTTP API answers: it makes the ids, and keeps its predictions for a while."""
+    """What is common to ordinary HTTP APIs: the server makes the ids, and keeps predictions for a while."""
 
     keeps: ClassVar[bool] = True
+    advice: ClassVar[Mapping[int, str]] = {}
 
     def expected(self, wanted: Create) -> Snapshot | None:  # noqa: ARG002 - the protocol's signature
         """None: the server makes the ids."""
         return None
 
     def instead(self, create: Request, status: int) -> Request | None:  # noqa: ARG002 - as above
-        """None: there is one way to ask."""
+        """None: there is only one form."""
         return None
 
     def health(self) -> Request | None:
-        """None: there is nothing to ask."""
+        """None: it has no such endpoint."""
         return None
 
     def broken(self, response: Response) -> str | None:  # noqa: ARG002 - as above
-        """None: nothing says so."""
+        """None: it does not say."""
         return None
 
     def heard(self, events: Sequence[ServerSentEvent]) -> Sequence[ServerSentEvent]:
@@ -180,7 +186,7 @@ class OrdinaryAnswers:
         return events
 
     def refusal(self, status: int) -> Refusal:
-        """429 comes from a limiter, before anything is created; a 5xx may come after."""
+        """429 comes from a rate limiter, before anything is created; a 5xx may come after."""
         if status == 429:
             return Refusal.AGAIN
         return Refusal.UNKNOWN if status >= 500 else Refusal.FINAL
@@ -191,16 +197,16 @@ class OrdinaryAnswers:
 
 
 def encode_json(value: Any) -> bytes:
-    """The value as the body of a request; raises TypeError or ValueError saying what JSON cannot hold."""
+    """The value as the body of a request; raises TypeError or ValueError for what is not JSON."""
     text = _ENCODER.encode(value)
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half of a pair, as from a name that is no UTF-8: JSON has an escape for it
+    except UnicodeEncodeError:  # a lone surrogate, as from a file name that is not UTF-8: JSON has an escape for it
         return _ESCAPING.encode(value).encode()
 
 
 def parse_prediction(response: Response) -> dict[str, Any]:
-    """The JSON object of an answer; raises :class:`ProtocolError`."""
+    """The JSON object in a response; raises :class:`ProtocolError`."""
     found = parse_json(response.body)
     if not isinstance(found, dict):
         raise ProtocolError(f"expected a prediction (a JSON object), got a JSON {type(found).__name__}")
@@ -208,7 +214,7 @@ def parse_prediction(response: Response) -> dict[str, Any]:
 
 
 def checked_id(prediction_id: str) -> str:
-    """The id, fit to stand in a path; raises InvalidInput for one that is not."""
+    """The id, safe in a path; raises InvalidInput for one that is not."""
     if not isinstance(prediction_id, str):
         raise TypeError(f"a prediction id must be a string, got {type(prediction_id).__name__}")
     if not _ID.fullmatch(prediction_id):
@@ -217,7 +223,7 @@ def checked_id(prediction_id: str) -> str:
 
 
 def checked_snapshot(found: dict[str, Any], known: Snapshot | None) -> Snapshot:
-    """The prediction in an answer; raises :class:`ProtocolError` where it is none, or not the ``known`` one."""
+    """The prediction in a response; raises :class:`ProtocolError` if it is not one, or not the ``known`` one."""
     snapshot = parse(Snapshot, found)
     if "status" not in found:
         raise ProtocolError("expected a prediction, got an object without 'status'")
@@ -238,4 +244,4 @@ def snapshot_of_answer(dialect: Dialect, response: Response, known: Snapshot) ->
 
 
 class WrongPrediction(ProtocolError):
-    """The answer is for another prediction: asking again would not make it right."""
+    """The response is for another prediction: asking again would not help."""

@@ -1,7 +1,7 @@
 """The models that Replicate's homepage is known to run, with short names and versions.
 
-Data first: the lower-case names are those of the provider's class attributes. The homepage takes no model without a
-version, so what is not in ``KNOWN`` cannot be asked of it.
+The lower-case names are those of the provider's class attributes. The homepage needs a model's version, so it runs only
+what is in ``KNOWN``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EARLIER_ALIASES = {
     "playground-v2.5-aesthetic": "playgroundai/playground-v2.5-1024px-aesthetic",
 }
 
-# Every version that the homepage was ever asked for, the one to ask for first; the first four models are current.
+# Every version that the homepage has run, the one to use first; the first four models are current.
 KNOWN: dict[str, tuple[str, ...]] = {
     "stability-ai/stable-diffusion-3": ("527d2a6296facb8e47ba1eaf17f142c240c19a30894f437feee9b91cc29d8e4f",),
     "bytedance/sdxl-lightning-4step": ("5f24084160c9089501c1b3545d9be3c27883ae2239b6f412990e82d4a6210f8f",),
@@ -81,7 +81,7 @@ def suggestion(name: str) -> str:
     full_name = resolve_alias(name)
     if full_name:
         return f"write {full_name!r}"
-    from difflib import get_close_matches  # only needed for a mistake
+    from difflib import get_close_matches  # only mistakes need it
 
     close = get_close_matches(name.strip().casefold()[:100], _FULL_NAMES, n=1, cutoff=0.6)
     if close:

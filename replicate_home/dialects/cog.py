@@ -1,7 +1,7 @@
-"""A self-hosted Cog server, the open-source prediction server of Replicate itself. https://cog.run/http
+"""A self-hosted Cog server, Replicate's own open-source prediction server. https://cog.run/http
 
-One model a server. It answers a create when the prediction has ended, or with its events while it runs; it ends a
-prediction with the connection that asked for it, and keeps nothing of one that has ended. Ids are made by its clients.
+A server has one model. It responds to a create when the prediction has ended, or with its events while it runs; it ends
+a prediction with the connection that created it, and keeps none that have ended. Clients make the ids.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .refs import ModelRef
 
 _JSON = "application/json"
 _EVENTS = "text/event-stream"
-# Asks for a prediction that runs. No run can begin with it, for an input that is no object never is one.
+# Sent to read a running prediction. It can never start one, as an input must be an object.
 _NO_RUN = {"input": "?"}
 _NO_RUN_REFUSED = "Input must be a JSON object"
 _NEVER_READY = {
@@ -36,7 +36,7 @@ _NEVER_READY = {
 
 @attrs.frozen
 class Cog(OrdinaryAnswers):
-    """``token`` is for a proxy in front, as the server asks for none; ``headers`` go with every request."""
+    """``token`` is for a proxy in front, as the server needs none; ``headers`` are sent with every request."""
 
     base_url: str
     token: Secret | None = None
@@ -45,13 +45,12 @@ class Cog(OrdinaryAnswers):
     aliases: bool = False
     uploads: bool = False
     keeps: ClassVar[bool] = False
+    advice: ClassVar[Mapping[int, str]] = {
+        401: "Cog itself asks for no token: if what is in front of the server does, pass api_token= or headers="
+    }
 
     def create(self, wanted: Create) -> Request:
-        """POST /predictions: for its events where it is followed, to be done in the background where a webhook hears of
-        it, else for its end.
-
-        Never PUT, which may be sent twice.
-        """
+        """POST (never PUT, which may be sent twice): for the events if followed, with a webhook in the background."""
         body: dict[str, Any] = {"id": wanted.id, "input": wanted.input}
         if wanted.webhook is not None:
             body["webhook"] = wanted.webhook
@@ -64,7 +63,7 @@ class Cog(OrdinaryAnswers):
         return self._request("POST", "/predictions", body, hold=math.inf)
 
     def expected(self, wanted: Create) -> Snapshot:
-        """What the server leaves out of its answers, from our side."""
+        """The prediction with what the server leaves out of its responses."""
         found = {
             "id": wanted.id,
             "model": wanted.ref.model,
@@ -77,13 +76,13 @@ class Cog(OrdinaryAnswers):
         return Snapshot({name: value for name, value in found.items() if value is not None})
 
     def instead(self, create: Request, status: int) -> Request | None:
-        """After 406, which says that the model does not stream: the same for its end."""
+        """After 406, which means that the model does not stream: a create that waits for the end."""
         if status != 406 or not create.streams:
             return None
         return attrs.evolve(create, headers={**create.headers, "Accept": _JSON}, streams=False)
 
     def refusal(self, status: int) -> Refusal:
-        """409 says that it is busy, 503 that it is setting up."""
+        """409 means that it is busy, 503 that it is setting up."""
         return Refusal.LATER if status in (409, 503) else super().refusal(status)
 
     def health(self) -> Request:
@@ -91,7 +90,7 @@ class Cog(OrdinaryAnswers):
         return self._request("GET", "/health-check")
 
     def broken(self, response: Response) -> str | None:
-        """What the server says of its setup, where that failed, or of its model's process, where that has died."""
+        """Why it will never be ready: its setup failed, or its model's process died."""
         try:
             found = parse_json(response.body)
         except ProtocolError:
@@ -105,33 +104,33 @@ class Cog(OrdinaryAnswers):
         return f"{why}; it said: {excerpt(str(logs), 2048)}" if logs else why
 
     def poll(self, known: Snapshot) -> Request:
-        """PUT /predictions/{id}, which tells of a prediction that runs, with an input that starts none."""
+        """PUT /predictions/{id}, which describes a running prediction, with an input that cannot start one."""
         return self._request("PUT", f"/predictions/{checked_id(known.id)}", _NO_RUN)
 
-    def stream(self, known: Snapshot, last_event_id: str | None) -> Request:  # noqa: ARG002 - it begins anew each time
-        """The same for its events, from the first."""
+    def stream(self, known: Snapshot, last_event_id: str | None) -> Request:  # noqa: ARG002 - it replays from the first
+        """The same request for its events, from the first."""
         return self._request("PUT", f"/predictions/{checked_id(known.id)}", _NO_RUN, accept=_EVENTS)
 
     def cancel(self, known: Snapshot) -> Request:
-        """POST /predictions/{id}/cancel, whose answer is an empty object."""
+        """POST /predictions/{id}/cancel, whose response is an empty object."""
         return self._request("POST", f"/predictions/{checked_id(known.id)}/cancel")
 
     def gone(self, response: Response) -> bool:
-        """404, or any word on the input that is none, which only a prediction that does not run has."""
+        """404, or a complaint about the input, which it makes only if the prediction does not run."""
         if response.status in (404, 410, 422):
             return True
         return response.status == 200 and _NO_RUN_REFUSED.encode() in response.body[:4096]
 
     def heard(self, events: Sequence[ServerSentEvent]) -> Sequence[ServerSentEvent]:
-        """Chunks carry their number, which becomes the id; what is told of the whole prediction is one."""
+        """The number of a chunk becomes its id; an event about the whole prediction becomes ``prediction``."""
         return without_frames(lambda: [said for event in events for said in _translated(event)])
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
-        """What the server leaves out, or says as null, is as it was asked for."""
+        """What the server leaves out, or sends as null, is taken from the create."""
         return without_frames(lambda: _snapshot(parse_prediction(response), known))
 
     def file(self, url: str) -> Request:
-        """GET the URL, as anyone would."""
+        """GET the URL."""
         return Request("GET", url, {"User-Agent": USER_AGENT, "Accept": "*/*"}, streams=True)
 
     def schema(self, ref: ModelRef) -> Request:  # noqa: ARG002 - there is one model
@@ -139,12 +138,12 @@ class Cog(OrdinaryAnswers):
         return self._request("GET", "/openapi.json")
 
     def openapi(self, response: Response) -> Mapping[str, Any]:
-        """The answer itself."""
+        """The response itself."""
         found = parse_json(response.body)
         return found if isinstance(found, dict) else {}
 
     def call(self, method: str, path: str, **parts: Any) -> Request:  # noqa: ARG002 - the protocol's signature
-        """Refused: the server runs its one model, and has nothing else."""
+        """Refused: the server has only predictions of its one model."""
         raise PermissionDenied(
             f"a Cog server has no {method} {path}: it runs predictions of one model, and keeps none of them", status=403
         )
@@ -164,7 +163,7 @@ class Cog(OrdinaryAnswers):
 
 
 def _translated(event: ServerSentEvent) -> Iterator[ServerSentEvent]:
-    """The event in the hosted API's words; none for one that says nothing more than others do."""
+    """The event as the hosted API names it; nothing for one that adds nothing."""
     match event.event:
         case "output":
             found = _object_in(event)

@@ -1,6 +1,6 @@
 """Replicate's homepage endpoint: a few models, no key, polling only.
 
-Nothing about it is documented: the requests are the homepage's own. There is no cancel and no event stream.
+It is undocumented: the requests are those of the homepage itself. It has no cancel and no event stream.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BASE_URL = "https://homepage.replicate.com"
 
 @attrs.frozen
 class Home(OrdinaryAnswers):
-    """``headers`` go with every request."""
+    """``headers`` are sent with every request."""
 
     base_url: str = BASE_URL
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
@@ -48,15 +48,15 @@ class Home(OrdinaryAnswers):
         return self._request("GET", f"/api/poll?id={checked_id(known.id)}")
 
     def cancel(self, known: Snapshot) -> Request | None:  # noqa: ARG002 - the protocol's signature
-        """None: the endpoint cannot."""
+        """None: it cannot."""
         return None
 
     def stream(self, known: Snapshot, last_event_id: str | None) -> Request | None:  # noqa: ARG002 - as above
-        """None: the endpoint cannot."""
+        """None: it cannot."""
         return None
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
-        """The answer may leave out what was said before: id, model, and the status of a new prediction."""
+        """The response may leave out what is known: id, model, and the status of a new prediction."""
         found = parse_prediction(response)
         for field in ("id", "model") if known is not None else ():
             if found.get(field) is None and known is not None and field in known.to_dict():
@@ -65,11 +65,11 @@ class Home(OrdinaryAnswers):
         return checked_snapshot(found, known)
 
     def file(self, url: str) -> Request:
-        """GET the URL, as anyone would."""
+        """GET the URL."""
         return Request("GET", url, {"User-Agent": USER_AGENT, "Accept": "*/*"}, streams=True)
 
     def schema(self, ref: ModelRef) -> Request | None:  # noqa: ARG002 - the protocol's signature
-        """None: the endpoint has none."""
+        """None: it has none."""
         return None
 
     def openapi(self, response: Response) -> Mapping[str, Any]:  # noqa: ARG002 - as above
@@ -77,7 +77,7 @@ class Home(OrdinaryAnswers):
         return {}
 
     def call(self, method: str, path: str, **parts: Any) -> Request:  # noqa: ARG002 - as above
-        """Refused: the endpoint creates predictions and tells how they are, and nothing else."""
+        """Refused: the endpoint only creates and reads predictions."""
         raise PermissionDenied(
             f"the homepage endpoint has no {method} {path}: use the API, with a token in REPLICATE_API_TOKEN",
             status=403,

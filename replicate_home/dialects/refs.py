@@ -1,4 +1,4 @@
-"""How what runs is named: ``owner/name``, ``owner/name:version``, a version id, a deployment or an alias."""
+"""References to what runs: ``owner/name``, ``owner/name:version``, a version id, a deployment or an alias."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _VERSION = re.compile(r"[0-9a-f]{64}|dp?-[0-9a-f]{32}")
 
 @attrs.frozen
 class ModelRef:
-    """A model and, where given, its version, or a deployment.
+    """A model with an optional version, or a deployment.
 
-    A bare version id has neither owner nor name, nor has a ``deployment``, which is ``owner/name`` itself. An
-    ``official`` model is asked for at its own address.
+    Owner and name are None for a bare version id, and for a ``deployment``, which is ``owner/name`` itself. An
+    ``official`` model has its own endpoint.
     """
 
     owner: str | None
@@ -43,9 +43,9 @@ class ModelRef:
 
     @classmethod
     def parse(cls, text: str | ModelRef, *, aliases: bool = False) -> ModelRef:
-        """Read a reference, unless it was read already; ``aliases`` allows the homepage's short names.
+        """Parse a reference, unless it is parsed already; ``aliases`` allows the homepage's short names.
 
-        Raises TypeError for anything but a string, :class:`InvalidInput` for a string that is no reference.
+        Raises TypeError for anything but a string, :class:`InvalidInput` for a string that is not a reference.
         """
         if isinstance(text, ModelRef):
             return text

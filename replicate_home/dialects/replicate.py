@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -25,14 +25,14 @@ BASE_URL = "https://api.replicate.com/v1"
 SHORTEST_CANCEL_AFTER = 5
 LONGEST_WAIT = 60
 _JSON = "application/json"
-_SENDABLE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")  # what a header can say in the same letters everywhere
+_SENDABLE = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?")  # what every HTTP library sends unchanged in a header
 
 
 @attrs.frozen
 class Replicate(OrdinaryAnswers):
-    """``name`` is what the client calls this backend; ``headers`` go with every request to the API itself.
+    """``name`` is the backend's; ``headers`` are sent with every request to the API itself.
 
-    ``things`` are what it is asked about: predictions, or what lives as they do, such as ``trainings``.
+    ``things`` are what it is asked about: predictions, or ``trainings``, which have the same life.
     """
 
     base_url: str = BASE_URL
@@ -42,13 +42,17 @@ class Replicate(OrdinaryAnswers):
     aliases: bool = False
     uploads: bool = True
     things: str = "predictions"
+    advice: ClassVar[Mapping[int, str]] = {
+        401: "set REPLICATE_API_TOKEN or pass api_token= (tokens: https://replicate.com/account/api-tokens)",
+        402: "add credit at https://replicate.com/account/billing",
+    }
 
     def call(
         self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None, **parts: Any
     ) -> Request:
-        """A request to the API: ``path`` is relative to the base URL, or a URL from one of its answers.
+        """A request to the API: ``path`` is relative to the base URL, or a URL from one of its responses.
 
-        The token goes along only to the API's own origin.
+        The token is sent only to the API's own origin.
         """
         url = self.base_url + path if path.startswith("/") else path
         ours = url.startswith(self.base_url + "/") or urls.carries_token(self.base_url, url)
@@ -80,11 +84,11 @@ class Replicate(OrdinaryAnswers):
         return self.call("POST", path, json=body, headers=headers, hold=hold, about=str(wanted.ref))
 
     def poll(self, known: Snapshot) -> Request:
-        """GET /predictions/{id}; built from the id, never taken from the answer."""
+        """GET /predictions/{id}; built from the id, never taken from a response."""
         return self.call("GET", f"/{self.things}/{checked_id(known.id)}")
 
     def cancel(self, known: Snapshot) -> Request | None:
-        """POST /predictions/{id}/cancel, whose answer is the prediction."""
+        """POST /predictions/{id}/cancel, whose response is the prediction."""
         return self.call("POST", f"/{self.things}/{checked_id(known.id)}/cancel")
 
     def stream(self, known: Snapshot, last_event_id: str | None) -> Request | None:
@@ -100,10 +104,7 @@ class Replicate(OrdinaryAnswers):
         return self.call("GET", url, headers=headers, streams=True)
 
     def snapshot(self, response: Response, known: Snapshot | None) -> Snapshot:
-        """A prediction needs an id of the usual letters and a status; all else may be missing.
-
-        URLs that were said before still hold where an answer leaves them out.
-        """
+        """A prediction needs a valid id and a status; all else may be missing. URLs that it leaves out still hold."""
         return without_frames(lambda: _snapshot(parse_prediction(response), known))
 
     def file(self, url: str) -> Request:
@@ -111,7 +112,7 @@ class Replicate(OrdinaryAnswers):
         return self.call("GET", url, headers={"Accept": "*/*"}, streams=True)
 
     def schema(self, ref: ModelRef) -> Request | None:
-        """GET the model, or its version; None for a version alone, or a deployment: their models are not known here."""
+        """GET the model, or its version; None for a bare version or a deployment, whose model is unknown here."""
         if ref.model is None:
             return None
         version = "" if ref.version is None else f"/versions/{ref.version}"
@@ -127,7 +128,7 @@ class Replicate(OrdinaryAnswers):
 
 
 def _asked_for(ref: ModelRef) -> tuple[str, dict[str, Any]]:
-    """The path of a create, and what its body says of the model beside the input."""
+    """The path of a create, and what its body has besides the input."""
     if ref.deployment:
         return f"/deployments/{ref.deployment}/predictions", {}
     if ref.official:

@@ -1,4 +1,4 @@
-"""The loop that waits, for event loops: does what the state says, and hands the outcome back to it. It decides nothing.
+"""The loop that waits, for event loops: it does what the state says and returns the outcome to it. It decides nothing.
 
 Its twin for threads is :mod:`.drive`: the same names in the same order.
 """
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from ..protocol.sse import Decoder, ServerSentEvent
 
 Leaving = set["asyncio.Task[None]"]
-"""The tasks that leave lives, for a client that is closed to wait for."""
+"""The tasks that leave lives; closing a client waits for them."""
 
 
 class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
     """One life under way, in a task that awaits it.
 
-    A task that is canceled leaves: it waits for that two seconds at most, and no longer where it is canceled once
-    more; the leaving goes on in a task of its own.
+    A task that is canceled leaves, and waits for that at most two seconds, or until it is canceled again; leaving goes
+    on in a task of its own.
     """
 
     __slots__ = ("_create", "_decoder", "_impatient", "_leaving", "_leaving_tasks")
@@ -48,7 +48,7 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
         return self.state
 
     async def step(self) -> State:
-        """Do what the state says, once; on any exception leave, and let it pass."""
+        """Do what the state says, once; on any exception, leave and raise it."""
         before = self.state
         if isinstance(before, Settled):
             return before
@@ -69,7 +69,7 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
         return state
 
     async def leave(self) -> None:
-        """The caller goes: close the stream and cancel what is ours, within two seconds or in the background."""
+        """Close the stream and cancel what this life created, within two seconds or in the background."""
         self.left = True
         if self._impatient or (self.body is None and isinstance(self.state, Settled)):
             return
@@ -83,7 +83,7 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
             leaving.result()
 
     def start_leaving(self) -> asyncio.Task[None]:
-        """Leave in a task, and wait for nothing."""
+        """Leave in a task, without waiting."""
         self.left = True
         if self._leaving is None or self._leaving.cancelled() or not _is_of_this_loop(self._leaving):
             self._leaving = asyncio.ensure_future(self._leave())
@@ -92,7 +92,7 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
         return self._leaving
 
     async def read(self, until: float | None) -> bytes:
-        """What has arrived of the open body; ``b""`` at its end, or where there is none."""
+        """What has arrived of the open body; ``b""`` at its end, or if none is open."""
         body = self.body
         return b"" if body is None else await body.read(self.deadline_for(until))
 
@@ -158,7 +158,7 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
             return lost.with_traceback(None)
 
     async def _hear_of_create(self) -> None:
-        """Wait for the response to a create under way, and take it in: without it there is no id to cancel by."""
+        """Wait for the response to a create under way: without it there is no id to cancel."""
         create, self._create = self._create, None
         before = self.state
         if create is None or not isinstance(before, Sending) or not _is_of_this_loop(create):
@@ -171,7 +171,7 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
             self.state = before.next(create.result(), self.clock.now())
 
     async def _leave(self) -> None:
-        """Until it is done the state stays what it was, so that it can be done again where the event loop ends."""
+        """The state changes only at the end, so that leaving can be repeated if the event loop ends."""
         await self._hear_of_create()
         self.close_body()
         state = self.state.leave(self.clock.now())
@@ -181,9 +181,9 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
 
 
 def _end_of(create: asyncio.Task[Came]) -> asyncio.Future[None]:
-    """The end of a create, which goes on where the task that awaits it is canceled: its id may be needed.
+    """The end of a create, which goes on if the task that awaits it is canceled: its id may be needed.
 
-    A future and no coroutine: one frame less in each of thousands of calls that wait.
+    A future rather than a coroutine: one frame less in each of thousands of waiting calls.
     """
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     create.add_done_callback(partial(_wake, ended))

@@ -1,7 +1,7 @@
-"""What takes several requests, written once for both drivers: a generator that yields lives and is sent their ends.
+"""Calls of several requests, written once for both drivers: generators that yield lives and are sent their ends.
 
-It waits for nothing and knows no time: what it yields becomes a state when it is about to be sent, so that each request
-has its own limits from then on.
+They neither wait nor know the time: what they yield becomes a state when it is about to be sent, so that each request's
+limits count from then on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..clock import Clock
-from ..exceptions import ModelError
+from ..exceptions import ModelError, ProtocolError
 from ..lifecycle.life import Terms
 from ..lifecycle.machine import Settled, State, following, plain
 from ..records.prediction import Snapshot
@@ -21,13 +21,13 @@ from .drive import Drive
 T = TypeVar("T")
 
 Beginning = Callable[[float], State]
-"""The state that a life begins with, made from the time when it begins."""
+"""Makes the state that a life begins with, from the time when it begins."""
 Calling = Generator[Beginning, Settled, T]
 """A call of several requests, which returns its value."""
 
 
 def call(steps: Calling[T], drive: Callable[[State], Drive], clock: Clock) -> T:
-    """Make the requests of ``steps``, one after the other, and return its value."""
+    """Make the requests of ``steps`` one after the other, and return its value."""
     over: Settled | None = None
     while True:
         begins, value = advanced(steps, over)
@@ -37,7 +37,7 @@ def call(steps: Calling[T], drive: Callable[[State], Drive], clock: Clock) -> T:
 
 
 def advanced(steps: Calling[T], over: Settled | None) -> tuple[Beginning | None, T | None]:
-    """The next life of ``steps``, or at its end its value: StopIteration cannot pass through a future."""
+    """The next life of ``steps``, or its value at the end, as StopIteration cannot pass through a future."""
     try:
         return (next(steps) if over is None else steps.send(over)), None
     except StopIteration as done:
@@ -45,7 +45,7 @@ def advanced(steps: Calling[T], over: Settled | None) -> tuple[Beginning | None,
 
 
 def response_to(terms: Terms, request: Request, *, repeatable: bool = False) -> Calling[Response]:
-    """One request of the API; raises what it ended with. ``repeatable`` marks a POST that does no harm twice."""
+    """One request of the API; raises the error it ended with. ``repeatable`` marks a POST that is harmless twice."""
     over = yield partial(plain, terms, request, repeatable=repeatable)
     if over.error is not None:
         raise over.error
@@ -53,8 +53,19 @@ def response_to(terms: Terms, request: Request, *, repeatable: bool = False) -> 
     return over.answer
 
 
+def read(request: Request, reader: Callable[[], T]) -> T:
+    """What ``reader`` makes of the response to ``request``; an error for one that makes no sense names the URL."""
+    try:
+        return reader()
+    except ProtocolError as error:
+        from ..protocol.problems import unreadable  # only errors need it
+
+        failure = unreadable(request, error)
+    raise failure
+
+
 def ended(terms: Terms, snapshot: Snapshot) -> Calling[Snapshot]:
-    """The prediction as it ends, failed or not; raises what kept it from being followed to its end."""
+    """The prediction as it ends, failed or not; raises if it could not be followed to its end."""
     if snapshot.is_terminal:
         return snapshot
     over = yield partial(following, terms, snapshot)
@@ -64,7 +75,7 @@ def ended(terms: Terms, snapshot: Snapshot) -> Calling[Snapshot]:
 
 
 def snapshot_of(over: Settled) -> Snapshot:
-    """What a life that went well ended with; raises what it ended with otherwise."""
+    """The last snapshot of a life that succeeded; raises the error of any other."""
     if over.error is not None:
         raise over.error
     assert over.life.snapshot is not None

@@ -1,4 +1,4 @@
-"""The loop that waits, for threads: does what the state says, and hands the outcome back to it. It decides nothing.
+"""The loop that waits, for threads: it does what the state says and returns the outcome to it. It decides nothing.
 
 Its twin for event loops is :mod:`.adrive`: the same names in the same order.
 """
@@ -34,7 +34,7 @@ class Drive(Driving["Transport", Body]):
         super().__init__(state, transport, clock)
         self._decoder: Decoder | None = None
         self._create: Pending | None = None
-        self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and leaving takes it
+        self._lock = threading.RLock()  # reentrant: Ctrl-C may come while it is held, and leaving takes it
         self._process = os.getpid()
 
     def settle(self) -> Settled:
@@ -44,7 +44,7 @@ class Drive(Driving["Transport", Body]):
         return self.state
 
     def step(self) -> State:
-        """Do what the state says, once; on any exception leave, and let it pass."""
+        """Do what the state says, once; on any exception, leave and raise it."""
         before = self.state
         if isinstance(before, Settled):
             return before
@@ -65,7 +65,7 @@ class Drive(Driving["Transport", Body]):
         return state
 
     def leave(self) -> None:
-        """The caller goes: close the stream and cancel what is ours. Leaving while leaving is over at once."""
+        """Close the stream and cancel what this life created. Leaving a second time returns at once."""
         self.left = True
         self._hear_of_create()
         with self._lock:
@@ -75,7 +75,7 @@ class Drive(Driving["Transport", Body]):
             self.step()
 
     def read(self, until: float | None) -> bytes:
-        """What has arrived of the open body; ``b""`` at its end, or where there is none."""
+        """What has arrived of the open body; ``b""`` at its end, or if none is open."""
         body = self.body
         return b"" if body is None else body.read(self.deadline_for(until))
 
@@ -84,7 +84,7 @@ class Drive(Driving["Transport", Body]):
         return isinstance(self._left(), Sending) or self._create is not None
 
     def close_transport(self) -> None:
-        """Close idle connections too, at the end of the interpreter: their pool's own finalizer has run already."""
+        """Close idle connections too, when the interpreter ends and their pool's own finalizer has already run."""
         self.transport.close()
 
     def _advance(self, state: Sending | Pausing | Reading) -> State:
@@ -115,13 +115,13 @@ class Drive(Driving["Transport", Body]):
         return reading.next(arrived, self.clock.now(), None if self._decoder is None else self._decoder.retry)
 
     def _become(self, before: State, after: State) -> State:
-        """Take on the next state; where another thread has left meanwhile, only a prediction that came of it."""
+        """Take on the next state; if another thread has left meanwhile, only for a prediction that was created."""
         with self._lock:
             late = self.state is not before
             if not late or (isinstance(self.state, Settled) and self.state.life.snapshot is None):
                 self.state = after
         if late and self.state is after:
-            self.leave()  # it was created after the other thread had left, with nothing to cancel
+            self.leave()  # it was created after the other thread had left
         if self.body is not None and not holds_body(self.state):
             self.close_body()
         return self.state
@@ -148,7 +148,7 @@ class Drive(Driving["Transport", Body]):
             return lost.with_traceback(None)
 
     def _may_be_interrupted(self, sending: Sending) -> bool:
-        """Whether Ctrl-C could lose the id of a prediction that is to be canceled; in virtual time nothing waits."""
+        """Whether Ctrl-C could lose the id of a prediction that must be canceled; in virtual time nothing waits."""
         return (
             hears_of_create(sending)
             and threading.current_thread() is threading.main_thread()
@@ -156,7 +156,7 @@ class Drive(Driving["Transport", Body]):
         )
 
     def _hear_of_create(self) -> None:
-        """Wait for the response to a create under way, and take it in: without it there is no id to cancel by."""
+        """Wait for the response to a create under way: without it there is no id to cancel."""
         create, self._create = self._create, None
         before = self.state
         came = None if create is None else create.heard(LEAVING)
@@ -174,28 +174,28 @@ class Drive(Driving["Transport", Body]):
 
 
 class Pending:
-    """A request that is sent by another thread than the one that waits for it.
+    """A request that another thread sends than the one that waits for it.
 
     An interrupt of the waiting thread does not pass through the transport, which would drop the connection and with it
     the response: it can be waited for a little longer.
     """
 
     def __init__(self, ask: Callable[[], Came]) -> None:
-        self._pending = threading.Lock()  # a tenth of the cost of an Event, which is made of it
+        self._pending = threading.Lock()  # a tenth of the cost of an Event
         self._pending.acquire()
         self._came: Came | None = None
         self._error: BaseException | None = None
         _creates.submit(partial(contextvars.copy_context().run, self._work, ask))
 
     def heard(self, seconds: float) -> Came | None:
-        """The response, or why there is none; None where it does not come within so many seconds."""
+        """The response, or why there is none; None if it does not come within so many seconds."""
         if self._pending.acquire(timeout=seconds):
             self._pending.release()
         return self._came
 
     def result(self) -> Came:
         """The response, or why there is none; raises what the transport should not have raised."""
-        while not self._pending.acquire(timeout=1.0):  # on some systems only a wait with a limit can be interrupted
+        while not self._pending.acquire(timeout=1.0):  # on some systems only a wait with a timeout can be interrupted
             continue
         self._pending.release()
         if self._error is not None:

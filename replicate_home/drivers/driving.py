@@ -1,4 +1,4 @@
-"""What both drivers share: a life that is under way, and what can be told of it without waiting."""
+"""What both drivers share: a life under way, and what is known of it without waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..lifecycle.machine import Kind, Reading, Sending, Settled, State
 T = TypeVar("T")
 """The kind of transport."""
 B = TypeVar("B")
-"""The kind of body that comes over it."""
+"""The kind of its bodies."""
 
 MAY_EXIST = (
     "while creating a prediction: it may exist, and was not canceled; client.predictions.list() (newest first) or "
@@ -40,17 +40,17 @@ class Driving(Generic[T, B]):
 
     @property
     def is_over(self) -> bool:
-        """Whether no step is left to take; its last news may still be there."""
+        """Whether no step is left; the last news may not have been read yet."""
         return self.left or isinstance(self.state, Settled)
 
     def close_body(self) -> None:
-        """Give up the open body, if any; may be called from any thread."""
+        """Close the open body, if any; may be called from any thread."""
         body, self.body = self.body, None
         if body is not None:
             body.close()  # type: ignore[attr-defined]  # bodies of either kind have it
 
     def deadline_for(self, until: float | None) -> float | None:
-        """``until`` on the transport's own clock, which need not be the caller's; one without a clock has the same."""
+        """``until`` on the transport's clock, if it has one of its own."""
         clock = getattr(self.transport, "clock", self.clock)
         return until if until is None or clock is self.clock else until - self.clock.now() + clock.now()
 
@@ -60,12 +60,12 @@ class Driving(Generic[T, B]):
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
 
     def name_cause(self, state: Settled) -> None:
-        """Name the exception of a model in this process as what its failure was caused by."""
+        """Make the exception of a model in this process the cause of its failure."""
         if state.error is not None:
             name_cause(state.error, self.transport)
 
     def explain(self, error: BaseException, creates: bool) -> None:
-        """Note on an exception which prediction it was about, or that there may be one whose id is unknown."""
+        """Add a note to an exception: the prediction it is about, or that there may be one whose id is unknown."""
         snapshot = self.state.life.snapshot
         if snapshot is not None:
             error.add_note(f"while waiting for prediction {snapshot.id}")
@@ -74,7 +74,7 @@ class Driving(Generic[T, B]):
 
 
 def name_cause(error: ReplicateHomeError, transport: Any) -> None:
-    """Where a model failed: the transport may know the exception, and may raise it itself where it is a test's own."""
+    """Make the model's own exception the cause, if the transport knows it; a test's own is raised instead."""
     ask = getattr(transport, "cause_of", None)
     if isinstance(error, ModelError) and ask is not None:
         error.__cause__ = ask(error.prediction.id)
@@ -86,7 +86,7 @@ def holds_body(state: State) -> bool:
 
 
 def hears_of_create(state: Any) -> bool:
-    """Whether this is a create whose response must not be lost: it has the id by which the call cancels it."""
+    """Whether this is a create whose response must not be lost: the call needs the id in it to cancel."""
     return (
         isinstance(state, Sending)
         and state.kind is Kind.CREATE

@@ -1,7 +1,7 @@
-"""How a life is left when its stream was thrown away: the garbage collector must not wait for the network.
+"""Leaving a life whose stream was dropped: the garbage collector must not wait for the network.
 
-It may run in the middle of anything, inside a connection pool's lock too. So it only closes the body; what has to be
-sent is sent by a short-lived thread, or by the event loop where one runs.
+It may run anywhere, even while a connection pool's lock is held. So it only closes the body; a short-lived thread, or
+the event loop if it runs, sends the cancel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def dropped(drive: Drive) -> None:
-    """Leave a life whose stream is gone, in a thread; inline where the interpreter is ending."""
+    """Leave a life whose stream is gone, in a thread; inline if the interpreter is ending."""
     drive.close_body()
     if not drive.has_to_cancel():
         return
@@ -57,7 +57,7 @@ def _leave_in_thread(drive: AsyncDrive) -> None:
         await drive.start_leaving()
 
     def leave() -> None:
-        with contextlib.suppress(Exception):  # nobody is left to be told
+        with contextlib.suppress(Exception):  # there is no caller to raise it to
             run_in_new_loop(left())
 
     try:

@@ -1,4 +1,4 @@
 """A small Replicate over a registry of Python callables, in this process.
 
-``emulator`` answers requests; ``transport`` and ``http_server`` are the ways in. Nothing here knows of clients.
+``emulator`` answers requests, which come in through ``transport`` or ``http_server``. Nothing here knows the clients.
 """

@@ -1,4 +1,4 @@
-"""The models that can be found: those that are served, and those that were created over the API."""
+"""All models: those that are served, and those that were created over the API."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from .timeline import Plan
 HARDWARE = {
     "cpu": "CPU",
     "gpu-t4": "Nvidia T4 GPU",
+    "gpu-a40-small": "Nvidia A40 GPU",
+    "gpu-a40-large": "Nvidia A40 (Large) GPU",
     "gpu-l40s": "Nvidia L40S GPU",
     "gpu-a100-large": "Nvidia A100 (80GB) GPU",
     "gpu-h100": "Nvidia H100 GPU",
@@ -26,12 +28,12 @@ HARDWARE = {
 
 @attrs.frozen
 class Version:
-    """A version of a model: what runs it, and the training that made it, if one did."""
+    """A version of a model: what runs it, and the training that made it, if any."""
 
     id: str
     number: int
     runs: Model
-    made_at: float  # seconds since the epoch, where no training made it
+    made_at: float  # seconds since the epoch; unused if a training made it
     training: StoredRun | None = None
 
     def is_ready(self) -> bool:
@@ -56,7 +58,7 @@ class Version:
 
 @attrs.define(eq=False)
 class CatalogModel:
-    """A model with what is said of it; ``served`` is what stands behind it, None where it was created over the API."""
+    """A model and its description; ``served`` is what runs it, None if it was created over the API."""
 
     name: str
     number: int
@@ -131,7 +133,7 @@ class Catalog:
         return model, version
 
     def resolve(self, wanted: str) -> tuple[CatalogModel, Version]:
-        """What is to run for ``owner/name``, ``owner/name:version`` or the id of a version alone."""
+        """What runs for ``owner/name``, ``owner/name:version`` or a bare version id."""
         name, _, id = wanted.partition(":") if "/" in wanted else ("", "", wanted)
         if name and id:
             return self.find_version(name, id)
@@ -143,15 +145,15 @@ class Catalog:
         raise self._missing(wanted)
 
     def by_name(self, name: str) -> tuple[CatalogModel, Version]:
-        """A model that can be run without naming a version, and its latest; a 404 for the others."""
+        """A model that can be run without a version, and its latest version; a 404 for the others."""
         model = self.find(name)
         versions = model.versions
         if model.official is False or not versions:
-            raise not_found(f"{name} is not an official model: say which version is to run")
+            raise not_found(f"{name} is not an official model: name the version to run")
         return model, versions[0]
 
     def create(self, name: str, about: dict[str, Any], visibility: str) -> CatalogModel:
-        """Add a model without versions; refused where there is one of that name."""
+        """Add a model without versions; refused if the name is taken."""
         taken = self._models.find(name) is not None
         with self._lock:
             if taken or name in self._known:
@@ -162,7 +164,7 @@ class Catalog:
             return model
 
     def destination(self, name: str) -> CatalogModel:
-        """The model that a training adds a version to; a private one is made where there is none."""
+        """The model that a training adds a version to; a private one is created if there is none."""
         served = self._models.find(name)
         with self._lock:
             if served or name in self._known:
@@ -177,13 +179,13 @@ class Catalog:
         if model.visibility != "private":
             raise forbidden("only private models can be deleted")
         if model.versions:
-            raise conflict("a model that has versions cannot be deleted: delete these first")
+            raise conflict("a model that has versions cannot be deleted: delete them first")
         with self._lock:
             self._known.pop(name, None)
             self._deleted.add(name)
 
     def delete_version(self, name: str, id: str, used: Callable[[str], bool]) -> bool:
-        """Delete a version that a training made, and say whether it was; refused where something runs on it."""
+        """Delete a version that a training made, and return whether it was; refused while something runs on it."""
         model, version = self.find_version(name, id)
         if version.training is None:
             return False
@@ -216,5 +218,5 @@ class Catalog:
 
 
 def no_versions() -> Problem:
-    """What is said of the versions of an official model."""
+    """The refusal to list the versions of an official model."""
     return not_found("This model is an official model and does not expose a list of versions.")

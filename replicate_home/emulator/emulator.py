@@ -1,4 +1,4 @@
-"""The emulator: one request in, one response out, whether it came in process or over a socket.
+"""The emulator: one request in, one response out, in process or over a socket.
 
 It speaks the hosted HTTP API (https://replicate.com/docs/reference/http) over models that are Python callables.
 Nothing here knows of sockets; what waits, waits on behalf of a :class:`~.timeline.Peer`, which can be closed. Whatever
@@ -48,7 +48,7 @@ class Emulator:
 
     ``models`` maps names to callables, beside those registered for the process; ``clock`` may be a ``FakeClock``,
     then everything happens in virtual time and without threads; ``api_token`` None accepts any token and none;
-    ``seed`` determines the ids, which are new each time without one. ``limits`` are those of the hosted service where
+    ``seed`` determines the ids, which otherwise differ each time. ``limits`` are those of the hosted service where
     they are asked for; ``send_webhook`` is given each signed webhook, by default it sends those to receivers on this
     machine. ``faults`` are what goes wrong on the way. ``requests`` and ``calls`` are the logs of what was asked and
     created.
@@ -95,11 +95,11 @@ class Emulator:
         """
         incoming = IncomingRequest.of(request, deadline, peer)
         headers: dict[str, str] = {}
-        self.service.webhooks.send_due()  # which tell of what was, before this request changes anything
+        self.service.webhooks.send_due()  # they report what happened before this request changes anything
         return self._handle(incoming, headers, partial(self._route, incoming, headers))
 
     def fault_for(self, request: Request) -> Fault | None:
-        """The fault that befalls ``request``, which is counted; one that the server never sees is logged here."""
+        """The fault for ``request``, which is counted; a request that the server never sees is logged here."""
         if not self.faults:
             return None
         incoming = IncomingRequest.of(request, None, None)
@@ -126,7 +126,7 @@ class Emulator:
             return None
 
     def close(self) -> None:
-        """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""
+        """Cancel what runs, and wait briefly for its threads; a model that never sleeps cannot be stopped."""
         self.service.close()
 
     def __enter__(self) -> Emulator:
@@ -136,7 +136,7 @@ class Emulator:
         self.close()
 
     def unknown_route(self, incoming: IncomingRequest) -> Response:
-        """The answer where there is nothing at this path."""
+        """The response for an unknown path."""
         raise not_found(f"there is nothing at {incoming.path} on this server")
 
     def _handle(self, incoming: IncomingRequest, headers: dict[str, str], ask: Ask) -> tuple[Response, Body | None]:
@@ -164,12 +164,12 @@ class Emulator:
             return problem.response(headers), None
         except ReplicateHomeError:
             raise
-        except Exception as error:  # whatever a request contains, it must not end the server
+        except Exception as error:  # no request may end the server
             described = f"{type(error).__name__} while answering {incoming.request.method} {incoming.path}"
             return Problem(500, "Internal server error", described).response(headers), None
 
     def _route(self, incoming: IncomingRequest, headers: dict[str, str]) -> tuple[Response, Body | None]:
-        """The answer; ``headers`` are given what every answer says of the rate limit."""
+        """The response; the rate limit is added to ``headers``."""
         found = find_route(ROUTES, incoming.request.method, incoming.path)
         if isinstance(found, Route) and found.public:
             return found.answer(self.service, incoming)

@@ -1,4 +1,4 @@
-"""A prediction's run as server-sent events, while it happens."""
+"""A prediction's run as server-sent events, as it happens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..exceptions import Disconnected, RequestTimeout
 from .stored_run import StoredRun, lost, with_urls
 from .timeline import ENDS, Change, Peer, Trouble
 
-KEEP_ALIVE = 15.0  # seconds of silence after which a stream says that it is still there
+KEEP_ALIVE = 15.0  # seconds of silence after which a stream sends a comment
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -33,7 +33,7 @@ class EventStream:
         while not self._over:
             if self._peer.closed:
                 raise Disconnected("the stream was closed", phase="body", may_have_been_processed=True)
-            # Not reckoned from the call: what an event loop reads is asked for again when the time has come.
+            # Not counted from this call: an event loop repeats its read when the time has come.
             speaks = self._silent_since + KEEP_ALIVE
             self._prediction.run.wait(self._place + 1, min(until, speaks), self._peer)
             data = self._new_events()
@@ -49,7 +49,7 @@ class EventStream:
         return b""
 
     def close(self) -> None:
-        """Give up the rest; may be called from another thread, and more than once."""
+        """Discard the rest; may be called from another thread, and more than once."""
         self._peer.close()
 
     def _new_events(self) -> bytes:

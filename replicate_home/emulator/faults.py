@@ -1,6 +1,6 @@
-"""Faults as values: *when* something goes wrong, and *what* becomes of the answer's bytes.
+"""Faults as values: *when* something goes wrong, and *what* happens to the bytes of the response.
 
-The same plan is played in process and over sockets. An effect is a function of the answer's chunks, which are the head
+The same plan is played in process and over sockets. An effect is a function of its chunks, which are the head
 with its body, or of an event stream the head and then each event.
 """
 
@@ -51,12 +51,12 @@ RESET: Final = Ending(True)
 CLOSED: Final = Ending(False)
 Step = bytes | Wait | Ending
 Feed = Callable[[int, bytes], list[Step]]
-"""What becomes of the chunk with this number; an empty one is the end."""
+"""What happens to the chunk with this number; an empty one is the end."""
 
 
 @attrs.frozen
 class Effect:
-    """What goes wrong. With an ``answer`` of its own the server never sees the request; ``refuses`` the connection."""
+    """What goes wrong. With an ``answer``, the server never sees the request; ``refuses`` refuses the connection."""
 
     start: Callable[[], Feed]
     answer: Response | None = None
@@ -68,7 +68,7 @@ def _unchanged() -> Feed:
 
 
 def refuse() -> Effect:
-    """The connection is refused. Over sockets, where that comes before the request, it is reset instead."""
+    """The connection is refused. Over sockets it is reset instead, as the request is not known that early."""
     return Effect(_unchanged, Response(503), refuses=True)
 
 
@@ -112,7 +112,7 @@ def drip(seconds: float, size: int = 1) -> Effect:
 
 
 def garble() -> Effect:
-    """The body is no JSON, though its length is right."""
+    """The body is not JSON, although its length is right."""
 
     def feed(number: int, chunk: bytes) -> list[Step]:
         head, end, body = chunk.partition(b"\r\n\r\n") if number == 0 else (b"", b"", chunk)
@@ -155,7 +155,7 @@ def _ending(after: int, events: int | None, ending: Ending) -> Callable[[], Feed
 
 
 def _interrupted(after: int, events: int | None, then: Callable[[bytes], list[Step]]) -> Callable[[], Feed]:
-    """At the place given, the rest of the chunk becomes what ``then`` makes of it."""
+    """At the given place, ``then`` replaces the rest of the chunk."""
 
     def start() -> Feed:
         left: float = after
@@ -187,12 +187,12 @@ def _at_least_nothing(_: Any, attribute: Any, value: float) -> None:
 
 def _place(_: Any, __: Any, value: str) -> None:
     if value not in PLACES:
-        raise ValueError(f"a fault is aimed at one of {', '.join(sorted(PLACES))}, not {value!r}")
+        raise ValueError(f"a fault must be for one of {', '.join(sorted(PLACES))}, not {value!r}")
 
 
 @attrs.frozen
 class Fault:
-    """``effect`` befalls requests of the kind ``at``: ``times`` of them, after the first ``skip``, about ``model``."""
+    """``effect`` for ``times`` requests of the kind ``at`` about ``model``, after the first ``skip``."""
 
     at: str = attrs.field(validator=_place)
     effect: Effect
@@ -202,7 +202,7 @@ class Fault:
 
 
 class FaultPlan:
-    """The faults of a server, each counted by itself; of several that are due, the first added befalls."""
+    """The faults of a server, each counted separately; of several that are due, the first one added happens."""
 
     def __init__(self, faults: Sequence[Fault] = ()) -> None:
         self._lock = threading.Lock()
@@ -213,8 +213,8 @@ class FaultPlan:
     def from_json(cls, path: str | Path) -> FaultPlan:
         """The plan in a file: a list such as ``[{"at": "poll", "fault": "status", "code": 503, "times": 2}]``.
 
-        ``fault`` is the name of an effect, and what is neither ``at``, ``skip``, ``times`` nor ``model`` its arguments.
-        Raises ``ValueError`` that names the entry which is wrong.
+        ``fault`` is the name of an effect; its arguments are all but ``at``, ``skip``, ``times`` and ``model``.
+        Raises ``ValueError`` that names a wrong entry.
         """
         found = json.loads(Path(path).read_text("utf-8"))
         if not isinstance(found, list):
@@ -222,9 +222,9 @@ class FaultPlan:
         return cls([_from_json(entry, f"{path}: fault {number}") for number, entry in enumerate(found, 1)])
 
     def add(self, at: str, effect: Effect, *, times: float = 1, skip: int = 0, model: str | None = None) -> Fault:
-        """Have ``effect`` befall ``times`` requests (``math.inf``: all) of the kind ``at``, after the first ``skip``.
+        """Let ``effect`` happen to ``times`` requests (``math.inf``: all) of the kind ``at``, after the first ``skip``.
 
-        ``at`` is create, poll, stream, cancel, list, upload, download or any; ``model`` those about one model only.
+        ``at`` is create, poll, stream, cancel, list, upload, download or any; ``model`` limits it to one model.
         """
         fault = Fault(at, effect, skip, times, model)
         with self._lock:
@@ -236,13 +236,13 @@ class FaultPlan:
         return bool(self._faults)
 
     def clear(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
             self._seen.clear()
 
     def take(self, operation: str, model: Callable[[], str | None]) -> Fault | None:
-        """The fault that befalls this request, which is counted."""
+        """The fault for this request, which is counted."""
         at = word_of(operation)
         with self._lock:
             for place, fault in enumerate(self._faults):
@@ -271,14 +271,14 @@ def _from_json(entry: Any, where: str) -> Fault:
 
 
 def word_of(operation: str) -> str:
-    """The kind of request that an operation is, as faults are aimed at it."""
+    """The kind of request that an operation is, as faults name it."""
     if operation.endswith(("predictions.create", "trainings.create")):
         return "create"
     return "list" if operation.endswith(".list") else _WORDS.get(operation, "other")
 
 
 class Playback:
-    """The steps of one answer under an effect."""
+    """The steps of one response under an effect."""
 
     def __init__(self, rendering: Rendering, effect: Effect) -> None:
         self.rendering = rendering
@@ -288,7 +288,7 @@ class Playback:
         self._over = False
 
     def next(self, deadline: float | None) -> Step:
-        """What comes next: bytes, a wait, or the end of the connection. Raises what the answer's body does."""
+        """What comes next: bytes, a wait, or the end of the connection. Raises what the response's body raises."""
         while not self._steps:
             if self._over:
                 return CLOSED
@@ -300,7 +300,7 @@ class Playback:
 
 
 def model_named(body: Mapping[str, Any], path: str) -> str | None:
-    """The model that a create is about, from its path or its body; None for a version alone."""
+    """The model that a create is about, from its path or its body; None for a bare version."""
     parts = path.split("/")
     if len(parts) >= 4 and parts[1] == "models":
         return f"{parts[2]}/{parts[3]}"

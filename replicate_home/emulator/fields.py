@@ -1,4 +1,4 @@
-"""The fields of a JSON body, each checked as it is read; what is wrong is a Problem that names the field."""
+"""The fields of a JSON body, each checked as it is read; a wrong one raises a Problem that names it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WEB_ADDRESS = re.compile(r"https?://[!-~]+", re.ASCII)
 
 
 class Fields:
-    """Reads a JSON object field by field; null is a value, and never the right one."""
+    """Reads a JSON object field by field; null is a wrong value."""
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self._body = body
@@ -27,7 +27,7 @@ class Fields:
         return name in self._body
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A string; required where there is no ``default``."""
+        """A string; required without a ``default``."""
         value = self._given(name, default)
         if not isinstance(value, str):
             raise self._wrong(name, "a string")
@@ -49,7 +49,7 @@ class Fields:
         return value
 
     def integer(self, name: str, lowest: int, highest: int, default: int | None = None) -> int:
-        """A whole number within bounds; required where there is no ``default``."""
+        """A whole number within bounds; required without a ``default``."""
         value = self._given(name, default)
         is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not is_whole or not lowest <= value <= highest:
@@ -57,7 +57,7 @@ class Fields:
         return int(value)
 
     def choice(self, name: str, choices: Collection[str], default: str | None = None) -> str:
-        """One of a few strings; required where there is no ``default``."""
+        """One of a few strings; required without a ``default``."""
         value = self.text(name, default)
         if value not in choices:
             raise self._wrong(name, "one of " + ", ".join(sorted(choices)))

@@ -1,4 +1,4 @@
-"""Files: what was uploaded and what models gave out, held in memory, and output values made JSON."""
+"""Files: uploads and output files, held in memory, and output values as JSON."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from .problems import Problem, invalid
 
 LARGEST_FILE = 100 * 2**20
 LARGEST_FILES = 256 * 2**20  # of one run together
-_MOST_PARTS = 100  # what a form may make the parser do is bounded by these two
+_MOST_PARTS = 100  # these two bound the work of the parser
 _LONGEST_HEAD = 8_192
-_NAME_LIMIT = 255  # bytes, as the hosted API has it
+_NAME_LIMIT = 255  # bytes, as on the hosted API
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 @attrs.frozen
 class StoredFile:
-    """A file's content and what is known of it."""
+    """A file's content, name and type."""
 
     name: str
     content_type: str
@@ -51,7 +51,7 @@ class Part:
 
 
 def parse_multipart(content_type: str, body: bytes) -> dict[str, Part]:
-    """The parts of a form by name; raises :class:`Problem` for what is not one."""
+    """The parts of a form by name; raises :class:`Problem` if it is not one."""
     boundary = _headers(f"Content-Type: {content_type}").get_boundary()
     if not boundary:
         raise invalid("a file is uploaded as multipart/form-data with a boundary")
@@ -76,7 +76,7 @@ def parse_multipart(content_type: str, body: bytes) -> dict[str, Part]:
 
 
 def _headers(text: str) -> Any:
-    from email.parser import HeaderParser  # slow to import, and only needed for uploads
+    from email.parser import HeaderParser  # slow to import, and only uploads need it
 
     return HeaderParser().parsestr(text)
 
@@ -112,7 +112,7 @@ def _refuse(constant: str) -> Any:
 
 
 def decode_data_uri(uri: str) -> StoredFile:
-    """The file in a ``data:`` URI; raises ``ValueError`` where it is not one."""
+    """The file in a ``data:`` URI; raises ``ValueError`` if it is not one."""
     head, found, payload = uri.partition(",")
     if not found or not head.startswith("data:"):
         raise ValueError("a data URI looks like data:image/png;base64,...")
@@ -126,7 +126,7 @@ def decode_data_uri(uri: str) -> StoredFile:
 
 
 class InputFiles:
-    """The input files of one run; those wanted as paths last until the run is forgotten."""
+    """The input files of one run; those given as paths last until the run is forgotten."""
 
     def __init__(self, find: Callable[[str], StoredFile | None]) -> None:
         self._find = find
@@ -137,8 +137,8 @@ class InputFiles:
         return self._file(uri).content
 
     def path(self, uri: str) -> pathlib.Path:
-        """The same as a file on disk."""
-        import shutil  # these two are slow to import, and only needed for models that want a path
+        """The same content as a file on disk."""
+        import shutil  # slow to import, and only models that take a path need them
         import tempfile
 
         file = self._file(uri)
@@ -163,9 +163,9 @@ class InputFiles:
 
 
 class OutputFiles:
-    """What one run gave out: makes its values JSON, with a :class:`StoredFile` where there is a file.
+    """The output of one run: turns its values into JSON, with a :class:`StoredFile` for each file.
 
-    ``on_file`` is told the size of each.
+    ``on_file`` is called with the size of each.
     """
 
     def __init__(self, on_file: Callable[[int], None]) -> None:
@@ -174,7 +174,7 @@ class OutputFiles:
         self._size = 0
 
     def store(self, value: Any) -> Any:
-        """``value`` as JSON values and stored files; raises ``TypeError`` or ``ValueError`` where it cannot be."""
+        """``value`` as JSON values and stored files; raises ``TypeError`` or ``ValueError`` if that is impossible."""
         if value is None or isinstance(value, (bool, int)):
             return value
         if isinstance(value, enum.Enum):
@@ -208,7 +208,7 @@ class OutputFiles:
         return kept
 
     def clear(self) -> None:
-        """Let go of the files."""
+        """Forget the files."""
         self.by_name.clear()
 
 

@@ -1,4 +1,4 @@
-"""The collections: which there are, and which models are in them, told by what these take and give."""
+"""The collections, and which models are in them, judged by their inputs and output."""
 
 from __future__ import annotations
 

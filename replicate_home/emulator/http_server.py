@@ -1,6 +1,6 @@
 """An emulator behind HTTP/1.1, for any other client.
 
-One thread per connection, all of which end when the server is closed, whatever they wait for. URLs in answers begin
+One thread per connection; all of them end when the server is closed, whatever they wait for. URLs in answers begin
 with the address that the client used. Over a virtual clock, looking at a prediction that runs lets time pass until
 there is something new, since a client across a socket waits by a clock of its own.
 """
@@ -43,11 +43,11 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body leave in one packet
+    wbufsize = -1  # head and body are sent in one packet
     server: _Server
 
     def setup(self) -> None:
-        """Have every wait for the client bounded."""
+        """Bound every wait for the client."""
         super().setup()
         self.connection.settimeout(self.server.patience)
 
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _handled(self, request: Request) -> tuple[Response, Body | None]:
-        """What the emulator answers; a fake that was asked something it was not told says so."""
+        """The emulator's response; a fake without an answer says so."""
         try:
             return self.server.emulator.handle(request, None, self.peer)
         except Disconnected:
@@ -89,28 +89,28 @@ class _Handler(BaseHTTPRequestHandler):
             return Problem(500, type(error).__name__, str(error)).response({}), None
 
     def __getattr__(self, name: str) -> Any:
-        # The base class looks for a method of this name; the emulator says itself which methods a path knows.
+        # The base class looks for a method of this name; the emulator knows the methods of each path.
         if name.startswith("do_"):
             return self._answer
         raise AttributeError(name)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what cannot be read as a request with a problem document too."""
+        """Refuse an unreadable request with a problem document too."""
         title = HTTPStatus(code).phrase
         self.close_connection = True
         self.command = self.command or ""
-        self.request_version = "HTTP/1.1"  # of 0.9, which is assumed before a version was read, the answer has no head
+        self.request_version = "HTTP/1.1"  # HTTP/0.9, which is assumed until a version was read, has no head
         self._write(Problem(code, title, message or explain or title).response({}))
 
     def _refuse(self, problem: Problem) -> None:
-        """Say no; what is left of the request is not read, so the connection is over."""
+        """Refuse; the rest of the request is not read, so the connection ends."""
         self.close_connection = True
         self._write(problem.response({}))
 
     # -- in
 
     def _check_head(self) -> None:
-        """Refuse what two readers may read differently, and what another site's web page has sent."""
+        """Refuse ambiguous headers, and requests from other sites' web pages."""
         if any(isinstance(defect, _UNREADABLE) for defect in self.headers.defects) or any(
             not _NAME.fullmatch(name) for name in self.headers
         ):
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
                 or "content-length" in headers
                 or self.request_version == "HTTP/1.0"
             ):
-                raise ValueError("a body is either chunked or as long as its Content-Length says, and nothing else")
+                raise ValueError("a body is either chunked or has a Content-Length, not both")
             return b"".join(self._chunks())
         length = headers.get("content-length", "0").strip()
         if not (length.isascii() and length.isdigit()) or len(length) > 18:
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
     # -- out
 
     def _write(self, response: Response, body: Body | None = None) -> None:
-        """Every chunk flushed as it comes; a cut of ours is seen as a missing last chunk."""
+        """Flush every chunk as it comes; if ours is cut, the last chunk is missing."""
         chunked = self.request_version != "HTTP/1.0"
         self.close_connection = self.close_connection or (body is not None and not chunked)
         rendering = self._rendering(response, body, chunked, self.close_connection)
@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
         return Rendering(attrs.evolve(response, headers=headers), body, self.command, chunked=chunked, closes=closes)
 
     def _play(self, fault: Fault, request: Request) -> None:
-        """The answer as a fault has it; then the connection is over."""
+        """Send the response as a fault changes it; then the connection ends."""
         self.close_connection = True
         if fault.effect.refuses:
             self._reset()
@@ -223,11 +223,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise Disconnected("gone", phase="body", may_have_been_processed=True)
 
     def _reset(self) -> None:
-        """Have the connection end with a reset, also of what was not yet sent."""
+        """End the connection with a reset, which also discards unsent data."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """The emulator has its own log."""
+        """Log nothing: the emulator has its own log."""
 
 
 class _Server(HTTPServer):
@@ -248,7 +248,7 @@ class _Server(HTTPServer):
         self.address = f"{name}:{self.server_port}"
 
     def server_bind(self) -> None:
-        # HTTPServer's own looks up the host's name, which may take seconds.
+        # HTTPServer's method looks up the host's name, which may take seconds.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -268,7 +268,7 @@ class _Server(HTTPServer):
                 self._peers.discard(peer)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection: in order, unless it is to be reset."""
+        """Close a connection in order, unless it must be reset."""
         if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_NO_LINGER)) == _NO_LINGER:
             self.close_request(request)
         else:
@@ -290,7 +290,7 @@ class _Server(HTTPServer):
         self.shutdown_request(request)
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection; where there are no descriptors left, not before some may be free again."""
+        """Accept a connection; if no descriptors are left, wait before trying again."""
         try:
             return super().get_request()
         except OSError:
@@ -345,7 +345,7 @@ class HttpServer:
 
 @attrs.frozen
 class Manners:
-    """What a server puts up with: ``patience`` in seconds with a client that is silent, ``connections`` at once, and
+    """What a server tolerates: ``patience`` in seconds with a silent client, ``connections`` at once, and
     with ``any_host`` requests for other names than those of this machine and the address it listens on.
     """
 
@@ -360,6 +360,6 @@ _ORDINARY = Manners()
 def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0, *, manners: Manners = _ORDINARY) -> HttpServer:
     """Serve ``emulator`` over HTTP; port 0 takes a free one. Clients may use ``url`` with or without ``/v1``.
 
-    Raises ``OSError`` where the address cannot be had.
+    Raises ``OSError`` if the address is not available.
     """
     return HttpServer(_Server((host, port), emulator, manners))

@@ -1,4 +1,4 @@
-"""What a request says, read strictly: its body, its preferences, its dates. Whatever is malformed is a Problem."""
+"""Requests, read strictly: body, preferences, dates. Anything malformed raises a Problem."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WEBHOOK_FIELDS = ("webhook", "webhook_events_filter", "webhook_completed")
 
 @attrs.frozen
 class IncomingRequest:
-    """A request as the routes see it: ``path`` is without ``/v1``; ``origin`` is what URLs in the answer begin with."""
+    """A request as the routes see it: ``path`` is without ``/v1``; ``origin`` begins the URLs in the response."""
 
     request: Request
     headers: Mapping[str, str]
@@ -43,7 +43,7 @@ class IncomingRequest:
 
     @classmethod
     def of(cls, request: Request, deadline: float | None, peer: Peer | None) -> IncomingRequest:
-        """Take a request apart."""
+        """Parse a request."""
         try:
             parts = urlsplit(request.url)
             query = {
@@ -65,7 +65,7 @@ class IncomingRequest:
 
     @property
     def token(self) -> str:
-        """The token that came with it, or an empty string."""
+        """Its token, or an empty string."""
         if self.request.token is not None:
             return self.request.token.reveal()
         scheme, _, given = self.headers.get("authorization", "").partition(" ")
@@ -73,7 +73,7 @@ class IncomingRequest:
 
 
 def whole_body(request: Request, limit: int) -> bytes:
-    """The request's body, read from its source where it is an upload."""
+    """The request's body, read from its source if it is an upload."""
     body = request.body or b""
     pieces = [body] if isinstance(body, bytes) else body.open()
     whole = bytearray()
@@ -105,7 +105,7 @@ def _finite(text: str) -> float:
 
 @attrs.frozen
 class RunOptions:
-    """What a create says of the run that is wanted; ``lifetime`` are the seconds until it is to be canceled."""
+    """The options of a create; ``lifetime`` is how many seconds the run may take before it is canceled."""
 
     input: dict[str, Any]
     origin: str
@@ -116,13 +116,13 @@ class RunOptions:
 
     @classmethod
     def of(cls, incoming: IncomingRequest, body: Mapping[str, Any]) -> RunOptions:
-        """Read them from a create's headers and ``body``."""
+        """Read the options from a create's headers and ``body``."""
         fields = Fields(body)
         webhook, events = fields.address("webhook"), _events(body.get("webhook_events_filter", sorted(DEFAULT_EVENTS)))
-        legacy = fields.address("webhook_completed")  # from before there was a filter
+        legacy = fields.address("webhook_completed")  # an older form of the filter
         if webhook is None and legacy is not None:
             webhook, events = legacy, frozenset({"completed"})
-        fields.boolean("stream", True)  # from before every model streamed that can; it changes nothing
+        fields.boolean("stream", True)  # an old option without effect
         return cls(
             fields.mapping("input"),
             incoming.origin,
@@ -141,14 +141,14 @@ def _events(given: Any) -> frozenset[str]:
 
 @attrs.frozen
 class Hold:
-    """For how many seconds a create is to be held, and the preference that says so."""
+    """For how many seconds to hold a create, and the preference that asks for it."""
 
     seconds: float
     preference: str
 
 
 def hold_of(incoming: IncomingRequest) -> Hold | None:
-    """What ``Prefer: wait`` asks for; None where it does not."""
+    """What ``Prefer: wait`` asks for; None without it."""
     for preference in incoming.headers.get("prefer", "").split(","):
         preference = preference.strip()
         if preference.partition("=")[0].strip() == "wait":
@@ -175,7 +175,7 @@ def cancel_after(incoming: IncomingRequest) -> float | None:
 
 
 def query_choice(incoming: IncomingRequest, name: str, choices: Collection[str]) -> str | None:
-    """A query parameter that is one of ``choices``; None where it is absent."""
+    """A query parameter that is one of ``choices``; None if it is absent."""
     value = incoming.query.get(name)
     if value is not None and value not in choices:
         raise bad_request(f"{name!r} is one of {', '.join(choices)}, not {value[:40]!r}")
@@ -183,7 +183,7 @@ def query_choice(incoming: IncomingRequest, name: str, choices: Collection[str])
 
 
 def date(text: str | None) -> float | None:
-    """Seconds since the epoch for an ISO 8601 date; UTC where it names no zone."""
+    """Seconds since the epoch for an ISO 8601 date; UTC if it names no zone."""
     if text is None:
         return None
     try:

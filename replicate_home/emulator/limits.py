@@ -1,6 +1,6 @@
-"""What the hosted service bounds: the rate of requests, the length of a run, the life of its data.
+"""The limits of the hosted service: the rate of requests, the length of a run, the life of its data.
 
-Models on the user's own machine are bounded only where that is asked for.
+Models on the user's own machine are limited only on request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MINUTE = 60.0
 
 @attrs.frozen
 class Limits:
-    """Bounds as the hosted service has them; None is no bound.
+    """Limits as on the hosted service; None is no limit.
 
     ``creates``, ``polls`` (of one prediction) and ``requests`` (all others) are numbers a minute, and at once at most
     ``burst`` of the creates; ``run`` is how many seconds a run may take, ``retention`` how many seconds after its end
@@ -34,7 +34,7 @@ class Limits:
 
 
 HOSTED_LIMITS = Limits(creates=600, polls=60_000, requests=3_000, run=1_800.0, retention=3_600.0)
-"""The bounds that the hosted service documents for an account with credit."""
+"""The limits that the hosted service documents for an account with credit."""
 
 _SHOWN = {"creates": 600, "polls": 60_000, "requests": 3_000}
 
@@ -61,12 +61,12 @@ class _Bucket:
         return max(0, math.floor(self._tokens + 1e-9))
 
     def seconds_until(self, tokens: float) -> int:
-        """Whole seconds until there are so many tokens."""
+        """Whole seconds until there are that many tokens."""
         return max(1, math.ceil((tokens - self._tokens) / self.rate - 1e-9))
 
 
 class RateLimiter:
-    """Counts the requests of each token, and refuses what is beyond the limits."""
+    """Counts the requests of each token, and refuses those beyond the limits."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits, self._clock = limits, clock
@@ -74,7 +74,7 @@ class RateLimiter:
         self._buckets: dict[tuple[str, str], _Bucket] = {}
 
     def count(self, kind: str, token: str) -> dict[str, str]:
-        """Count a request of this ``kind``; returns the headers that say what is left, or raises a 429."""
+        """Count a request of this ``kind``; returns the rate limit headers, or raises a 429."""
         limit: int | None = getattr(self._limits, kind)
         if limit is None:
             return {"ratelimit-remaining": str(_SHOWN[kind] - 1), "ratelimit-reset": "1"}

@@ -1,4 +1,4 @@
-"""Models and versions as the API shows them, and how a search finds them."""
+"""Models and versions as the API shows them, and their score in a search."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def version_record(version: Version) -> dict[str, Any]:
 
 
 def description_of(model: CatalogModel) -> str | None:
-    """What was said of the model, else what its function says of itself."""
+    """The model's description, else its function's docstring."""
     said: str | None = model.about.get("description")
     return said if said is not None or model.served is None else model.served.description
 
 
 def words_of(query: str) -> list[str]:
-    """The words of a query, without the marks between them: the official JavaScript client sends it in quotes."""
+    """The words of a query, without punctuation: the official JavaScript client sends it in quotes."""
     return re.findall(r"\w+", query.lower())
 
 

@@ -1,7 +1,7 @@
-"""What keeps web pages of other people away from a server on the user's own machine.
+"""Keeps foreign web pages away from a server on the user's own machine.
 
-A page can have its visitor's browser send requests to this machine, and by a name that it gives the address of this
-machine it can read the answers too. Browsers say where a request comes from, and which name it was sent to.
+A page can make its visitor's browser send requests to this machine; if its own name resolves to this machine's address,
+it can read the responses too. Browsers send the page's origin and the name that the request was sent to.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _JSON, _FORM = "application/json", "multipart/form-data"
 
 
 def check_origin(headers: Mapping[str, str], names: Collection[str] | None) -> None:
-    """Refuse a request that was sent to another name than one of ``names`` (None: any), or by a foreign page."""
+    """Refuse a request that was sent to a name not in ``names`` (None: any), or by a foreign page."""
     host, origin = headers.get("host"), headers.get("origin")
     if host is not None and names is not None and not _is_one_of(names, host):
-        raise forbidden("this server is not known by that name: serve with --allow-others to have it answer to any")
+        raise forbidden("this server does not answer to that name: serve with --allow-others to answer to any")
     if origin is not None and origin.lower() != f"http://{host}".lower():
         raise forbidden("web pages of other origins may not use this server")
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
@@ -35,9 +35,9 @@ def _is_one_of(names: Collection[str], host: str) -> bool:
 
 
 def check_content_type(method: str, headers: Mapping[str, str]) -> None:
-    """Refuse a body of a kind that a web page may send without being asked whether it may.
+    """Refuse a body of a kind that a web page may send without a preflight request.
 
-    Browsers ask before any other method than GET, HEAD and POST: a QUERY may be sent as text.
+    Browsers send one before any method but GET, HEAD and POST, so a QUERY may be sent as text.
     """
     has_body = headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""Lists in pages of a hundred, with a cursor that stays where it is while things are added."""
+"""Lists in pages of a hundred, with cursors that stay valid while items are added."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = 100
 
 
 class Numbered(Protocol):
-    """What has a place in the order of creation."""
+    """An item with a place in the order of creation."""
 
     @property
     def number(self) -> int:
@@ -39,9 +39,9 @@ class Page(Generic[T]):
 
 
 def page_of(items: Sequence[T], cursor: str | None) -> Page[T]:
-    """The page of ``items`` that ``cursor`` points at, the first where there is none.
+    """The page of ``items`` that ``cursor`` points at, or the first one.
 
-    A cursor names an item at the edge of a page; where that is gone, the place it had among newest-first ``items``.
+    A cursor names an item at the edge of a page or, if that is gone, the place it had among newest-first ``items``.
     """
     start = _start(items, cursor) if cursor is not None else 0
     shown = items[start : start + PAGE]
@@ -73,7 +73,7 @@ def page_response(
     record: Callable[[T], Any],
     kept: Mapping[str, str] | None = None,
 ) -> Response:
-    """The page of ``items`` that was asked for; the URLs of the pages around it repeat the parameters ``kept``."""
+    """The requested page of ``items``; the URLs of its neighbors repeat the parameters ``kept``."""
     page = page_of(items, incoming.query.get("cursor"))
 
     def link(cursor: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""A fault played in this process: the bytes of an answer as a client over sockets would get them, on the clock."""
+"""A fault played in this process: the bytes of a response as a client over sockets would get them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DOING = {"wait": "waiting for the response", "headers": "receiving its headers"
 
 
 class PlayedAnswer:
-    """An answer that is read from its bytes; also its body. What breaks is said with the phase it broke in.
+    """A response that is read from its bytes; also its body. Errors have the phase they occurred in.
 
-    A read that would hold up an event loop may be asked again: nothing that has come is lost.
+    A read that would block an event loop may be repeated: nothing that has arrived is lost.
     """
 
     def __init__(self, playback: Playback, request: Request, clock: Clock) -> None:
@@ -50,7 +50,7 @@ class PlayedAnswer:
         return data
 
     def close(self) -> None:
-        """Give up the rest."""
+        """Discard the rest."""
         self._closed = True
         self._playback.rendering.close()
 
@@ -84,7 +84,7 @@ class PlayedAnswer:
         return True
 
     def _sleep(self, deadline: float | None) -> None:
-        """Let the time of a wait pass, but not beyond ``deadline``."""
+        """Let the time of a wait pass, up to ``deadline``."""
         if self._wakes is None:
             return
         until = min(self._wakes, math.inf if deadline is None else deadline)
@@ -98,7 +98,7 @@ class PlayedAnswer:
         self._wakes = None
 
     def _unframed(self) -> bytes:
-        """The part of the body in what has arrived."""
+        """The part of the body among what has arrived."""
         data = b""
         while self._arrived and not self._complete:
             if self._left is None and not self._begin_chunk():
@@ -113,7 +113,7 @@ class PlayedAnswer:
         return data
 
     def _begin_chunk(self) -> bool:
-        """Read a chunk's size; False where it has not arrived whole."""
+        """Read a chunk's size; False until all of it has arrived."""
         line, end, rest = bytes(self._arrived.removeprefix(b"\r\n")).partition(b"\r\n")
         if not end:
             return False

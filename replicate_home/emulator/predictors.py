@@ -1,7 +1,7 @@
-"""Predictor classes, as Cog has them, as functions: ``setup`` once, then ``predict`` or ``run``.
+"""Predictor classes as in Cog, as functions: ``setup`` once, then ``predict`` or ``run``.
 
-A plain class needs no Cog. One that is written with ``cog.Input``, ``cog.Path`` and the like runs where Cog is
-installed; these are known by their names, and never imported here.
+A plain class does not need Cog. One that uses ``cog.Input``, ``cog.Path`` and the like runs if Cog is installed; these
+are recognized by their names, and never imported here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def as_function(predictor: type) -> Callable[..., Any]:
     loaded = _Loaded(predictor)
     iterates = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
     signature = _signature(method)
-    # What is left out would be the method's own default, which Cog writes as an object of its own.
+    # An argument left out would be the method's default, which in Cog is a special object.
     defaults = {one.name: one.default for one in signature.parameters.values() if one.default is not one.empty}
 
     def predict(*args: Any, **inputs: Any) -> Any:
@@ -63,7 +63,7 @@ def as_function(predictor: type) -> Callable[..., Any]:
 
 
 class _Loaded:
-    """The one instance of a predictor, made and set up before its first prediction."""
+    """The only instance of a predictor, created and set up before its first prediction."""
 
     def __init__(self, predictor: type) -> None:
         self._predictor = predictor
@@ -113,16 +113,16 @@ class _Loaded:
 
 
 class _Coroutines:
-    """One event loop for all coroutines of a predictor, which a short-lived thread takes one step after the other."""
+    """One event loop for all coroutines of a predictor, run by a short-lived thread."""
 
     def __init__(self) -> None:
         self._steps = ThreadPool(1, "replicate-home-predictor")
         self._loop: Any = None
 
     def result(self, awaited: Any) -> Any:
-        """What it returns, or raises, after waiting for it."""
+        """Wait for a coroutine, and return or raise what it does."""
         outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        # In the context of the run, to which what it prints belongs.
+        # In the context of the run, so that its prints are logged there.
         self._steps.submit(partial(copy_context().run, self._take, awaited, outcome))
         value, error = outcome.get()
         if error is not None:
@@ -130,7 +130,7 @@ class _Coroutines:
         return value
 
     def _take(self, awaited: Any, outcome: queue.SimpleQueue[tuple[Any, BaseException | None]]) -> None:
-        import asyncio  # only async predictors need it
+        import asyncio  # only asynchronous predictors need it
 
         async def step() -> Any:
             return await awaited
@@ -154,13 +154,13 @@ def _method_of(found: type) -> Callable[..., Any] | None:
 
 
 def _signature(method: Callable[..., Any]) -> inspect.Signature:
-    """The method's signature without ``self``, in the annotations that models have here."""
+    """The method's signature without ``self``, with annotations that the emulator knows."""
     hints = {name: _resolved(method, said) for name, said in getattr(method, "__annotations__", {}).items()}
     signature = inspect.signature(method)
     parameters = [
         _parameter(one, hints.get(one.name, one.annotation)) for one in list(signature.parameters.values())[1:]
     ]
-    # A parameter with a default may come before one without here, for all are given by name.
+    # A parameter with a default may precede one without, as all are passed by name.
     parameters.sort(key=lambda one: (one.kind, one.default is not inspect.Parameter.empty))
     returned = hints.get("return", signature.return_annotation)
     return signature.replace(parameters=parameters, return_annotation=_output(returned))
@@ -171,7 +171,7 @@ def _resolved(method: Callable[..., Any], annotation: Any) -> Any:
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
         return typing.get_type_hints(holder, method.__globals__, include_extras=True)["it"]
-    except Exception:  # whatever evaluating somebody's annotation raises
+    except Exception:  # evaluating an annotation may raise anything
         return Any
 
 
@@ -191,7 +191,7 @@ def _parameter(parameter: inspect.Parameter, annotation: Any) -> inspect.Paramet
 
 
 def _default(given: Any, annotation: Any) -> Any:
-    """The default of a ``cog.Input``, which says None both for none and for null."""
+    """The default of a ``cog.Input``, where None means both no default and null."""
     factory = getattr(given.default, "default_factory", None)
     if factory is not None:
         return factory()
@@ -202,7 +202,7 @@ def _default(given: Any, annotation: Any) -> Any:
 
 
 def _output(annotation: Any) -> Any:
-    """Iterators of all kinds are one; a model of Cog's own is an object."""
+    """All kinds of iterators count as one; a Cog model is an object."""
     origin, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
     is_iterator = origin in _ITERATORS or any(
         _is_of_cog(origin, name) for name in ("ConcatenateIterator", "AsyncConcatenateIterator")
@@ -221,7 +221,7 @@ def _is_of_cog(found: Any, name: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Models of data as dictionaries, at any depth."""
+    """Data models as dictionaries, at any depth."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if hasattr(value, "model_dump"):

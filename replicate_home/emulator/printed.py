@@ -1,4 +1,4 @@
-"""What a model prints goes to its logs: ``sys.stdout`` and ``sys.stderr`` know, while models run, who is writing."""
+"""What a model prints goes to its logs: while models run, ``sys.stdout`` and ``sys.stderr`` know which one writes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _running = 0
 
 
 class Printed:
-    """What a run has printed; ``log`` is given whole lines, and at the end what is left."""
+    """What a run has printed; ``log`` gets whole lines, and at the end the rest."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._line = ""
 
     def write(self, text: str) -> None:
-        """Add to the line; with a carriage return, as progress bars write them, it is shown as it stands."""
+        """Add to the line; a carriage return, as progress bars write it, logs the line so far."""
         *lines, self._line = (self._line + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
         for line in lines:
             if line:
@@ -33,14 +33,14 @@ class Printed:
             self.end()
 
     def end(self) -> None:
-        """Log what has no end of line."""
+        """Log an unfinished line."""
         line, self._line = self._line, ""
         if line:
             self._log(line)
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Take what is printed inside, in this thread and in what it hands its context to."""
+        """Capture what is printed inside, in this thread and wherever its context is used."""
         token = _log.set(self.write)
         _begin()
         try:
@@ -51,7 +51,7 @@ class Printed:
 
 
 class _Dispatching:
-    """A stream that gives what a model writes to its run, and everything else to the stream that was there."""
+    """A stream that passes a model's writes to its run, and everything else to the original stream."""
 
     def __init__(self, original: Any) -> None:
         self.original = original
@@ -75,7 +75,7 @@ class _Dispatching:
 
 
 def _begin() -> None:
-    """Put the streams in place, unless they are; someone may have set others meanwhile."""
+    """Install the streams, unless they are; others may have been installed meanwhile."""
     global _running
     with _lock:
         _running += 1

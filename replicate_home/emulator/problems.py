@@ -1,4 +1,4 @@
-"""Refusals: problem documents (RFC 9457) as the hosted API writes them, and the errors that become one."""
+"""Refusals: problem documents (RFC 9457) as the hosted API sends them, and the errors behind them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..wire import Response
 
 
 class Problem(Exception):
-    """The request is refused: ``status``, what the document says, and ``headers`` beside it."""
+    """The request is refused, with this ``status``, document and ``headers``."""
 
     def __init__(
         self, status: int, title: str | None, detail: str, headers: Mapping[str, str] | None = None, **more: Any
@@ -22,40 +22,40 @@ class Problem(Exception):
         self.document = {**({"title": title} if title else {}), "detail": detail, "status": status, **more}
 
     def response(self, headers: Mapping[str, str]) -> Response:
-        """The answer that says it."""
+        """The response."""
         body = json.dumps(self.document).encode()
         described = {"content-type": "application/problem+json", **headers, **self.headers}
         return Response(self.status, described, body)
 
 
 def not_found(detail: str) -> Problem:
-    """404: there is no such thing here."""
+    """404: it does not exist."""
     return Problem(404, "Not found", detail)
 
 
 def bad_request(detail: str) -> Problem:
-    """400: the request cannot be read."""
+    """400: the request is malformed."""
     return Problem(400, "Bad request", detail)
 
 
 def forbidden(detail: str) -> Problem:
-    """403: this account may not do that."""
+    """403: the account may not do that."""
     return Problem(403, "Forbidden", detail)
 
 
 def conflict(detail: str) -> Problem:
-    """409: it cannot be done while things are as they are."""
+    """409: it conflicts with the current state."""
     return Problem(409, "Conflict", detail)
 
 
 def invalid(detail: str, title: str = "Invalid request") -> Problem:
-    """422: the request says something that cannot be done."""
+    """422: the request is well-formed, but impossible."""
     return Problem(422, title, detail)
 
 
 def hint(wrong: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """The name that was probably meant, and all there are."""
-    from difflib import get_close_matches  # only needed for a mistake
+    """The name that was probably meant, and all names."""
+    from difflib import get_close_matches  # only mistakes need it
 
     names = list(known)
     close = get_close_matches(wrong[:100], names, n=1, cutoff=alike)
@@ -73,7 +73,7 @@ class InvalidField(Exception):
     @staticmethod
     @contextmanager
     def at(place: str) -> Iterator[None]:
-        """Say that what goes wrong inside is at ``place`` of the value around it."""
+        """Locate errors inside at ``place`` of the surrounding value."""
         try:
             yield
         except InvalidField as error:
@@ -99,7 +99,7 @@ class InvalidFields:
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """Collect what goes wrong with the field ``name`` inside."""
+        """Collect errors about the field ``name`` inside."""
         try:
             yield
         except InvalidField as error:

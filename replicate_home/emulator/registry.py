@@ -1,4 +1,4 @@
-"""Which callables are models: under which name, with which signature, and how one is found."""
+"""The callables that are models, with their names and signatures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 def checked_name(name: str) -> str:
-    """``name``, or a ``ValueError`` that says what a model's name looks like."""
+    """``name``, if it is a model's name; raises ``ValueError`` otherwise."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"a model's name looks like 'owner/name', not {name!r}")
     return name
@@ -36,7 +36,7 @@ def version_of(name: str) -> str:
 
 
 class Model(Protocol):
-    """What a server needs of a model."""
+    """What a server needs to know about a model."""
 
     @property
     def name(self) -> str:
@@ -45,7 +45,7 @@ class Model(Protocol):
 
     @property
     def description(self) -> str | None:
-        """What it does, for people."""
+        """What it does."""
         ...
 
     @property
@@ -68,11 +68,11 @@ class Model(Protocol):
         ...
 
     def plan(self, given: Mapping[str, Any], opener: Opener) -> Plan:
-        """The run for one input; raises :class:`~.problems.Problem` where the input does not fit."""
+        """The run for one input; raises :class:`~.problems.Problem` if the input does not fit."""
         ...
 
     def training(self, given: Mapping[str, Any], opener: Opener) -> Plan:
-        """The run that trains it on one input; its output are the weights."""
+        """The run that trains it on one input; its output is the weights."""
         ...
 
 
@@ -131,7 +131,7 @@ class LocalModel:
         return Plan(call, self.signature.streams)
 
     def training(self, given: Mapping[str, Any], opener: Opener) -> Plan:
-        """The run that trains it; without a function for that it takes any input, and has no weights."""
+        """The run that trains it; without a function it takes any input, and has no weights."""
         return Plan(lambda _: None) if self.trainer is None else self.trainer.plan(given, opener)
 
 
@@ -191,5 +191,5 @@ class Models:
 
     def missing(self, wanted: str) -> Exception:
         """What to raise for a model or version that is not here."""
-        near = hint(wanted, sorted(self.all()), alike=0.8)  # names of one owner are alike anyway
+        near = hint(wanted, sorted(self.all()), alike=0.8)  # names of the same owner are similar anyway
         return not_found(f"there is no model {wanted!r} on this server. {near}")

@@ -1,4 +1,4 @@
-"""An answer as the bytes of HTTP/1.1, chunk by chunk: what the server writes, and what faults are played on."""
+"""A response as the bytes of HTTP/1.1, chunk by chunk, for the server to write and for faults to change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EVENT = re.compile(rb".*?\n\n", re.DOTALL)
 
 
 class Rendering:
-    """The chunks of one answer: head and body in one, or of an event stream the head and then each event."""
+    """The chunks of one response: head and body together, or for an event stream the head and then each event."""
 
     def __init__(
         self, response: Response, body: Body | None, method: str, *, chunked: bool = True, closes: bool = False
@@ -28,7 +28,7 @@ class Rendering:
         self._over = body is None
 
     def read(self, deadline: float | None) -> bytes:
-        """The next chunk, waiting for it until ``deadline``; ``b""`` at the end. Raises what the body does."""
+        """The next chunk, waiting for it until ``deadline``; ``b""`` at the end. Raises what the body raises."""
         while not self._chunks:
             if self._over or self._body is None or not self._has_body:
                 return b""
@@ -40,7 +40,7 @@ class Rendering:
         return self._chunks.popleft()
 
     def close(self) -> None:
-        """Give up the rest."""
+        """Discard the rest."""
         if self._body is not None:
             self._body.close()
 
@@ -56,7 +56,7 @@ def _framing(response: Response, body: Body | None, chunked: bool) -> dict[str, 
 
 
 def _head(response: Response, more: dict[str, str]) -> bytes:
-    from http import HTTPStatus  # which models that run in this process do without
+    from http import HTTPStatus  # in-process models do without it
 
     known = response.status in {status.value for status in HTTPStatus}
     lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase if known else ''}"]
@@ -65,7 +65,7 @@ def _head(response: Response, more: dict[str, str]) -> bytes:
 
 
 def _events(piece: bytes) -> list[bytes]:
-    """The events in what was read at once; what ends none is a piece of its own."""
+    """The events in what was read at once; an unfinished one is a piece of its own."""
     found = _EVENT.findall(piece)
     rest = piece[sum(map(len, found)) :]
     return [*found, rest] if rest else found

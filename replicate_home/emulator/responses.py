@@ -30,7 +30,7 @@ def file_response(file: StoredFile, headers: Mapping[str, str]) -> Response:
         "etag": etag,
         "accept-ranges": "bytes",
         "x-content-type-options": "nosniff",
-        "content-security-policy": "sandbox",  # whatever it is, a browser that opens it runs nothing
+        "content-security-policy": "sandbox",  # so that a browser that opens it runs nothing
     }
     found = _RANGE.fullmatch(headers.get("range", ""))
     if found is None or not any(found.groups()) or headers.get("if-range", etag) != etag:

@@ -20,8 +20,8 @@ Handler = Callable[..., Response | tuple[Response, Body]]
 class Route:
     """Answers ``method`` at ``path``, whose ``*`` are the further arguments of ``handler``.
 
-    ``operation`` is the name of the operation in the API's OpenAPI document. ``public`` routes want no token, and
-    count towards no limit: their URLs are capabilities, as on the hosted service.
+    ``operation`` is the name of the operation in the API's OpenAPI document. ``public`` routes need no token and
+    have no rate limit: their URLs are capabilities, as on the hosted service.
     """
 
     method: str
@@ -37,13 +37,13 @@ class Route:
 
     @property
     def rate(self) -> str:
-        """The limit that it counts towards, by its name in :class:`~.limits.Limits`."""
+        """The name of its limit in :class:`~.limits.Limits`."""
         if self.operation == "predictions.get":
             return "polls"
         return "creates" if self.operation.endswith("predictions.create") else "requests"
 
     def answer(self, service: Service, incoming: IncomingRequest) -> tuple[Response, Body | None]:
-        """Have the handler answer ``incoming``."""
+        """The handler's response to ``incoming``."""
         found = self.pattern.fullmatch(incoming.path)
         arguments = found.groups() if found else ()
         answer = self.handler(service, incoming, *arguments)
@@ -51,9 +51,9 @@ class Route:
 
 
 def find_route(routes: Iterable[Route], method: str, path: str) -> Route | Response | None:
-    """The route for a request, the answer to ``OPTIONS``, or None where there is nothing at this path.
+    """The route for a request, the response to ``OPTIONS``, or None for an unknown path.
 
-    Raises a 405 for a method that the path does not know.
+    Raises a 405 for a method that the path does not have.
     """
     at_path = [route for route in routes if route.pattern.fullmatch(path)]
     wanted = "GET" if method == "HEAD" else method

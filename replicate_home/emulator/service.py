@@ -1,4 +1,4 @@
-"""What the routes act on: models, a clock, everything that was made, and how a run is begun. Knows no routes."""
+"""What the routes act on: models, a clock, the store, and how a run begins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .webhook_senders import Send
 from .webhooks import Webhooks
 
 ACCOUNT = "local"
-KEPT_CAUSES = 100  # exceptions, which hold what the models held
+KEPT_CAUSES = 100  # exceptions, which keep the models' objects alive
 RUNNING_AT_ONCE = 32  # further predictions stay ``starting`` until one ends
 
 
@@ -41,7 +41,7 @@ class CreatedPrediction:
 
 
 class Service:
-    """Models that can be run, and everything that was made over the API."""
+    """Models that can be run, and everything that was created over the API."""
 
     def __init__(
         self, models: Models, clock: Clock, base_url: str, *, seed: int | str, limits: Limits, send_webhook: Send
@@ -59,7 +59,7 @@ class Service:
         self._threads = ThreadPool(RUNNING_AT_ONCE, "prediction", idle=0.0)
         self.causes: deque[tuple[str, Exception]] = deque(maxlen=KEPT_CAUSES)
         self._examples: dict[str, list[StoredRun]] = {}
-        self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: every look steps them
+        self._virtual = threading.Condition(threading.RLock())  # one for all virtual runs: every request steps them
 
     def date(self) -> float:
         """Now, in seconds since the epoch."""
@@ -108,9 +108,9 @@ class Service:
         return stored
 
     def examples(self, model: CatalogModel) -> list[StoredRun]:
-        """The example predictions of a model, run when they are first asked for, in a time of their own."""
+        """The example predictions of a model, run on first use, on a clock of their own."""
         wanted = list(model.served.examples) if model.served else []
-        with self._virtual:  # the lock that their runs take: a model may ask for models
+        with self._virtual:  # their runs take it too: a model may use models
             made = self._examples.setdefault(model.name, [])
             for given in wanted[len(made) :]:
                 made.append(self._example(model, given))
@@ -145,11 +145,11 @@ class Service:
         return None
 
     def cause_of(self, prediction_id: str) -> Exception | None:
-        """The exception that ended a model, while it is remembered."""
+        """The exception that ended a model, as long as it is remembered."""
         return next((error for id, error in reversed(self.causes) if id == prediction_id), None)
 
     def close(self) -> None:
-        """Cancel what runs, and wait a moment for its threads; a model that never sleeps cannot be stopped."""
+        """Cancel what runs, and wait briefly for its threads; a model that never sleeps cannot be stopped."""
         self.webhooks.close()
         for stored in self.store.runs():
             stored.run.cancel()
@@ -202,7 +202,7 @@ class Service:
 
 
 def _training(plan: Plan, version: str) -> Any:
-    """What a training runs: the plan, whose output is put beside the name of the new version."""
+    """What a training runs: the plan, with the name of the new version added to its output."""
 
     def call(run: LocalRun) -> Any:
         made = plan.call(run)

@@ -1,4 +1,4 @@
-"""What the server remembers: runs, uploads and deployments, in memory, and no more of them than fit."""
+"""What the server remembers: runs, uploads and deployments, in memory, and only as many as fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .problems import not_found
 from .stored_run import StoredRun
 
 KEPT_RUNS = 10_000
-KEPT_FILES = 512 * 2**20  # bytes, of output files and again of uploads; the oldest go first
+KEPT_FILES = 512 * 2**20  # bytes of output files, and as many of uploads; the oldest go first
 UPLOAD_LIFE = 86_400.0  # seconds
 
 
@@ -48,7 +48,7 @@ class Deployment:
 
 
 class Store:
-    """Everything that was made, by id or name. Safe to share between threads."""
+    """Everything that was created, by id or name. Safe to share between threads."""
 
     def __init__(self, seed: int | str, now: Callable[[], float]) -> None:
         self._seed, self._now = seed, now
@@ -81,14 +81,14 @@ class Store:
     # -- predictions and trainings
 
     def add(self, run: StoredRun) -> None:
-        """Remember a run, and forget the oldest that have ended where there are too many."""
+        """Remember a run, and forget the oldest ended ones if there are too many."""
         with self._lock:
             self._runs[run.id] = run
             if run.stream_token:
                 self._streams[run.stream_token] = run
             surplus = len(self._runs) - KEPT_RUNS
             oldest_first = list(self._runs.values()) if surplus > 0 else []
-        # Not under the lock: whether a run has ended may be seen only by running its model, which may come back here.
+        # Not under the lock: to see whether a run has ended, its model may have to run, which may come back here.
         ended = (run for run in oldest_first if run.has_ended())
         for forgotten in islice(ended, surplus if oldest_first else 0):
             self.forget(forgotten)
@@ -101,7 +101,7 @@ class Store:
             self._files_size -= self._file_sizes.pop(run.id, 0)
 
     def count_file(self, id: str, size: int) -> None:
-        """The run ``id`` has ``size`` more bytes of files: where they are too many, the oldest must go."""
+        """The run ``id`` has ``size`` more bytes of files: if there are too many, the oldest are dropped."""
         with self._lock:
             self._file_sizes[id] = self._file_sizes.get(id, 0) + size
             self._files_size += size
@@ -149,7 +149,7 @@ class Store:
     # -- uploads
 
     def keep(self, uploaded: Uploaded) -> None:
-        """Remember an upload, and forget the oldest where there are too many."""
+        """Remember an upload, and forget the oldest if there are too many."""
         with self._lock:
             self._uploads[uploaded.id] = uploaded
             held = sum(len(kept.file.content) for kept in self._uploads.values())

@@ -14,14 +14,14 @@ from .dates import iso
 from .files import OutputFiles, StoredFile
 from .timeline import ENDS, Change, Run, Trouble
 
-LARGEST_INLINE = 10 * 2**20  # larger files are named by URL also in the answer to a held create
+LARGEST_INLINE = 10 * 2**20  # larger files are URLs even in the response to a held create
 
 UrlOf = Callable[[StoredFile], str]
 
 
 @attrs.define(eq=False)
 class StoredRun:
-    """The ``number``-th thing that was made to run; ``epoch`` added to a moment on the clock gives the date.
+    """The ``number``-th run that was created; ``epoch`` added to a time on the clock gives the date.
 
     ``resource`` is ``predictions``, ``trainings`` or ``examples``; ``retention`` is how many seconds after the end its
     data is kept.
@@ -51,7 +51,7 @@ class StoredRun:
         return self.epoch + self.run.created
 
     def as_created(self, origin: str) -> dict[str, Any]:
-        """As a create that was not held is answered: nothing has happened yet."""
+        """As in the response to a create that was not held: nothing has happened yet."""
         return self.after([], origin)
 
     def now(self, origin: str) -> dict[str, Any]:
@@ -62,9 +62,9 @@ class StoredRun:
         return self.after(changes, origin)
 
     def held(self, origin: str) -> dict[str, Any]:
-        """As a create that was held to the end is answered: all of the output, and yet ``processing``.
+        """As in the response to a create that was held to the end: all of the output, but still ``processing``.
 
-        The hosted API was recorded to answer so, with files inline, and without the time of the end.
+        Recordings of the hosted API show that, with files inline, and without the time of the end.
         """
         shown = self._shown(self.run.seen(), origin, lambda file: _inline(file) or self.file_url(origin)(file))
         if shown["status"] != "succeeded":
@@ -73,21 +73,21 @@ class StoredRun:
         return {**shown, "status": "processing"}
 
     def after(self, changes: list[Change], origin: str) -> dict[str, Any]:
-        """As it was when only these ``changes`` had happened."""
+        """As it was after only these ``changes``."""
         return self._shown(changes, origin, self.file_url(origin))
 
     def check_trouble(self) -> None:
-        """Raise :class:`~replicate_home.Disconnected` where it is told to be gone after its end."""
+        """Raise :class:`~replicate_home.Disconnected` if its script makes it unreachable after its end."""
         if self.trouble is Trouble.GONE and self.has_ended():
             raise lost("wait")
 
     def end(self) -> Change | None:
-        """The end, if it can be seen."""
+        """The end, if it is visible yet."""
         changes = self.run.seen()
         return changes[-1] if changes and changes[-1].kind in ENDS else None
 
     def has_ended(self) -> bool:
-        """Whether its end can be seen."""
+        """Whether its end is visible yet."""
         return self.run.is_over()
 
     def has_expired(self) -> bool:
@@ -130,7 +130,7 @@ class StoredRun:
         if self.run.cancels_at < math.inf:
             shown["deadline"] = iso(self.epoch + self.run.cancels_at)
         if self.resource == "trainings" and shown["output"] is None:
-            del shown["output"]  # the API's document has no null there
+            del shown["output"]  # not nullable in the API's document
         return shown
 
     def _output(self, changes: list[Change], end: Change | None) -> Any:
@@ -152,19 +152,19 @@ class StoredRun:
         own = f"{origin}/v1/{'trainings' if self.resource == 'trainings' else 'predictions'}/{self.id}"
         urls = {"get": own, "cancel": f"{own}/cancel", "web": f"{origin}/p/{self.id}"}
         if self.streams != "no":
-            # The official JavaScript client tells a stream of files by this path.
+            # The official JavaScript client recognizes a stream of files by this path.
             folder = "files/streams" if self.streams == "files" else "streams"
             urls["stream"] = f"{origin}/v1/{folder}/{self.stream_token}"
         return urls
 
 
 def lost(phase: str) -> Disconnected:
-    """The connection is closed where an answer, or the rest of it, was due."""
+    """The connection is closed instead of a response, or of the rest of it."""
     return Disconnected("the connection was closed", phase=phase, may_have_been_processed=True)
 
 
 def _output(changes: list[Change]) -> Any:
-    """A list as far as it has grown, the whole value once it is there, else null."""
+    """A list as far as it has grown, or the whole value once there is one, else null."""
     if items := [change.value for change in changes if change.kind == "item"]:
         return items
     for change in changes[-2:]:
@@ -174,7 +174,7 @@ def _output(changes: list[Change]) -> Any:
 
 
 def _inline(file: StoredFile) -> str | None:
-    """The file as a data URI, where it is not too large."""
+    """The file as a data URI, unless it is too large."""
     if len(file.content) > LARGEST_INLINE:
         return None
     return f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"

@@ -1,4 +1,4 @@
-"""A run is a timeline: what changed, and when on the emulator's clock; everything shown of it is a prefix of that.
+"""A run is a timeline: what changed, and when on the emulator's clock; clients see a prefix of it.
 
 In real time a thread runs the model and appends. In virtual time every look steps the model on to the moment that is
 looked at: ``run.sleep`` then moves only the run's own time, so that the same looks, in any order and number, see the
@@ -24,17 +24,17 @@ from .failures import error_and_traceback
 from .printed import Printed
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "aborted"})
-LONGEST_VIRTUAL_RUN = 86_400.0  # a model that sleeps for ever must end somewhere where nothing really waits
+LONGEST_VIRTUAL_RUN = 86_400.0  # virtual seconds after which a model that never stops sleeping ends
 LARGEST_OUTPUT = 64 * 2**20
-LONGEST_STEP = 0.05  # real seconds that are waited for a model which another thread runs
+LONGEST_STEP = 0.05  # real seconds to wait for a model that another thread runs
 
 
 class Trouble(StrEnum):
-    """What is to go wrong with a prediction on the way to its client; the run itself is not touched by it."""
+    """What goes wrong with a prediction on the way to its client; the run itself is not affected."""
 
-    ANSWER_LOST = "answer lost"  # it is created, and nobody is told
-    STREAM_CUT = "stream cut"  # its stream breaks off after the last item, as often as it is opened
-    GONE = "gone"  # from its end on, whatever is asked about it is answered by silence
+    ANSWER_LOST = "answer lost"  # it is created, but the create gets no response
+    STREAM_CUT = "stream cut"  # its stream breaks off after the last item, each time it is opened
+    GONE = "gone"  # after its end, requests about it get no response
 
 
 class Stopped(BaseException):
@@ -52,9 +52,9 @@ class Change:
 
 @attrs.frozen
 class Plan:
-    """What a run does: ``call`` is given the run and returns the output, or an iterator of its items.
+    """What a run does: ``call`` takes the run and returns the output, or an iterator of its items.
 
-    ``streams`` is what may be streamed: ``text``, ``files``, ``maybe`` (the first item tells) or ``no``;
+    ``streams`` is what it streams: ``text``, ``files``, ``maybe`` (the first item decides) or ``no``;
     ``starts_after`` are the seconds before it starts. ``contradiction`` is shown in place of the output of a run that
     has ended.
     """
@@ -69,8 +69,8 @@ class Plan:
 class Peer:
     """The other end of one request: what waits on its behalf can be ended from another thread.
 
-    ``moves_time`` is set where the peer waits by a clock of its own, as across a socket: when it looks at a
-    prediction that runs, virtual time passes until there is something new to see.
+    ``moves_time`` is set if the peer has a clock of its own, as across a socket: when it reads a running
+    prediction, virtual time passes until there is something new.
     """
 
     def __init__(self, *, moves_time: bool = False) -> None:
@@ -86,7 +86,7 @@ class Peer:
     def wait(self, changed: Condition, seconds: float) -> None:
         """Wait, with ``changed`` held, until it is notified, ``seconds`` have passed or it is closed."""
         self._waiting = changed
-        self.check()  # after the line above: close() either sees the condition or is seen here
+        self.check()  # after the line above, so that a concurrent close() is not missed
         changed.wait(None if seconds == math.inf else max(0.0, seconds))
 
     def close(self) -> None:
@@ -120,15 +120,15 @@ class LocalRun:
         self._run.sleep(seconds)
 
     def log(self, text: str) -> None:
-        """Add a line to the prediction's logs."""
+        """Add ``text`` to the prediction's logs, as a line."""
         self._run.log(text)
 
 
 class Run:
     """One run of a plan.
 
-    ``changed`` guards the timeline and is notified of every change, as is ``on_change``; ``on_error`` is given the
-    exception that ended the model; ``store`` makes an output value JSON and keeps the files in it. At the moment
+    ``changed`` guards the timeline and is notified of every change, and ``on_change`` is called; ``on_error`` gets the
+    exception that ended the model; ``store`` turns an output value into JSON and keeps its files. At the moment
     ``cancels_at`` it is canceled, and ``limit`` seconds after its start it fails.
     """
 
@@ -149,8 +149,8 @@ class Run:
         self.created = clock.now()
         self.starts = self.created + plan.starts_after
         self.cancels_at = cancels_at
-        self.deadline = cancels_at  # until the start, which brings the limit of the run with it
-        self.ended = False  # the end is in the timeline, perhaps at a moment that is not yet
+        self.deadline = cancels_at  # until the start, when the limit of the run is added
+        self.ended = False  # the end is in the timeline, perhaps in the future
         self._plan, self._clock, self._changed = plan, clock, changed
         self._store = store
         self._limit = limit
@@ -161,7 +161,7 @@ class Run:
         self._printed = Printed(self.log)
         self._steps = self._life()
 
-    # -- what is seen from outside
+    # -- what clients see
 
     def seen(self, start: int = 0) -> list[Change]:
         """The changes up to now, without the first ``start``."""
@@ -169,7 +169,7 @@ class Run:
             return self._changes[start : self._seen_by(self._clock.now())]
 
     def is_over(self) -> bool:
-        """Whether the end can be seen."""
+        """Whether the end is visible yet."""
         with self._changed:
             return self._is_over(self._seen_by(self._clock.now()))
 
@@ -178,15 +178,15 @@ class Run:
         return self._clock.now() - change.at
 
     def first_item(self) -> Change | None:
-        """The first item of a list as output, if it can be seen."""
+        """The first item of a list as output, if it is visible yet."""
         return next((change for change in self.seen() if change.kind == "item"), None)
 
     def wait(self, count: float, until: float, peer: Peer) -> bool:
-        """Wait until at least ``count`` changes can be seen, or the end; False if ``until`` came first."""
+        """Wait until at least ``count`` changes, or the end, are visible; False if ``until`` came first."""
         raise NotImplementedError
 
     def look(self, peer: Peer) -> None:
-        """Let a peer that waits by a clock of its own see something new; real time passes by itself."""
+        """Let a peer with its own clock see something new; real time passes by itself."""
 
     def cancel(self) -> None:
         """End it now, unless it has ended; what it would have done later never happens."""
@@ -228,14 +228,14 @@ class Run:
             self._add("succeeded")
         except Stopped:
             self._printed.end()
-            self._add("canceled")  # ignored where the end is known; else the limit of virtual time was reached
+            self._add("canceled")  # ignored if the end is known; otherwise the limit of virtual time was reached
         except Exception as error:
             if self._on_error is not None:
                 self._on_error(error)
             self._fail(error)
         except GeneratorExit:
             raise
-        except BaseException as error:  # Ctrl-C belongs to the caller, and yet this run must have an end
+        except BaseException as error:  # Ctrl-C is the caller's, but this run needs an end too
             self._add("failed", f"the model was interrupted: {type(error).__name__}")
             if not isinstance(error, SystemExit):
                 raise
@@ -243,7 +243,7 @@ class Run:
             if isinstance(result, Generator):
                 with suppress(Exception):
                     result.close()
-            del self._plan  # with it go the input files
+            del self._plan  # it holds the input files
 
     def _step(self) -> None:
         """Take one step; what the model prints in it goes to the logs."""
@@ -313,7 +313,7 @@ class Run:
         """Make every change up to ``now`` known."""
 
     def _has_come(self, count: float, until: float) -> bool | None:
-        """What :meth:`wait` returns, if it need not wait any more."""
+        """What :meth:`wait` returns, if it need not wait any longer."""
         with self._changed:
             now = self._clock.now()
             number = self._seen_by(now)
@@ -367,9 +367,9 @@ class RealRun(Run):
 
 
 class VirtualRun(Run):
-    """A run on a :class:`FakeClock`, stepped by every look; ``changed`` is one lock for the whole emulator.
+    """A run on a :class:`FakeClock`, stepped by every request; ``changed`` is one lock for the whole emulator.
 
-    It is not held while the model runs, which may wait for another thread that asks this server for something.
+    It is not held while the model runs, which may wait for another thread that uses this server.
     """
 
     _clock: FakeClock

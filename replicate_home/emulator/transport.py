@@ -19,7 +19,7 @@ _SLICE = 65_536
 
 
 class WholeBody:
-    """Bytes that are all here, read in slices."""
+    """A body in memory, read in slices."""
 
     def __init__(self, content: bytes) -> None:
         self._rest = memoryview(content)
@@ -33,14 +33,14 @@ class WholeBody:
         return bytes(slice)
 
     def close(self) -> None:
-        """Give up the rest."""
+        """Discard the rest."""
         self._closed = True
 
 
 class InProcessTransport:
     """Sends to an emulator in this process; see :class:`~replicate_home.transports.base.Transport`.
 
-    ``backend`` and ``base_url`` are what a client takes from it where it is given no others.
+    ``backend`` and ``base_url`` are a client's defaults.
     """
 
     def __init__(self, emulator: Emulator, *, backend: str = "local") -> None:
@@ -54,7 +54,7 @@ class InProcessTransport:
         return self.emulator.clock
 
     def send(self, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
-        """Answer ``request`` here and now; an event stream or a download comes with its body."""
+        """Answer ``request`` in this thread; an event stream or a download comes with its body."""
         if deadline is not None and self.clock.now() >= deadline:
             raise RequestTimeout("no time left to send", request=request, phase="connect")
         if (fault := self.emulator.fault_for(request)) is not None:
@@ -62,14 +62,14 @@ class InProcessTransport:
         return self._answer(request, deadline, partial(self.emulator.handle, request, deadline, Peer()))
 
     def cause_of(self, prediction_id: str) -> Exception | None:
-        """The exception that a model raised, which its client names as the cause of the prediction's failure."""
+        """The exception that a model raised, which its client makes the cause of the prediction's failure."""
         return self.emulator.service.cause_of(prediction_id)
 
     def close(self) -> None:
         """Nothing is pooled."""
 
     def _asked(self, fault: Fault, request: Request, deadline: float | None) -> tuple[Response, Body | None]:
-        """What the server answers, or what is answered in its place."""
+        """The server's response, or a fault's."""
         if fault.effect.refuses:
             raise ConnectFailed("the connection was refused", request=request, phase="connect")
         if fault.effect.answer is not None:
@@ -113,7 +113,7 @@ class InProcessTransport:
 
 
 def _drained(response: Response, body: Body, deadline: float | None, pieces: list[bytes]) -> Response:
-    """The response with its whole body, of which ``pieces`` are there already."""
+    """The response with its whole body, of which ``pieces`` have been read."""
     try:
         while piece := body.read(deadline):
             pieces.append(piece)

@@ -8,9 +8,9 @@ from .timeline import Run
 
 
 def wait_for(incoming: IncomingRequest, run: Run, changes: float, until: float) -> None:
-    """Wait until ``run`` has so many ``changes`` or ended, or the moment ``until`` has come.
+    """Wait until ``run`` has so many ``changes`` or has ended, or until the time ``until``.
 
-    Raises ``RequestTimeout`` where the deadline of the request comes first.
+    Raises ``RequestTimeout`` if the deadline of the request comes first.
     """
     came = run.wait(changes, min(until, incoming.deadline), incoming.peer)
     if not came and incoming.deadline < until:

@@ -1,4 +1,4 @@
-"""How a signed webhook gets to its receiver."""
+"""Sends signed webhooks to their receivers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..threads import ThreadPool
 from ..wire import Request
 
 Send = Callable[[Request], int | None]
-"""Sends a webhook and returns the status of the answer, None where there is none to wait for. May raise OSError."""
+"""Sends a webhook and returns the status of the response, or None without waiting for one. May raise OSError."""
 
 _TIMEOUT = 5.0  # seconds for each step of a request
 
@@ -24,12 +24,12 @@ class HttpSender:
         self._anywhere = anywhere
 
     def __call__(self, request: Request) -> int | None:
-        """Send it; the status of the answer, or None where the receiver is elsewhere and may not be reached."""
+        """Send it, and return the status; None if the receiver is elsewhere and may not be reached."""
         if self._anywhere or is_loopback(request.url):
             return _posted(request)
-        import logging  # these are slow to import, and needed by few
+        import logging  # slow to import, and rarely needed
 
-        logging.getLogger(__name__).warning("a webhook was not sent, for its receiver is elsewhere: %s", request.url)
+        logging.getLogger(__name__).warning("a webhook was not sent, as its receiver is elsewhere: %s", request.url)
         return None
 
 
@@ -50,19 +50,19 @@ def _posted(request: Request) -> int:
 
 
 class BackgroundSender:
-    """Sends one webhook after the other in a thread of its own, so that nothing waits for a receiver."""
+    """Sends webhooks one after another in a thread of its own, so that nothing waits for a receiver."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._threads = ThreadPool(1, "webhook", idle=0.0)
 
     def __call__(self, request: Request) -> int | None:
-        """Have it sent; what the receiver says is not waited for."""
+        """Queue it; the response is not waited for."""
         self._threads.submit(lambda: self._quietly(request))
         return None
 
     def close(self) -> None:
-        """Wait a moment for what is being sent."""
+        """Wait briefly for what is being sent."""
         self._threads.join(2.0)
 
     def _quietly(self, request: Request) -> None:
@@ -71,5 +71,5 @@ class BackgroundSender:
 
 
 def default_sender(clock: Clock) -> Send:
-    """To receivers on this machine; in virtual time, what asks the emulator does not wait for them."""
+    """Sends to receivers on this machine; in virtual time, requests to the emulator do not wait for them."""
     return BackgroundSender(HttpSender()) if isinstance(clock, FakeClock) else HttpSender()

@@ -1,7 +1,7 @@
-"""Webhooks: which changes of a run are told, when, and with which signature.
+"""Webhooks: which changes of a run are reported, when, and with which signature.
 
 In virtual time they are due at moments of the timeline and sent, in order, whenever the emulator is used; in real time
-a short-lived thread a prediction sends what is due. The rules are the hosted service's
+a short-lived thread per prediction sends what is due. The rules are the hosted service's
 (https://replicate.com/docs/topics/webhooks), the signature that of https://www.standardwebhooks.com.
 """
 
@@ -32,7 +32,7 @@ _EVENT_OF = {"started": "start", "item": "output", "value": "output", "logs": "l
 
 @attrs.frozen
 class Due:
-    """A webhook that is to be sent at a moment, about the first ``changes`` of the run."""
+    """A webhook that is due at a moment, about the first ``changes`` of the run."""
 
     moment: float
     event: str
@@ -52,14 +52,14 @@ class Subscription:
         self._attempt: tuple[float, Request, int] | None = None  # to be repeated: when, what, how often it was tried
 
     def next_moment(self) -> float | None:
-        """When the next webhook that is known of is due."""
+        """When the next known webhook is due."""
         if self._attempt is not None:
             return self._attempt[0]
         self._look()
         return self._waiting[0].moment if self._waiting else None
 
     def send_next(self, send: Send, sign: Callable[[bytes, float], dict[str, str]], now: float) -> None:
-        """Send the next webhook; one that tells the end is repeated where it fails, the others are not."""
+        """Send the next webhook; only one about the end is repeated if it fails."""
         if self._attempt is not None:
             _, request, tries = self._attempt
             is_end = True
@@ -86,7 +86,7 @@ class Subscription:
     def _add(self, change: Change, changes: int) -> None:
         event = "completed" if change.kind in ENDS else _EVENT_OF[change.kind]
         if event == "completed" and event in self._events:
-            # It says everything that a throttled one was to say.
+            # It reports everything that a throttled one would have.
             self._waiting = [due for due in self._waiting if due.moment <= change.at]
         if event not in self._events:
             return
@@ -94,7 +94,7 @@ class Subscription:
         if event in ("output", "logs"):
             latest = self._latest.get(event, Due(-math.inf, event, 0))
             if latest in self._waiting and change.at <= latest.moment:
-                self._waiting.remove(latest)  # what is held back to then may tell this change too
+                self._waiting.remove(latest)  # a later one will report this change too
                 moment = latest.moment
             else:
                 moment = max(change.at, latest.moment + THROTTLE)
@@ -108,7 +108,7 @@ class Subscription:
 
 def _accepted(send: Send, request: Request) -> bool:
     try:
-        with waiting():  # what receives it may use a client
+        with waiting():  # the receiver may use a client
             status = send(request)
     except OSError:
         return False
@@ -116,7 +116,7 @@ def _accepted(send: Send, request: Request) -> bool:
 
 
 class Webhooks:
-    """Sends what the runs of an emulator have to tell, with ``send`` and signed with ``secret``."""
+    """Sends the webhooks of an emulator's runs with ``send``, signed with ``secret``."""
 
     def __init__(self, clock: Clock, send: Send, secret: bytes, new_id: Callable[[], str]) -> None:
         self.send = send
@@ -141,7 +141,7 @@ class Webhooks:
         if not isinstance(self._clock, FakeClock) or not self._subscriptions:
             return
         with self._changed:
-            if self._sending:  # what receives a webhook uses the emulator
+            if self._sending:  # a webhook's receiver uses the emulator
                 return
             self._sending = True
         try:
@@ -152,7 +152,7 @@ class Webhooks:
             self._sending = False
 
     def notice(self, run_id: str) -> None:
-        """In real time, have a thread send what a run that has changed has to tell."""
+        """In real time, have a thread send the webhooks of a run that has changed."""
         with self._changed:
             if run_id not in self._subscriptions or self._closed:
                 return
@@ -164,7 +164,7 @@ class Webhooks:
         self._threads.submit(lambda: self._send_all(run_id))
 
     def close(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         with self._changed:
             self._closed = True
             self._subscriptions.clear()
@@ -187,7 +187,7 @@ class Webhooks:
         return earliest
 
     def _send_all(self, run_id: str) -> None:
-        """Send what a run has to tell until nothing more is known of."""
+        """Send the known webhooks of a run."""
         subscription = self._subscriptions.get(run_id)
         while subscription is not None:
             moment = subscription.next_moment()
@@ -206,7 +206,7 @@ class Webhooks:
                 self._again.discard(run_id)
 
     def _signature(self, body: bytes, moment: float) -> dict[str, str]:
-        """The headers by which a receiver knows that ``body`` comes from here, unchanged and now."""
+        """The headers that prove to a receiver that ``body`` is genuine, unchanged and recent."""
         id, timestamp = f"msg_{self._new_id()}", str(int(self._epoch + moment))
         signed = b".".join((id.encode(), timestamp.encode(), body))
         signature = base64.b64encode(hmac.new(self._secret, signed, hashlib.sha256).digest()).decode()

@@ -20,9 +20,9 @@ _URL = re.compile(r"https?://\S+")
 
 
 def new_items(delivered: Sequence[Any], output: Any, *, final: bool) -> list[Any] | None:
-    """The items of ``output`` that come after ``delivered``; None where the two contradict each other.
+    """The items of ``output`` that come after ``delivered``; None if the two contradict each other.
 
-    An output that is not ``final`` may still be behind what was delivered: then nothing is new. One that is
+    An output that is not ``final`` may lag behind what was delivered: then nothing is new. One that is
     neither text nor a list is an item of its own, once it is final.
     """
     if output is None:
@@ -60,7 +60,7 @@ def _after_text(delivered: Sequence[Any], output: list[Any], final: bool) -> lis
 
 
 def _rest(pieces: Sequence[str], length: int) -> list[str]:
-    """``pieces`` without their first ``length`` characters, empty ones left out."""
+    """``pieces`` without their first ``length`` characters, and without empty ones."""
     rest: list[str] = []
     position = 0
     for piece in pieces:
@@ -84,7 +84,7 @@ def _with_plain_lines(items: Sequence[str]) -> list[str]:
 
 
 def _with_plain_lines_each(items: Sequence[str]) -> list[str]:
-    """... or two, for an event stream says each piece by itself."""
+    """Or two: an event stream sends each piece by itself."""
     return [_plain_lines(item) for item in items]
 
 
@@ -96,7 +96,7 @@ _FORMS = (_as_sent, _with_plain_lines, _with_plain_lines_each)
 
 
 def _same(delivered: Any, item: Any) -> bool:
-    """Whether a delivered item is this one: a stream writes JSON as text, and files are named anew."""
+    """Whether a delivered item is this one: a stream writes JSON as text, and a file gets a new URL."""
     if delivered == item:
         return True
     if isinstance(delivered, str) and not isinstance(item, str):
@@ -108,7 +108,7 @@ def _same(delivered: Any, item: Any) -> bool:
 
 
 def _same_json(delivered: Any, item: Any) -> bool:
-    """Whether two JSON values differ in the names of their files at most."""
+    """Whether two JSON values are equal, apart from the URLs of their files."""
     if isinstance(delivered, dict) and isinstance(item, dict):
         return delivered.keys() == item.keys() and all(_same_json(delivered[key], item[key]) for key in item)
     if isinstance(delivered, list) and isinstance(item, list):

@@ -41,7 +41,7 @@ def failed(snapshot: Snapshot) -> ModelError:
 
 
 def timed_out(snapshot: Snapshot, seconds: float | None, canceled: bool, *, keeps: bool = True) -> PredictionTimeout:
-    """The caller's budget is used up; ``keeps`` says whether the server can be asked for what has ended."""
+    """The caller's budget is used up; ``keeps`` says whether the server still knows predictions that have ended."""
     after = f" within {seconds:g} s" if seconds is not None else " in time"
     what = "it was not canceled and may still be running"
     if canceled:
@@ -55,7 +55,7 @@ def timed_out(snapshot: Snapshot, seconds: float | None, canceled: bool, *, keep
 def outcome_unknown(
     cause: ReplicateHomeError, *, in_time: bool, snapshot: Snapshot | None = None, keeps: bool = True
 ) -> CreateOutcomeUnknown:
-    """The create was sent, and what became of it cannot be told; ``snapshot`` is what it asked for, where known."""
+    """The create was sent, but its outcome is unknown; ``snapshot`` is what it asked for, if known."""
     kind = CreateOutcomeUnknown if in_time else CreateTimedOut
     way_out = (
         "client.predictions.list() (newest first) or https://replicate.com/predictions shows whether it exists"
@@ -72,7 +72,7 @@ def outcome_unknown(
 
 
 def busy(refusal: APIError) -> ServerBusy:
-    """The server was busy or not ready until the caller's time was up; ``refusal`` is its last word."""
+    """The server was busy or not ready until the caller's time was up; ``refusal`` is its last response."""
     error = ServerBusy(
         f"the server was busy or not ready until the deadline, and nothing was created: {refusal}",
         status=refusal.status, title=refusal.title, detail=refusal.detail, request_id=refusal.request_id,
@@ -83,13 +83,13 @@ def busy(refusal: APIError) -> ServerBusy:
 
 def never_ready(why: str, refusal: APIError) -> ServerError:
     """The server says that it will never be ready."""
-    error = ServerError(why, status=refusal.status, title=refusal.title, detail=refusal.detail)
+    error = ServerError(f"{why}; {refusal}", status=refusal.status, title=refusal.title, detail=refusal.detail)
     error.__cause__ = refusal
     return error
 
 
 def torn(snapshot: Snapshot, delivered: Sequence[Any], cause: ReplicateHomeError | None) -> StreamInterrupted:
-    """The connection that the prediction lived on is gone, and the prediction with it."""
+    """The connection was lost, and the prediction ended with it."""
     why = "the server closed it early" if cause is None else str(cause)
     error = StreamInterrupted(
         f"the output of prediction {snapshot.id} is incomplete: the connection was lost, and the server ends a "
@@ -103,9 +103,9 @@ def torn(snapshot: Snapshot, delivered: Sequence[Any], cause: ReplicateHomeError
 
 
 def forgotten(snapshot: Snapshot, delivered: Sequence[Any] = ()) -> ReplicateHomeError:
-    """The server does not know the prediction, and keeps nothing of what has ended."""
+    """The server does not know the prediction, and keeps none that have ended."""
     message = (
-        f"prediction {snapshot.id} does not run on this server: it never did, it has ended and nothing of it was kept, "
+        f"prediction {snapshot.id} does not run on this server: it never did, or it has ended and was not kept, "
         "or the server is too old to say"
     )
     if delivered:
@@ -114,7 +114,7 @@ def forgotten(snapshot: Snapshot, delivered: Sequence[Any] = ()) -> ReplicateHom
 
 
 def removed(snapshot: Snapshot, delivered: Sequence[Any]) -> ReplicateHomeError:
-    """The server has thrown the output away before it was delivered whole."""
+    """The server deleted the output before all of it was delivered."""
     message = f"the output of prediction {snapshot.id} is no longer on the server, which keeps it for an hour"
     if delivered:
         return StreamInterrupted(message, partial_text=text_of(delivered), prediction=snapshot)
@@ -124,8 +124,8 @@ def removed(snapshot: Snapshot, delivered: Sequence[Any]) -> ReplicateHomeError:
 def diverged(snapshot: Snapshot, delivered: Sequence[Any]) -> OutputDiverged:
     """What the server says now contradicts what it sent before."""
     return OutputDiverged(
-        f"the output of prediction {snapshot.id} is not what was streamed: delivered {excerpt(repr(list(delivered)))}, "
-        f"now {excerpt(repr(snapshot.output))}",
+        f"the output of prediction {snapshot.id} contradicts what was streamed: delivered "
+        f"{excerpt(repr(list(delivered)))}, now {excerpt(repr(snapshot.output))}",
         delivered=list(delivered),
         seen=snapshot.output,
         prediction=snapshot,
@@ -135,7 +135,7 @@ def diverged(snapshot: Snapshot, delivered: Sequence[Any]) -> OutputDiverged:
 def interrupted(
     snapshot: Snapshot | None, delivered: Sequence[Any], cause: ReplicateHomeError, *, keeps: bool = True
 ) -> ReplicateHomeError:
-    """The server cannot be asked any more; where output was delivered, it is known to be incomplete."""
+    """The server can no longer be reached; if output was delivered, it is incomplete."""
     if not delivered or snapshot is None:
         return about(cause, snapshot)
     error = StreamInterrupted(
@@ -149,7 +149,7 @@ def interrupted(
 
 
 def about(error: ReplicateHomeError, snapshot: Snapshot | None) -> ReplicateHomeError:
-    """The same error with what is known of the prediction; the one that was given stays as it is."""
+    """The same error with what is known of the prediction; the original is unchanged."""
     told = copy(error)
     told.prediction = snapshot
     return told
@@ -161,7 +161,7 @@ def text_of(delivered: Sequence[Any]) -> str:
 
 
 def file_expired(url: str, status: int) -> FileExpired:
-    """The file cannot be had any more; its URL is named without the signature in its query."""
+    """The file is gone; its URL is shown without the query, which may hold a signature."""
     return FileExpired(
         f"the file {without_query(url)} no longer exists ({status}): output files are kept for an hour, and their URLs "
         "expire; run the model again"

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Terms:
     """What holds for a whole life.
 
-    ``deadline`` is a time on the caller's clock; ``epoch`` what to add to that clock's time for the time of
+    ``deadline`` is a time on the caller's clock; ``epoch`` is what to add to that for the time of
     day. ``follows``: go on until the prediction is terminal; ``delivers``: hand out its output as it grows;
-    ``cancels``: it is this life's to cancel; ``streams``: its end may be heard of over an event stream; ``pace``: how
+    ``cancels``: it is this life's to cancel; ``streams``: its end may be learned from an event stream; ``pace``: how
     often it is polled otherwise.
     """
 
@@ -107,8 +107,8 @@ News = StatusEvent | Output | LogsEvent | DoneEvent
 class Life:
     """What is known so far; ``began`` is when the create was sent, or when the prediction was picked up again.
 
-    ``streams``: the event stream may still be used; ``opens``: how often it was opened; ``reopen``: it has been cut;
-    ``done``: it said so itself; ``tied``: the prediction ends with the connection that asked for it.
+    ``streams``: the event stream may still be used; ``opens``: how often it was opened; ``reopen``: it was cut;
+    ``done``: it said that it was done; ``tied``: the prediction ends with the connection that asked for it.
     """
 
     terms: Terms
@@ -133,7 +133,7 @@ class Life:
         return policy.draw(self.terms.seed, self.draws)
 
     def seeing(self, snapshot: Snapshot) -> tuple[Life, tuple[News, ...]]:
-        """This life with a new snapshot, and what is news in it; what is terminal stays so."""
+        """This life with a new snapshot, and what is new in it; a terminal status is final."""
         known = self.snapshot
         if known is not None and known.is_terminal:
             return self, ()
@@ -146,16 +146,16 @@ class Life:
         return attrs.evolve(self, snapshot=snapshot, logged=max(self.logged, len(logs))), news
 
     def delivering(self, *, final: bool) -> tuple[Life, list[Any] | None]:
-        """This life with the rest of the snapshot's output, and the rest; None where it contradicts what was before."""
+        """This life with the rest of the snapshot's output, and the rest; None if it contradicts what was delivered."""
         if not self.terms.delivers or self.snapshot is None:
             return self, []
         items = new_items(self.delivered, self.snapshot.output, final=final)
         return (attrs.evolve(self, delivered=self.delivered.extended(items)) if items else self), items
 
     def hearing(self, events: list[ServerSentEvent]) -> tuple[Life, tuple[News, ...], bool]:
-        """This life after some events of the stream, what is news in them, and whether the stream has said all.
+        """This life after some events of the stream, the news in them, and whether the stream is over.
 
-        It has where a final word came, or where events are missing: then no later one is taken in.
+        It is after a final event, or if events are missing: later ones are then ignored.
         Raises :class:`ProtocolError` for events that make no sense.
         """
         seen, fresh, gap = sift(self.seen, self.terms.dialect.heard(events), reopened=self.opens > 1)
@@ -181,9 +181,8 @@ class Life:
 
 
 def news_in(events: list[ServerSentEvent], delivers: bool) -> tuple[tuple[News, ...], list[Any], int, bool, list[str]]:
-    """The news in new events, the output in it, how many characters of logs, and whether a final word came.
-
-    At last what was told of the whole prediction, as JSON.
+    """The news in new events, the output among it, the number of characters of logs, and whether a final event came;
+    last, any snapshots of the whole prediction, as JSON.
     """
     news: list[News] = []
     items: list[Any] = []
@@ -202,7 +201,7 @@ def news_in(events: list[ServerSentEvent], delivers: bool) -> tuple[tuple[News, 
             news.append(LogsEvent(event[1]))
             logged += len(event[1])
         elif kind in ("done", "error"):
-            # `error` says why and `done` follows it; the poll after either tells both, and in full.
+            # `error` says why and `done` follows it; the poll after either has both in full.
             done = True
             break
         elif kind == "prediction":

@@ -1,7 +1,7 @@
 """The life of a prediction as a state machine whose states are values.
 
 A state says what must be done now; ``state.next(what came back, now)`` is the next state. Nothing here does
-I/O, reads a clock, draws a number or logs: time comes in as ``now``, chance as a seed. The rules stand below
+I/O, reads a clock, draws a number or logs: time comes in as ``now``, randomness as a seed. The rules stand below
 the states, one function each.
 
 States: :class:`Sending` (send this request), :class:`Pausing` (sleep until), :class:`Reading` (take what has
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..protocol.sse import ServerSentEvent
 
 Lost = TransportError | ProtocolError
-"""No answer, or one that makes no sense."""
+"""No response, or one that makes no sense."""
 
 Came = Response | Lost
 
@@ -62,11 +62,11 @@ class Kind(StrEnum):
 
 @attrs.frozen
 class Sending:
-    """Send ``request`` and wait for the answer until ``until``.
+    """Send ``request`` and wait for the response until ``until``.
 
     ``cause`` is the error to settle with after a cancel; ``repeatable`` marks a POST that may be sent twice.
-    ``expected`` is what a create asks for, where its id is known before; ``then`` what a look at the server's health is
-    for.
+    ``expected`` is what a create asks for, if its id is already known; ``then`` is what follows a look at the
+    server's health.
     """
 
     life: Life
@@ -82,11 +82,11 @@ class Sending:
     news: tuple[News, ...] = ()
 
     def next(self, came: Came, now: float) -> State:
-        """What to do after this answer, or this lack of one."""
+        """What to do after this response, or the lack of one."""
         return _in_time(_RULES[self.kind](self, came, now), now)
 
     def leave(self, now: float) -> State:
-        """The caller has gone: cancel what is ours, unless that is what is being done."""
+        """The caller is gone: cancel what this life created, unless that is under way."""
         return Settled(self.life, self.cause) if self.kind in _LATE else _leave(_naming(self), now)
 
 
@@ -104,7 +104,7 @@ class Pausing:
         return _in_time(attrs.evolve(self.then, until=_until(self.life, self.then.request, now)), now)
 
     def leave(self, now: float) -> State:
-        """The caller has gone."""
+        """The caller is gone."""
         return _leave(self.life, now)
 
 
@@ -117,17 +117,17 @@ class Reading:
     news: tuple[News, ...] = ()
 
     def next(self, came: list[ServerSentEvent] | Lost | None, now: float, retry_ms: int | None = None) -> State:
-        """What to do after these events; None is the end of the stream, ``retry_ms`` its wish for a reconnect."""
+        """What to do after these events; None is the end of the stream, ``retry_ms`` the delay it asked for."""
         return _in_time(_read(self.life, came, now, retry_ms), now)
 
     def leave(self, now: float) -> State:
-        """The caller has gone."""
+        """The caller is gone."""
         return _leave(self.life, now)
 
 
 @attrs.frozen
 class Settled:
-    """Nothing left to do: ``error`` is what the caller is to be told, ``answer`` a plain request's response."""
+    """Nothing left to do: ``error`` is raised to the caller, ``answer`` is the response to a plain request."""
 
     life: Life
     error: ReplicateHomeError | None = None
@@ -136,7 +136,7 @@ class Settled:
 
     @property
     def status(self) -> str:
-        """The server's terminal word, or ``timeout``, which is ours: the life ended before its prediction did."""
+        """The server's terminal status, or our own ``timeout`` if the life ended before its prediction did."""
         snapshot = self.life.snapshot
         if isinstance(self.error, PredictionTimeout) or snapshot is None or not snapshot.is_terminal:
             return Status.TIMEOUT
@@ -153,7 +153,7 @@ State = Sending | Pausing | Reading | Settled
 
 
 def creating(terms: Terms, request: Request, now: float, expected: Snapshot | None = None) -> State:
-    """A life that begins with a create; ``expected`` is what it asks for, where its id is made here."""
+    """A life that begins with a create; ``expected`` is what it asks for, if its id is made here."""
     sending = _send(Life(terms, now, streams=terms.streams), Kind.CREATE, request, now)
     return sending if expected is None else attrs.evolve(sending, expected=expected)
 
@@ -177,7 +177,7 @@ def downloading(terms: Terms, request: Request, now: float) -> State:
 
 
 def _created(sending: Sending, came: Came, now: float) -> State:
-    """Rule 1: a create is repeated only where it is known not to have been processed."""
+    """Rule 1: a create is repeated only if it is known not to have been processed."""
     life, dialect = sending.life, sending.life.terms.dialect
     if not isinstance(came, Response):
         return _outcome_unknown(sending, came, now) if _may_have_been_processed(came) else _again(sending, came, now)
@@ -188,7 +188,7 @@ def _created(sending: Sending, came: Came, now: float) -> State:
         try:
             snapshot = dialect.snapshot(came, sending.expected)
         except ProtocolError as error:
-            return _outcome_unknown(sending, error, now)
+            return _outcome_unknown(sending, _unreadable(sending, error), now)
         held = sending.request.hold > 0 and came.status == 201
         return _follow(*life.seeing(snapshot), now, at_once=held and snapshot.output is not None)
     if came.status < 400:
@@ -207,7 +207,7 @@ def _created(sending: Sending, came: Came, now: float) -> State:
 
 
 def _healthy(sending: Sending, came: Came, now: float) -> State:
-    """Rule 1: a server that is busy or starting is asked again while there is time; one that is broken never."""
+    """Rule 1: a server that is busy or starting is asked again while there is time; a broken one is not."""
     life, then = sending.life, sending.then
     assert then is not None
     assert isinstance(sending.cause, APIError)
@@ -252,14 +252,14 @@ def _polled(sending: Sending, came: Came, now: float) -> State:
     try:
         snapshot = dialect.snapshot(came, life.snapshot)
     except WrongPrediction as error:
-        # For callers it is that, and no class of its own.
+        # To callers it is a plain ProtocolError.
         return _abandon(life, ProtocolError(str(error), prediction=life.snapshot), now)
     except ProtocolError as error:
-        return _poll_failed(life, error, now)
+        return _poll_failed(life, _unreadable(sending, error), now)
     life, news = attrs.evolve(life, poll_errors=0, failing_since=None).seeing(snapshot)
     if snapshot.is_terminal:
         return _finish(life, news)
-    # Without ids, only a stream that never was open; or where all begin anew, and what ends between polls is lost.
+    # Without ids, only a stream that was never open, or a server that replays from the start and keeps nothing.
     may_open = life.seen.last or life.opens == 0 or not dialect.keeps
     if life.reopen and life.streams and may_open and life.cuts <= policy.MOST_CUTS:
         return _reopen(life, news, now)
@@ -282,7 +282,7 @@ def _polled_last(sending: Sending, came: Came, now: float) -> State:  # noqa: AR
 
 
 def _looked(life: Life, came: Came, *, canceled: bool) -> State:
-    """Rule 6: a finished result in the last look wins; that it was canceled is our doing, where we tried."""
+    """Rule 6: a finished result in the last look wins; a prediction that we tried to cancel timed out."""
     tried = _cancel_request(life) is not None
     news: tuple[News, ...] = ()
     snapshot = _snapshot_or_none(life, came)
@@ -298,7 +298,7 @@ def _looked(life: Life, came: Came, *, canceled: bool) -> State:
 
 
 def _left(sending: Sending, came: Came, now: float) -> State:
-    """Rule 7: one cancel, sent once more if the connection broke; whatever comes of it, it is over."""
+    """Rule 7: one cancel, sent once more if the connection broke; whatever the response, it is over."""
     life = sending.life
     if not isinstance(came, Response) and sending.attempt == 0 and (sending.until is None or now < sending.until):
         return attrs.evolve(sending, attempt=1, news=())
@@ -307,12 +307,12 @@ def _left(sending: Sending, came: Came, now: float) -> State:
 
 
 def _answered(sending: Sending, came: Came, now: float) -> State:
-    """Every other call: repeated where that does no harm, answered by the response itself."""
+    """Every other call: repeated if that is harmless, settled by its response."""
     harmless = sending.request.method in IDEMPOTENT or sending.repeatable
     if not isinstance(came, Response):
         again = harmless or not _may_have_been_processed(came)
         if isinstance(came, ProtocolError) and sending.attempt > 0:
-            again = False  # nonsense twice is no accident, and may be large
+            again = False  # twice is no accident, and the response may be large
         return _again(sending, came, now) if again else Settled(sending.life, came)
     if came.status < 300:
         return Settled(sending.life, answer=came)
@@ -326,7 +326,7 @@ def _answered(sending: Sending, came: Came, now: float) -> State:
 
 
 def _downloaded(sending: Sending, came: Came, now: float) -> State:
-    """A file: other hosts may be named, and it may be gone; its body is the driver's to hand on."""
+    """A file: it may be on another host, or gone; the driver passes its body on."""
     if isinstance(came, Response) and came.status in _REDIRECTS:
         target = urls.resolve(sending.request.url, came.headers.get("location", ""))
         base_url = sending.life.terms.dialect.base_url
@@ -361,7 +361,7 @@ _LATE = frozenset({Kind.LAST_CANCEL, Kind.LAST_POLL, Kind.CANCEL})
 
 
 def _read(life: Life, came: list[ServerSentEvent] | Lost | None, now: float, retry_ms: int | None) -> State:
-    """Rules 3 and 4: new events are news; the end of a stream, a gap or a final word is followed by a poll."""
+    """Rules 3 and 4: new events are news; the end of a stream, a gap or a final event is followed by a poll."""
     if not isinstance(came, list):
         return _stream_lost(life, came, now, retry_ms)
     before = life.snapshot
@@ -386,7 +386,7 @@ def _stream_lost(life: Life, came: Lost | None, now: float, retry_ms: int | None
 
 
 def _torn(life: Life, came: Lost | None, now: float, news: tuple[News, ...] = ()) -> State:
-    """A prediction that ends with its connection has lost it: there is nothing left to ask, but time may be up."""
+    """The connection is lost, and the prediction with it: nothing is left to poll, but time may be up."""
     if _is_late(life, now):
         return _last_look(life, news, now)
     assert life.snapshot is not None
@@ -413,9 +413,9 @@ def _reopen(life: Life, news: tuple[News, ...], now: float) -> State:
 
 
 def _follow(life: Life, news: tuple[News, ...], now: float, *, at_once: bool = False) -> State:
-    """Go on from a snapshot: finish, open the stream, or poll, ``at_once`` where it is known to be over.
+    """Go on from a snapshot: finish, open the stream, or poll, ``at_once`` if it is known to be over.
 
-    A create that was held and answers 201 has the whole output, but not its last status, nor its files by URL.
+    A create that was held and answers 201 has the whole output, but neither its final status nor file URLs.
     """
     assert life.snapshot is not None
     if not life.terms.follows:
@@ -431,7 +431,7 @@ def _follow(life: Life, news: tuple[News, ...], now: float, *, at_once: bool = F
 
 
 def _go_on_polling(life: Life, news: tuple[News, ...], now: float) -> State:
-    """Hand out what is new in the snapshot; then the next poll, for the stream is given up."""
+    """Hand out what is new in the snapshot; then poll, as there is no stream any more."""
     life, items = attrs.evolve(life, streams=False).delivering(final=False)
     if items is None:
         assert life.snapshot is not None
@@ -457,7 +457,7 @@ def _poll_failed(life: Life, failure: ReplicateHomeError, now: float) -> State:
 
 
 def _finish(life: Life, news: tuple[News, ...]) -> State:
-    """Rule 5: success is confirmed against the final output, of which the missing end is delivered."""
+    """Rule 5: success is confirmed against the final output, and what is missing of it is delivered."""
     snapshot = life.snapshot
     assert snapshot is not None
     succeeded = snapshot.status == Status.SUCCEEDED
@@ -474,7 +474,7 @@ def _finish(life: Life, news: tuple[News, ...]) -> State:
 
 
 def _last_look(life: Life, news: tuple[News, ...], now: float) -> State:
-    """Rule 6: at the deadline, the cancel; where there is nothing to cancel, one poll."""
+    """Rule 6: at the deadline, the cancel; if there is nothing to cancel, one poll."""
     cancel = _cancel_request(life)
     until = now + policy.LAST_LOOK
     if cancel is None:
@@ -483,7 +483,7 @@ def _last_look(life: Life, news: tuple[News, ...], now: float) -> State:
 
 
 def _leave(life: Life, now: float) -> Sending | Settled:
-    """Rule 7: cancel what this life created, within a short time of its own."""
+    """Rule 7: cancel what this life created, within a short time limit of its own."""
     cancel = _cancel_request(life)
     if cancel is None:
         return Settled(life)
@@ -499,7 +499,7 @@ def _abandon(life: Life, error: ReplicateHomeError, now: float, news: tuple[News
 
 
 def _again(sending: Sending, came: Came, now: float) -> State:
-    """Send it once more after a pause, unless that is hopeless, too late, or too often."""
+    """Send it once more after a pause, unless that is hopeless, too late, or once too often."""
     life = sending.life
     error = came if not isinstance(came, Response) else _refusal(sending, came, now)
     asked = error.retry_after if isinstance(error, RateLimited) else None
@@ -513,7 +513,7 @@ def _again(sending: Sending, came: Came, now: float) -> State:
     if asked is not None:
         delay = policy.patient(asked, life.drawn())
     elif isinstance(error, Disconnected) and sending.attempt == 0:
-        delay = 0.0  # a pooled connection that the server had closed: a fresh one will do
+        delay = 0.0  # the server had closed a pooled connection: a new one will do
     if life.terms.deadline is not None and now + delay >= life.terms.deadline:
         return Settled(life, error)
     life = attrs.evolve(life, draws=life.draws + 1)
@@ -521,7 +521,7 @@ def _again(sending: Sending, came: Came, now: float) -> State:
 
 
 def _when_ready(sending: Sending, came: Response, now: float) -> State:
-    """The server is busy or not ready: look how it is, and ask again, which counts as no retry."""
+    """The server is busy or not ready: look at its health and ask again, which is not a retry."""
     life = sending.life
     cause = endings.busy(_refusal(sending, came, now))
     then = attrs.evolve(sending, news=())
@@ -540,7 +540,7 @@ def _pause_until_ready(life: Life, then: Sending, cause: APIError, now: float) -
 
 
 def _in_time(state: State, now: float) -> State:
-    """Rule 6: nothing of a followed prediction goes on past the deadline but the last look."""
+    """Rule 6: after the deadline, only the last look goes on."""
     deadline = state.life.terms.deadline
     if deadline is None or isinstance(state, Settled):
         return state
@@ -568,7 +568,7 @@ def _reaching(life: Life, request: Request) -> Request:
 
 
 def _until(life: Life, request: Request, now: float) -> float | None:
-    """Until when this request may take: its own limit, or the deadline where that is sooner."""
+    """When this request times out: at its own limit, or at the deadline if that is sooner."""
     if request.uploads:  # bounded by the time between its pieces
         return life.terms.deadline
     seconds = life.terms.timeout.read
@@ -580,7 +580,7 @@ def _until(life: Life, request: Request, now: float) -> float | None:
 
 
 def _within(life: Life, seconds: float | None, now: float) -> float | None:
-    """The end of ``seconds`` that begin now, or the deadline where that is sooner."""
+    """``seconds`` from now, or the deadline if that is sooner."""
     deadline = life.terms.deadline
     if seconds is None:
         return deadline
@@ -597,7 +597,7 @@ def _poll_request(life: Life) -> Request:
 
 
 def _cancel_request(life: Life) -> Request | None:
-    """The cancel of a prediction that is this life's to cancel; None where there is nothing to cancel, or no way."""
+    """The request that cancels what this life created; None if there is nothing to cancel, or no way to."""
     snapshot = life.snapshot
     if not life.terms.cancels or snapshot is None or snapshot.is_terminal:
         return None
@@ -610,17 +610,23 @@ def _output(items: list[Any]) -> tuple[News, ...]:
 
 
 def _refusal(sending: Sending, response: Response, now: float) -> APIError:
-    """The error for this answer; what a create cannot find is its model."""
+    """The error for this response; a 404 to a create is about its model."""
     from ..protocol.problems import api_error  # only errors need it
 
     life = sending.life
     missing = ModelNotFound if sending.kind is Kind.CREATE else NotFound
-    wall_time = now + life.terms.epoch
-    return api_error(response, sending.request, wall_time=wall_time, prediction=life.snapshot, missing=missing)
+    return api_error(
+        response,
+        sending.request,
+        wall_time=now + life.terms.epoch,
+        prediction=life.snapshot,
+        missing=missing,
+        advice=life.terms.dialect.advice,
+    )
 
 
 def _outcome_unknown(sending: Sending, cause: ReplicateHomeError, now: float) -> State:
-    """What has a name is canceled, at the deadline as any other prediction is; the rest can only be told."""
+    """A prediction whose id is known is canceled, at the deadline like any other; else there is only the error."""
     life, late = _naming(sending), _is_late(sending.life, now)
     if late and life.snapshot is not None:
         return _last_look(life, (), now)
@@ -629,14 +635,14 @@ def _outcome_unknown(sending: Sending, cause: ReplicateHomeError, now: float) ->
 
 
 def _naming(sending: Sending) -> Life:
-    """The life, with the prediction that a create under way asks for, where its id is made here."""
+    """The life with the prediction that a create under way asks for, if its id is made here."""
     if sending.expected is None or sending.life.snapshot is not None:
         return sending.life
     return attrs.evolve(sending.life, snapshot=sending.expected, tied=not sending.life.terms.dialect.keeps)
 
 
 def _ended_with_its_connection(life: Life, response: Response) -> bool:
-    """Whether what is not there any more is so because its connection is gone, which is as good as a cancel."""
+    """Whether the prediction is gone because its connection is, which is as good as a cancel."""
     return life.tied and life.terms.dialect.gone(response)
 
 
@@ -649,7 +655,7 @@ def _is_late(life: Life, now: float) -> bool:
 
 
 def _may_have_been_processed(lost: Lost) -> bool:
-    """An answer that makes no sense is an answer still."""
+    """A response that makes no sense is still a response."""
     return lost.may_have_been_processed if isinstance(lost, TransportError) else True
 
 
@@ -676,6 +682,12 @@ def _redirected(sending: Sending, response: Response, now: float) -> Sending:
     request = attrs.evolve(sending.request, url=url)
     until = _until(sending.life, sending.request, now)
     return attrs.evolve(sending, request=request, hops=sending.hops + 1, until=until, news=())
+
+
+def _unreadable(sending: Sending, error: ProtocolError) -> ProtocolError:
+    from ..protocol.problems import unreadable
+
+    return unreadable(sending.request, error)
 
 
 def _redirect(sending: Sending, response: Response) -> ProtocolError:

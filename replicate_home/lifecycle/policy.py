@@ -15,7 +15,7 @@ MOST_CUTS = 5
 MOST_POLL_ERRORS = 10
 POLL_ERROR_SECONDS = 60.0
 REPLICA_LAG = 30.0
-"""A prediction that was just created may be unknown for so long to the server that is asked for it."""
+"""For how long a server may not know a prediction that was just created."""
 
 _GOLDEN = 0.6180339887498949
 
@@ -42,20 +42,20 @@ PACE = Pace()
 
 
 def after_failed_poll(failures: int) -> float:
-    """The least pause after so many failed polls in a row: a server that restarts is to be outlived."""
+    """The shortest pause after so many failed polls in a row, long enough for a server to restart."""
     return min(1.0, 0.05 * 2.0 ** min(failures, 10))
 
 
 def backoff(attempt: int, drawn: float, *, throttled: bool = False) -> float:
-    """Seconds before attempt ``attempt`` + 1 (full jitter); slower where the server is throttling."""
+    """Seconds before attempt ``attempt`` + 1 (full jitter); slower if the server is throttling."""
     base, most = (1.0, 20.0) if throttled else (0.5, 8.0)
     return drawn * min(most, base * 2.0 ** min(attempt, 10))
 
 
 def reopen_delay(cuts: int, retry_ms: int | None, drawn: float, *, hurries: bool = False) -> float:
-    """Seconds before a cut stream is opened again; ``retry_ms`` is the stream's own wish, of 10 s at most.
+    """Seconds before a cut stream is opened again; ``retry_ms`` is what the stream asked for, 10 s at most.
 
-    It ``hurries`` where what ends during the pause is lost: then the first time is at once.
+    It ``hurries`` if a prediction that ends during the pause is lost: then the first time is at once.
     """
     if hurries and cuts <= 1:
         return 0.0
@@ -65,5 +65,5 @@ def reopen_delay(cuts: int, retry_ms: int | None, drawn: float, *, hurries: bool
 
 
 def patient(wait: float, drawn: float) -> float:
-    """A wait the server asked for, a little longer so that not all clients come back at once."""
+    """A wait that the server asked for, and a little more, so that clients do not all come back at once."""
     return wait + drawn * min(1.0, wait / 10)

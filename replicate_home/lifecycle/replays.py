@@ -1,7 +1,7 @@
-"""Which events of a stream have been seen, told by an event's own id alone.
+"""Which events of a stream have been seen, judged only by their own ids.
 
-The hosted API numbers its events ``<unix time>:<number>``, from 0: these are in order, so the last one says all,
-and a jump in the number says that something is missing. Ids of any other form are remembered one by one.
+The hosted API numbers its events ``<unix time>:<number>``, from 0: these are in order, so the last one is enough,
+and a jump in the number means that something is missing. Ids of any other form are remembered one by one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ids:
         if name in self:
             return self
         places = self._places
-        # Where a newer state has gone on it must not see what this one adds; and no ids are everybody's.
+        # A newer state must not see what this one adds; and all lives share the empty set.
         if len(places) != self._length or not places:
             places = {known: place for known, place in places.items() if place < self._length}
         places[name] = self._length
@@ -62,7 +62,7 @@ _NONE = Ids()
 
 @attrs.frozen
 class Seen:
-    """The ids so far: ``last`` is what a reconnect asks to go on from, ``moment:number`` the last numbered one."""
+    """The ids so far: ``last`` is the one that a reconnect resumes after, ``moment:number`` the last numbered one."""
 
     last: str = ""
     moment: int = -1
@@ -77,14 +77,14 @@ def sift(seen: Seen, events: Sequence[ServerSentEvent], *, reopened: bool) -> tu
     """What is known now, the events that are new, and whether events are missing before the next one.
 
     An event without an id of its own, or with an empty one, counts as new, except as output of a stream that was
-    opened again: nobody can say whether it is a replay, so it counts as a gap.
-    Logs without one are left out there, for the next snapshot has them whole.
+    opened again: it may be a replay, so it counts as a gap.
+    Logs without one are left out there, as the next snapshot has all of them.
     """
     last, moment, number, others = seen.last, seen.moment, seen.number, seen.others
     fresh: list[ServerSentEvent] = []
     keep = fresh.append
     gap = False
-    # The loop runs once per token: plain locals, no value made per event, and the id that usually comes is not parsed.
+    # The loop runs once per token: plain locals, no object per event, and the usual id is not parsed.
     for event in events:
         own = event[2]
         if moment >= 0 and own == f"{moment}:{number + 1}":

@@ -32,8 +32,9 @@ def create_deployment(
 ) -> Operation[DeploymentFields]:
     """Deploy a version of a model on dedicated machines.
 
-    ``hardware`` is a SKU from ``hardware.list``. ``min_instances`` machines are always up, and cost money even while
-    they are idle.
+    ``name`` is the deployment's own, in the account of the token. ``hardware`` is a SKU from ``hardware.list``.
+    ``min_instances`` machines are always up, and cost money even while they are idle; ``max_instances`` is how many may
+    be up at once.
     """
     body = {
         "name": name,
@@ -55,7 +56,10 @@ def update_deployment(
     min_instances: int | None = None,
     max_instances: int | None = None,
 ) -> Operation[DeploymentFields]:
-    """Change what a deployment runs, or the machines; arguments that are not given stay unchanged."""
+    """Change what a deployment runs (``version``), or its machines; arguments that are not given stay unchanged.
+
+    ``hardware``, ``min_instances`` and ``max_instances`` are those of ``create``.
+    """
     body: dict[str, Any] = given(
         version=None if version is None else _version(version),
         hardware=hardware,

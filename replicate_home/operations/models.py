@@ -19,13 +19,16 @@ def list_models(
     sort_by: Literal["model_created_at", "latest_version_created_at"] | None = None,
     sort_direction: Literal["asc", "desc"] | None = None,
 ) -> Operation[PageFields[ModelFields]]:
-    """Public models, most recently updated first by default."""
+    """Public models, most recently updated first by default.
+
+    ``sort_by`` is what they are sorted by, and ``sort_direction`` whether the greatest comes first (``desc``).
+    """
     order = {} if isinstance(cursor, str) else given(sort_by=sort_by, sort_direction=sort_direction)
     return Operation("models.list", "GET", page_at(cursor, "/models"), Page(ModelFields), query=order)
 
 
 def search_models(query: str, cursor: Cursor = ...) -> Operation[PageFields[ModelFields]]:
-    """Public models that match a few words."""
+    """Public models that match the words of ``query``."""
     if not isinstance(query, str):
         raise TypeError(f"query must be a string, got {type(query).__name__}")
     return Operation(
@@ -57,7 +60,9 @@ def create_model(
 ) -> Operation[ModelFields]:
     """Create a model without versions, for example as the destination of a training.
 
-    ``owner`` is the account of the token, ``hardware`` a SKU from ``hardware.list``.
+    ``owner`` is the account of the token, ``name`` lowercase letters, digits and dashes, ``hardware`` a SKU from
+    ``hardware.list``. ``visibility`` is who can see and run it. ``description``, ``github_url``, ``paper_url``,
+    ``license_url`` and ``cover_image_url`` are shown on its page.
     """
     owner_and_name(owner, name)
     body: dict[str, Any] = {
@@ -87,7 +92,11 @@ def update_model(
     weights_url: str | None = None,
     license_url: str | None = None,
 ) -> Operation[ModelFields]:
-    """Change a model's description and links; arguments that are not given stay unchanged."""
+    """Change a model's page: arguments that are not given stay unchanged.
+
+    ``description`` is one line, ``readme`` Markdown. ``github_url``, ``paper_url``, ``weights_url`` and ``license_url``
+    are links.
+    """
     body: dict[str, Any] = given(
         description=description,
         readme=readme,

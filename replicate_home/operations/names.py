@@ -78,7 +78,7 @@ def checked_id(id: str, what: str) -> str:
     return id
 
 
-def slug(text: str) -> str:
+def checked_slug(text: str) -> str:
     """A collection's name in the URL. Raises TypeError for another type, :class:`InvalidInput` for an invalid one."""
     if not isinstance(text, str):
         raise TypeError(f"a collection must be named by its slug, got {type(text).__name__}")

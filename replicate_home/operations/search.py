@@ -8,7 +8,7 @@ from .readers import One
 
 
 def search(query: str, *, limit: int | None = None) -> Operation[SearchResults]:
-    """Public models, collections and documentation that match a few words.
+    """Public models, collections and documentation that match the words of ``query``.
 
     ``limit`` is the maximum number of models: 1 to 50, by default 20.
     """

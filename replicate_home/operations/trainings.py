@@ -40,10 +40,10 @@ def create_training(
     )
 
 
-def get_training(training_id: str) -> Operation[TrainingFields]:
+def get_training(id: str) -> Operation[TrainingFields]:
     """The training with this id."""
-    path = f"/trainings/{checked_id(training_id, 'training')}"
-    return Operation("trainings.get", "GET", path, One(TrainingFields, training_id))
+    path = f"/trainings/{checked_id(id, 'training')}"
+    return Operation("trainings.get", "GET", path, One(TrainingFields, id))
 
 
 def list_trainings(cursor: Cursor = ...) -> Operation[PageFields[TrainingFields]]:
@@ -51,7 +51,7 @@ def list_trainings(cursor: Cursor = ...) -> Operation[PageFields[TrainingFields]
     return Operation("trainings.list", "GET", page_at(cursor, "/trainings"), Page(TrainingFields))
 
 
-def cancel_training(training_id: str) -> Operation[TrainingFields]:
+def cancel_training(id: str) -> Operation[TrainingFields]:
     """Cancel a training; harmless if it has ended."""
-    path = f"/trainings/{checked_id(training_id, 'training')}/cancel"
-    return Operation("trainings.cancel", "POST", path, One(TrainingFields, training_id), repeatable=True)
+    path = f"/trainings/{checked_id(id, 'training')}/cancel"
+    return Operation("trainings.cancel", "POST", path, One(TrainingFields, id), repeatable=True)

@@ -5,6 +5,7 @@ Its class depends only on the status, whether the body is a problem document (RF
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..exceptions import (
@@ -20,7 +21,7 @@ from ..exceptions import (
 )
 from ..records.prediction import Snapshot
 from ..wire import Request, Response
-from .redaction import excerpt, redact, without_query
+from .redaction import excerpt, readable, redact, without_query
 from .strict_json import parse_json
 from .urls import is_nowhere
 
@@ -35,11 +36,6 @@ _BY_STATUS: dict[int, type[APIError]] = {
     429: RateLimited,
 }
 
-_ADVICE = {
-    401: "set REPLICATE_API_TOKEN or pass api_token= (tokens: https://replicate.com/account/api-tokens)",
-    402: "add credit at https://replicate.com/account/billing",
-}
-
 
 def api_error(
     response: Response,
@@ -48,13 +44,17 @@ def api_error(
     wall_time: float = 0.0,
     prediction: Snapshot | None = None,
     missing: type[NotFound] = NotFound,
+    advice: Mapping[int, str] | None = None,
 ) -> APIError:
-    """The error for a response that refuses ``request``; ``missing`` is the class for 404 and 410."""
+    """The error for a response that refuses ``request``.
+
+    ``missing`` is the class for 404 and 410; ``advice`` is what to do about a status.
+    """
     document = _document(response.body)
     title = _words(document.get("title"), request)
     detail = _words(_fields(document.get("detail")), request)
     if detail is None:
-        detail = _words(document.get("error"), request) or _words(_text(response.body), request, 200)
+        detail = _words(document.get("error"), request) or _words(readable(_text(response.body)), request, 200)
     kind = _BY_STATUS.get(response.status, ServerError if response.status >= 500 else APIError)
     kind = missing if kind is NotFound else kind
     evidence: dict[str, Any] = {
@@ -68,7 +68,9 @@ def api_error(
         from .retry_after import server_wait  # only needed after a 429
 
         evidence["retry_after"] = server_wait(response, wall_time)
-    return kind(_message(response, request, title, detail), **evidence)
+    retry_after = evidence.get("retry_after")
+    to_do = (advice or {}).get(response.status) if retry_after is None else f"the server asks to wait {retry_after:g} s"
+    return kind(_message(response, request, title, detail, to_do), **evidence)
 
 
 def redirect_error(response: Response, request: Request, *, prediction: Snapshot | None = None) -> ProtocolError:
@@ -79,6 +81,11 @@ def redirect_error(response: Response, request: Request, *, prediction: Snapshot
         "check base_url",
         prediction=prediction,
     )
+
+
+def unreadable(request: Request, error: ProtocolError) -> ProtocolError:
+    """The error for a response to ``request`` that makes no sense, which names its URL."""
+    return ProtocolError(f"{_asked(request)}: {error}", prediction=error.prediction)
 
 
 def _text(body: bytes) -> str:
@@ -113,15 +120,27 @@ def _words(value: Any, request: Request | None, length: int = 2048) -> str | Non
     return excerpt(redact(text, request.token if request else None), length) or None
 
 
-def _message(response: Response, request: Request | None, title: str | None, detail: str | None) -> str:
-    said = ": ".join(part for part in (title, detail) if part) or "no explanation"
+def _message(
+    response: Response, request: Request | None, title: str | None, detail: str | None, to_do: str | None
+) -> str:
+    said = ": ".join(part for part in (title, _as_sentence(detail)) if part) or "no explanation"
     message = f"{response.status} {said}"
     if request and not is_nowhere(request.url):  # a model in this process has no address
         message = f"{_asked(request)}: {message}"
     if request and request.about and response.status in (404, 410) and request.about not in message:
-        message = f"{message}; asked for {request.about!r}"
-    advice = _ADVICE.get(response.status)
-    return f"{message}; {advice}" if advice else message
+        message = _followed(message, f"asked for {request.about!r}: check the name, and that your token may see it")
+    return _followed(message, to_do) if to_do else message
+
+
+def _followed(message: str, more: str) -> str:
+    return f"{message} {more[0].upper()}{more[1:]}" if message.endswith(".") else f"{message}; {more}"
+
+
+def _as_sentence(detail: str | None) -> str | None:
+    """A list of invalid fields, as the API writes them one a line, as one sentence."""
+    if detail is None or not detail.startswith("- "):
+        return detail
+    return detail.removeprefix("- ").replace(" - input.", "; input.")
 
 
 def _asked(request: Request) -> str:

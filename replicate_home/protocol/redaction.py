@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _TOKEN = re.compile(r"(?i:\bbearer\s+)\S+|\br8_\w+|\bwhsec_[\w+/=]+")
+_HTML = re.compile(r"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^<>]*>([^<]*[^<\s][^<]*)", re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style)\b.*?(</\1>|$)|<[^>]*>?", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -26,6 +29,15 @@ def excerpt(data: bytes | str, length: int = 200) -> str:
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
     text = _TOKEN.sub("***", _CONTROL.sub(" ", text).strip())
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def readable(text: str) -> str:
+    """What a body says: the title or the words of an HTML page, other text as it is."""
+    if not _HTML.match(text):
+        return text
+    title = _TITLE.search(text)
+    words = title[1] if title else _MARKUP.sub(" ", text)
+    return "HTML page: " + (" ".join(words.split()) or "without any text")
 
 
 def redact(text: str, token: Secret | None) -> str:

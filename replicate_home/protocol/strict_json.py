@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..exceptions import ProtocolError
-from .redaction import excerpt
+from .redaction import excerpt, readable
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -39,8 +39,9 @@ def parse_json(data: bytes) -> Any:
         reason = "nested too deeply"
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
-    shown, data, text = excerpt(data), b"", ""  # a traceback may show locals, and the server may echo the token
-    raise ProtocolError(f"expected JSON, got {shown!r} ({reason})")
+    shown = excerpt(readable(data[:4096].decode("utf-8", "replace")))
+    data, text = b"", ""  # a traceback may show locals, and the server may echo the token
+    raise ProtocolError(f"expected JSON, got {shown!r} ({reason})" if shown else "expected JSON, got an empty body")
 
 
 def _is_deep(value: Any) -> bool:

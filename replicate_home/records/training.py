@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .base import field
+from collections.abc import Mapping
+from typing import Any
+
+from .base import declared
 from .prediction import PredictionFields
 
 
@@ -13,5 +16,16 @@ class TrainingFields(PredictionFields, noun="a training"):
     """
 
     __slots__ = ()
+    _data: Mapping[str, Any]
 
-    destination = field(str, "``owner/name`` of the model that the new version is for.", checked=False)
+    @declared
+    def destination(self) -> str | None:
+        """``owner/name`` of the model that the new version is for; known once the training has succeeded."""
+        sent: str | None = self._data.get("destination")
+        return sent if sent is not None else _model_of(self.output)
+
+
+def _model_of(output: Any) -> str | None:
+    """The model of the new version in a training's output, which is all that the API tells of its destination."""
+    version = output.get("version") if isinstance(output, dict) else None
+    return version.partition(":")[0] if isinstance(version, str) else None

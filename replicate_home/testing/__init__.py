@@ -1,4 +1,4 @@
-"""What tests of code that uses this package need, and what proves a transport; imported when it is asked for."""
+"""Helpers for tests of code that uses this package, and the contract of transports; imported on first use."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A fake that is a real server: the emulator in virtual time, with models that are told what to answer.
+"""A fake that is a real server: the emulator in virtual time, with scripted models.
 
-What was not told fails loudly, at once and again when the fake is checked, so that code which swallows exceptions
-is caught too. Scripts are ordinary models of the emulator; nothing here knows the protocol.
+A request without an answer fails loudly, at once and again when the fake is checked, so that code that swallows
+exceptions is caught too. Scripts are ordinary models of the emulator; nothing here knows the protocol.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 BASE_URL = "https://fake.invalid/v1"
 TOKEN = "r8_" + "0" * 37
-"""What ``REPLICATE_API_TOKEN`` is while a fake is served; it opens nothing."""
+"""``REPLICATE_API_TOKEN`` while a fake is served; it is not a real token."""
 
 
 class _FakeServer(Emulator):
-    """The emulator, which refuses loudly what it was not told."""
+    """The emulator, which refuses loudly what it has no answer for."""
 
     def __init__(self, scripted: ScriptedModels, unexpected: Callable[[str, str], NoReturn], **options: Any) -> None:
         super().__init__(scripted, base_url=BASE_URL, seed=0, **options)
         self._unexpected = unexpected
 
     def unknown_route(self, incoming: IncomingRequest) -> Response:
-        """Loud."""
+        """Raise loudly."""
         self._unexpected(f"{incoming.request.method} {incoming.path}, which it does not know at all", "")
 
 
@@ -59,7 +59,7 @@ class FakeTransport(InProcessTransport):
 
 @contextmanager
 def _environment(url: str) -> Iterator[None]:
-    """Have the environment lead every client to ``url``; afterwards it is as it was."""
+    """Point the environment of every client to ``url``, and restore it afterwards."""
     wanted = {"REPLICATE_BASE_URL": url, "REPLICATE_API_TOKEN": TOKEN, "REPLICATE_HOME_BACKEND": None}
     before = {name: os.environ.get(name) for name in wanted}
     _set(wanted)
@@ -78,20 +78,20 @@ def _set(variables: Mapping[str, str | None]) -> None:
 
 
 class FakeReplicate:
-    """A small Replicate for tests: in this process, in virtual time, with models that answer what they are told.
+    """A small Replicate for tests: in this process, in virtual time, with scripted models.
 
     >>> fake = FakeReplicate()
     >>> fake.on("owner/llm").streams("Hel", "lo")
     >>> client = fake.client()  # or Client(transport=fake.transport, clock=fake.clock)
 
-    A run that takes ten minutes takes them of ``clock`` only. ``calls`` are the predictions created (``.model``,
-    ``.input``, ``.prediction_id``), ``requests`` everything that was asked (``.method``, ``.path``, ``.status``).
-    What was not told raises :class:`~replicate_home.UnexpectedRequest` in the caller, and again at the end of a
-    ``with`` block; clear ``unexpected`` where it was expected after all.
+    A run that takes ten minutes takes ten minutes of ``clock`` only. ``calls`` are the predictions created (``.model``,
+    ``.input``, ``.prediction_id``), ``requests`` all requests (``.method``, ``.path``, ``.status``).
+    A request without an answer raises :class:`~replicate_home.UnexpectedRequest` in the caller, and again at the end of
+    a ``with`` block, unless ``unexpected`` is cleared.
 
-    ``limits`` (:data:`~replicate_home.testing.HOSTED_LIMITS`, or others) bound the rate of requests, the length of runs
-    and the life of their data, as on the hosted service; without them nothing is bounded. ``webhooks`` are the signed
-    requests that were due up to now. ``url`` is where it is served, while it is.
+    ``limits`` (:data:`~replicate_home.testing.HOSTED_LIMITS`, or others) limit the rate of requests, the length of runs
+    and the life of their data, as on the hosted service. ``webhooks`` are the signed
+    requests that were due up to now. ``url`` is its address while it is served.
     """
 
     def __init__(self, clock: FakeClock | None = None, *, limits: Limits | None = None) -> None:
@@ -133,7 +133,7 @@ class FakeReplicate:
         return Client(**{"transport": self.transport, "clock": self.clock, **options})
 
     def async_client(self, **options: Any) -> AsyncClient:
-        """The same for event loops; ``options`` as for :class:`~replicate_home.AsyncClient`."""
+        """An asynchronous client; ``options`` as for :class:`~replicate_home.AsyncClient`."""
         from ..client.async_client import AsyncClient
 
         return AsyncClient(**{"transport": self.transport, "clock": self.clock, **options})
@@ -174,7 +174,7 @@ class FakeReplicate:
 
     @property
     def faults(self) -> FaultPlan:
-        """What goes wrong on the way, in process and over sockets: ``fake.faults.add("poll", faults.status(503))``."""
+        """Faults, in process and over sockets: ``fake.faults.add("poll", faults.status(503))``."""
         return self._server.faults
 
     @property
@@ -199,14 +199,14 @@ class FakeReplicate:
             raise self.unexpected[0]
 
     def assert_all_called(self) -> None:
-        """Raise an ``AssertionError`` that names every answer that nothing has asked for."""
+        """Raise an ``AssertionError`` that names every answer that was not used."""
         missed = [
             f"{script!r}: {script.given} of {len(script.answers)} answers were given"
             for script in self._models.scripts()
             if script.given < len(script.answers)
         ]
         if missed:
-            raise AssertionError("\n".join(["the fake was told more than it was asked:", *missed]))
+            raise AssertionError("\n".join(["the fake has answers that were not used:", *missed]))
 
     def __enter__(self) -> FakeReplicate:
         return self
@@ -224,6 +224,6 @@ class FakeReplicate:
         defined = list(dict.fromkeys(map(repr, self._models.scripts())))
         told = "\n  ".join(defined) if defined else "nothing"
         add = f'\nAdd, for example: fake.on("{model}").streams("Hello", " world")' if model else ""
-        error = UnexpectedRequest(f"the fake was asked for {asked}.\nDefined is:\n  {told}{add}")
+        error = UnexpectedRequest(f"the fake was asked for {asked}.\nDefined:\n  {told}{add}")
         self.unexpected.append(error)
         raise error

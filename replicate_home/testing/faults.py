@@ -1,4 +1,4 @@
-"""What can go wrong on the way, for ``fake.faults.add(at, effect, times=1, skip=0, model=None)``.
+"""Effects for ``fake.faults.add(at, effect, times=1, skip=0, model=None)``.
 
 >>> from replicate_home.testing import faults
 >>> fake.faults.add("create", faults.status(429, retry_after=2), times=3)

@@ -1,6 +1,6 @@
-"""Fixtures for pytest, which finds them by itself: ``fake_replicate`` and ``replicate_server``.
+"""Fixtures for pytest, which finds them without configuration: ``fake_replicate`` and ``replicate_server``.
 
-Nothing else of this package is imported before a test uses one of them.
+Nothing else of this package is imported until a test uses one of them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from .fake import FakeReplicate
 
-_MARK = "replicate(strict=True): with strict=False, what the fake was not told does not fail the test at its end"
+_MARK = "replicate(strict=True): with strict=False, a request without an answer does not fail the test at its end"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", _MARK)
 
 
@@ -25,8 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def fake_replicate(request: pytest.FixtureRequest) -> Iterator[FakeReplicate]:
     """A :class:`~replicate_home.testing.FakeReplicate` that every client of the process talks to during the test.
 
-    At the end of the test, what it was not told and was asked for fails the test, also where the code under test has
-    swallowed the exception; ``@pytest.mark.replicate(strict=False)`` is for tests that mean it.
+    A request without an answer fails the test at its end, even if the code under test has swallowed the
+    exception, unless the test is marked ``@pytest.mark.replicate(strict=False)``.
     """
     from .fake import FakeReplicate
 
@@ -51,7 +51,7 @@ def replicate_server(request: pytest.FixtureRequest) -> Iterator[FakeReplicate]:
 
 
 def _forgive(request: pytest.FixtureRequest, fake: FakeReplicate) -> None:
-    """Forget what was unexpected, where the test says that it meant it."""
+    """Forget unexpected requests, if the test is marked so."""
     mark = request.node.get_closest_marker("replicate")
     if mark is not None and not mark.kwargs.get("strict", True):
         fake.unexpected.clear()

@@ -1,4 +1,4 @@
-"""The refusals that a script can be told of, in the hosted service's own words."""
+"""The refusals that scripts can use, in the hosted service's own words."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SAID: dict[int, tuple[str | None, str]] = {
 
 
 def checked_status(status: int) -> int:
-    """``status``, if it is one of a refusal; ValueError otherwise."""
+    """``status``, if it is an error status; raises ValueError otherwise."""
     if not 400 <= status <= 599:
-        raise ValueError(f"a refusal has a status from 400 to 599, not {status}")
+        raise ValueError(f"a refusal needs a status from 400 to 599, not {status}")
     return status
 
 
@@ -47,7 +47,7 @@ def refusal(status: int, detail: str | None, *, retry_after: float | None, field
 
 
 class _Page(Problem):
-    """A page for people where JSON was due."""
+    """An HTML page instead of JSON."""
 
     def response(self, headers: Mapping[str, str]) -> Response:
         """The answer that shows it."""

@@ -1,4 +1,4 @@
-"""What a fake's model answers, one answer after another, in words that a test can say in a line."""
+"""The answers of a fake's model, one after another, each written in one line of a test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST = 86_400.0
 
 @attrs.define
 class Answer:
-    """One answer of a script: a run, or a refusal. ``is_told`` is whether it says what comes out."""
+    """One answer of a script: a run, or a refusal. ``is_told`` is whether it has an outcome."""
 
     pieces: tuple[Any, ...] | None = None
     value: Any = None
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def streamed(self) -> str:
-        """What may be streamed, in the words of :class:`~..emulator.timeline.Plan`."""
+        """What it streams, as in :class:`~..emulator.timeline.Plan`."""
         if not self.pieces or all(isinstance(piece, str) for piece in self.pieces):
             return "no" if self.pieces is None else "text"
         return "files" if all(_is_file(piece) for piece in self.pieces) else "no"
@@ -66,7 +66,7 @@ class Answer:
         passed = 0.0
         for number, piece in enumerate(pieces, 1):
             rest = self.seconds * number / len(pieces) - passed
-            passed += rest  # not the quotient added up, whose rounding errors would add up too
+            passed += rest  # not a running sum, whose rounding errors would add up
             run.sleep(rest)
             yield piece
         if not pieces:
@@ -83,11 +83,11 @@ class Answer:
 
 
 class ScriptedFailure(Exception):
-    """What a script says the model failed with."""
+    """The failure that a script gives to a model."""
 
 
 class Script:
-    """What a model answers to inputs that contain ``inputs``. Every method returns the script itself.
+    """A model's answers to inputs that contain ``inputs``. Every method returns the script itself.
 
     >>> fake.on("owner/llm", prompt="Hi").streams("Hel", "lo").takes(3)
     >>> fake.on("owner/llm").refuses(429, retry_after=2).then.returns("at last")
@@ -103,21 +103,21 @@ class Script:
 
     @property
     def then(self) -> Script:
-        """What is said from here on is about the next answer; the last one is given again and again."""
+        """Begin the next answer; the last one is repeated."""
         if not self._last.is_told:
-            raise ValueError(f"{self!r} was not told what to answer before .then")
+            raise ValueError(f"{self!r} has no answer before .then")
         self.answers.append(Answer())
         return self
 
     # -- runs
 
     def streams(self, *pieces: Any) -> Script:
-        """Put out ``pieces`` one by one: the output is their list; texts, or files, are a stream of events too."""
+        """Output ``pieces`` one by one; the output is their list. Texts and files are also streamed as events."""
         self._last.pieces = pieces
         return self._told()
 
     def returns(self, value: Any) -> Script:
-        """Put out ``value`` at the end: JSON, or ``bytes``, a ``Path`` or a Pillow image as a file, at any depth."""
+        """Output ``value`` at the end: JSON, or ``bytes``, a ``Path`` or a Pillow image as a file, at any depth."""
         self._last.value = value
         return self._told()
 
@@ -152,7 +152,7 @@ class Script:
         self._last.logs += lines
         return self
 
-    # -- refusals, and trouble on the way
+    # -- refusals and failures
 
     def refuses(
         self,
@@ -164,8 +164,8 @@ class Script:
     ) -> Script:
         """Refuse the create with an HTTP ``status`` (400 to 599), as the hosted service does.
 
-        ``retry_after`` are the seconds that a 429 or 503 asks to wait; ``fields`` are the inputs that a 422 complains
-        of, with what is wrong with each.
+        ``retry_after`` are the seconds that a 429 or 503 asks to wait; ``fields`` are the inputs that a 422 names,
+        with what is wrong with each.
         """
         self._last.refusal = partial(refusal, checked_status(status), detail, retry_after=retry_after, fields=fields)
         return self._told()
@@ -181,49 +181,49 @@ class Script:
         return self._told()
 
     def then_disconnects(self) -> Script:
-        """Cut the event stream after the last piece, as often as it is opened; polls still see the end."""
+        """Cut the event stream after the last piece, each time it is opened; polls still see the end."""
         self._last.trouble = Trouble.STREAM_CUT
         return self
 
     def then_vanishes(self) -> Script:
-        """Cut the event stream after the last piece, and close the connection on every request about it since."""
+        """Cut the event stream after the last piece, and close the connection of every later request about it."""
         self._last.trouble = Trouble.GONE
         return self
 
     def then_contradicts(self, output: Any) -> Script:
-        """Say in the end that the output is ``output``, whatever was streamed."""
+        """End with ``output`` as the output, whatever was streamed."""
         self._last.contradiction = output
         return self
 
     # -- the model
 
     def official(self, is_official: bool = True) -> Script:
-        """Have the model show no versions, as the official ones; with False, callers must name a version.
+        """Hide the model's versions, like an official one; with False, callers must name a version.
 
-        Told neither, it has versions and can be run without naming one.
+        By default it has versions and can be run without naming one.
         """
         self.is_official = is_official
         return self
 
     def is_example(self) -> Script:
-        """Make its inputs and what it answers an example prediction of the model."""
+        """Make its inputs and answer an example prediction of the model."""
         self.shown = True
         return self
 
-    # -- what the fake asks
+    # -- for the fake
 
     def matches(self, given: Mapping[str, Any]) -> bool:
         """Whether ``given`` contains this script's inputs."""
         return all(name in given and given[name] == value for name, value in self.inputs.items())
 
     def next_answer(self) -> Answer:
-        """The answer whose turn it is."""
+        """The answer that is next."""
         with self._lock:
             number, self.given = self.given, self.given + 1
         return self.answers[min(number, len(self.answers) - 1)]
 
     def openapi(self) -> dict[str, Any]:
-        """The schema: of the function, else one that takes any input."""
+        """The schema of the function, else one that takes any input."""
         first = self.answers[0]
         if first.model is not None:
             return first.model.openapi()

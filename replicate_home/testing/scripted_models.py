@@ -1,4 +1,4 @@
-"""The models of a fake: those that a test defined, and no others; whatever else is asked is loud."""
+"""The models of a fake: only those that a test defined; a request for any other fails loudly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Unexpected = Callable[[str, str], NoReturn]
 
 
 class ScriptedModel:
-    """A model whose run is chosen by its input: by the most specific of the scripts that match, the last of these."""
+    """A model whose run is chosen by its input: by the most specific script that matches, the last one of several."""
 
     def __init__(self, name: str, unexpected: Unexpected) -> None:
         self.name = name
@@ -26,12 +26,12 @@ class ScriptedModel:
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """Those it was told of, the last first, and the one it has by itself."""
+        """The scripted ones, the last first, and its default one."""
         return (*reversed(self.told), version_of(self.name))
 
     @property
     def official(self) -> bool | None:
-        """What the last script said that said it."""
+        """The setting of the last script that has one."""
         said = [script.is_official for script in self.scripts if script.is_official is not None]
         return said[-1] if said else None
 
@@ -45,15 +45,15 @@ class ScriptedModel:
         return self.scripts[-1].openapi() if self.scripts else any_input_openapi()
 
     def plan(self, given: Mapping[str, Any], opener: Opener) -> Plan:
-        """The run that the scripts say."""
+        """The run of the matching script."""
         script = self._chosen("prediction", self.scripts, given)
         answer = script.next_answer()
         if not answer.is_told:
-            self._unexpected(f"a prediction of {self.name!r}, and {script!r} was not told what to answer", self.name)
+            self._unexpected(f"a prediction of {self.name!r}, for which {script!r} has no answer", self.name)
         return answer.plan(given, opener)
 
     def training(self, given: Mapping[str, Any], opener: Opener) -> Plan:
-        """The training that its scripts say."""
+        """The training of the matching script."""
         return self._chosen("training", self.trainings, given).next_answer().plan(given, opener)
 
     def _chosen(self, what: str, scripts: list[Script], given: Mapping[str, Any]) -> Script:
@@ -64,7 +64,7 @@ class ScriptedModel:
 
 
 class ScriptedModels(Models):
-    """Only what the test defined: models registered for the process are none of its business."""
+    """Only what the test defined, not the models registered for the process."""
 
     def __init__(self, unexpected: Unexpected) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class ScriptedModels(Models):
         self._unexpected = unexpected
 
     def named(self, model: str) -> ScriptedModel:
-        """The model ``owner/name``, or ``owner/name:version``, which it is told of by this."""
+        """The model ``owner/name``, or ``owner/name:version``, which adds the version."""
         if not isinstance(model, str):
             raise TypeError(f"a model is named 'owner/name', got {type(model).__name__}")
         name, _, version = model.partition(":")
@@ -90,7 +90,7 @@ class ScriptedModels(Models):
         return {**self.by_name}
 
     def missing(self, wanted: str) -> Exception:
-        """Loud."""
+        """Raise loudly."""
         self._unexpected(f"the model {wanted!r}", wanted if "/" in wanted else f"owner/name:{wanted}")
 
 

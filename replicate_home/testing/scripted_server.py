@@ -1,7 +1,7 @@
-"""A server on a loopback socket that does to each connection what a script says, faults included.
+"""A server on a loopback socket that plays a script on each connection, faults included.
 
-A script is a list of steps; the first connection plays the first script, the second the second, and so on. What was
-received is recorded. Nothing outlives the ``with`` block: sockets are closed and threads are joined at its end.
+A script is a list of steps; the first connection plays the first script, the second the second, and so on. Requests
+are recorded. Nothing outlives the ``with`` block: sockets are closed and threads are joined at its end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import attrs
 
 @attrs.frozen
 class Received:
-    """A request as it came. ``connection`` counts from 0; ``complete`` is false where it was cut."""
+    """A request as it arrived. ``connection`` counts from 0; ``complete`` is False if it was cut."""
 
     method: str
     target: str
@@ -32,20 +32,20 @@ class Received:
 
 
 class Step(Protocol):
-    """One thing that is done to a connection."""
+    """One step on a connection."""
 
     def play(self, line: Line) -> None:
-        """Do it; raises OSError or :class:`Over` where the connection is at its end."""
+        """Do it; raises OSError or :class:`Over` if the connection has ended."""
         ...
 
 
 class Over(Exception):
-    """The connection is done with: closed, reset, or the server is stopping."""
+    """The connection is over: closed, reset, or the server is stopping."""
 
 
 @attrs.frozen
 class Receive:
-    """Read one request whole and record it."""
+    """Read one whole request and record it."""
 
     def play(self, line: Line) -> None:
         """Do it."""
@@ -96,7 +96,7 @@ class Drip:
 
 @attrs.frozen
 class Flood:
-    """Send ``data`` again and again for ``seconds``, or until the other side has gone."""
+    """Send ``data`` repeatedly for ``seconds``, or until the other side closes."""
 
     data: bytes
     seconds: float = 3.0
@@ -133,7 +133,7 @@ class Await:
 
 @attrs.frozen
 class Stall:
-    """Do nothing until the other side goes away or the server stops."""
+    """Do nothing until the other side closes or the server stops."""
 
     def play(self, line: Line) -> None:
         """Do it."""
@@ -174,7 +174,7 @@ class Reset:
 
 @attrs.frozen
 class Serve:
-    """Answer every request with what ``answer`` makes of it, as long as there are any."""
+    """Answer every request with ``answer``, as long as there are any."""
 
     answer: Callable[[Received], bytes]
 
@@ -194,12 +194,12 @@ class Line:
         self._held = b""
 
     def pause(self, seconds: float) -> None:
-        """Wait, but no longer than the server runs."""
+        """Wait, at most until the server stops."""
         if self.server.stopping.wait(seconds):
             raise Over
 
     def receive(self) -> Received:
-        """The next request; it is recorded as far as it came."""
+        """The next request, recorded as far as it arrived."""
         while b"\r\n\r\n" not in self._held:
             self._more()
         head, _, self._held = self._held.partition(b"\r\n\r\n")
@@ -223,7 +223,7 @@ class Line:
         self._held += data
 
     def finish(self) -> None:
-        """Close in order: what is unread must not turn the end into a reset."""
+        """Close in order: unread data must not turn the end into a reset."""
         if self.sock.fileno() >= 0:
             socket.socket.shutdown(self.sock, socket.SHUT_WR)
             while socket.socket.recv(self.sock, 65536):
@@ -233,7 +233,7 @@ class Line:
 class ScriptedServer:
     """A context manager; ``url`` is where it listens.
 
-    ``requests`` and ``connections`` (a count) are what it has seen. Connections beyond the scripts play the last one
+    ``requests`` and ``connections`` (a count) are what it received. Connections beyond the scripts play the last one
     again if ``repeat`` is set and are closed at once if not. ``tls`` is a server-side context to speak TLS with.
     """
 
@@ -253,7 +253,7 @@ class ScriptedServer:
 
     @property
     def creates(self) -> int:
-        """How many POST requests have begun to arrive."""
+        """How many POST requests have started to arrive."""
         return sum(received.method == "POST" for received in self.requests)
 
     def __enter__(self) -> ScriptedServer:
@@ -309,7 +309,7 @@ class ScriptedServer:
         try:
             line.finish()
         except OSError:
-            pass  # it was not there any more
+            pass  # it had already ended
         finally:
             line.sock.close()
 
@@ -327,7 +327,7 @@ def answer(
     content_type: str = "application/json",
     framed: bool = True,
 ) -> bytes:
-    """The bytes of an answer; unless ``framed`` it says nothing of where its body ends."""
+    """The bytes of a response; unless ``framed``, it does not say where its body ends."""
     lines = [f"HTTP/1.1 {status} Status", f"Content-Type: {content_type}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if framed:
@@ -341,6 +341,6 @@ def chunk(data: bytes) -> bytes:
 
 
 def chunked(*pieces: bytes, headers: Mapping[str, str] | None = None, content_type: str = "application/json") -> bytes:
-    """The bytes of a whole answer in chunks."""
+    """The bytes of a whole response in chunks."""
     head = answer(headers={**(headers or {}), "Transfer-Encoding": "chunked"}, content_type=content_type, framed=False)
     return head + b"".join(map(chunk, pieces)) + chunk(b"")

@@ -1,6 +1,6 @@
-"""What every transport must do, as cases that are run against yours.
+"""What every transport must do, as cases to run against yours.
 
-Each case is a sentence, a script for a loopback server and what must come of it. The groups are: ``answers``,
+Each case is a sentence, a script for a loopback server and the expected outcome. The groups are: ``answers``,
 ``requests``, ``bodies``, ``connections``, ``faults`` and ``deadlines``, which need a transport that reaches sockets,
 and ``any``, which needs only an address that it can ask.
 
@@ -50,7 +50,7 @@ def check_transport(
 
 
 def run_case(case: Case, make_transport: MakeTransport, *, url: str | None = None) -> list[str]:
-    """Try one case; returns what the transport leaves out, raises AssertionError where the sentence must hold."""
+    """Try one case; returns what the transport leaves out, raises AssertionError if the sentence must hold."""
     transport = make_transport()
     if not is_async(transport):
         return _tried(case, Bench(cast(Transport, transport), url))
@@ -65,7 +65,7 @@ def _tried(case: Case, bench: Bench) -> list[str]:
     try:
         case.run(bench)
     except Exception as error:
-        said = str(error).partition("\n")[0]  # pytest says more, in lines of its own
+        said = str(error).partition("\n")[0]  # without pytest's further lines
         failing = said if isinstance(error, AssertionError) else f"{type(error).__name__}: {said}"
         may = case.optional and isinstance(error, (AssertionError, ReplicateHomeError))
         if not may or isinstance(error, Breach):

@@ -7,6 +7,7 @@ hold headers, so that nothing of it is kept but its message, scrubbed and clippe
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import socket
 import ssl
@@ -57,14 +58,14 @@ class Progress:
     """How far a request has got.
 
     ``phase`` is the word for what it is at, as in :class:`~replicate_home.TransportError`; ``sent`` is whether a byte
-    of the request may have left; ``fresh`` whether the connection was made for it; ``proxied`` whether a proxy is on
-    the way. Where nobody ``watches`` the connection, phase and ``sent`` are guesses, and the exception decides.
+    of the request may have left; ``fresh`` whether the connection was made for it; ``proxy`` the URL of the proxy, if
+    one is used. Where nobody ``watches`` the connection, phase and ``sent`` are guesses, and the exception decides.
     """
 
     phase: str = "resolve"
     sent: bool = False
     fresh: bool = True
-    proxied: bool = False
+    proxy: str | None = None
     watches: bool = True
 
 
@@ -160,10 +161,23 @@ def failure_of(
     if progress.fresh and phase in ("send", "wait") and _refuses_our_certificate(cause):
         return made(TLSFailed, request, "tls", "the server did not accept our certificate", str(cause), processed=False)
     kind = row.before if phase in _BEFORE_SENDING else row.after
-    if progress.proxied and phase in ("resolve", "connect", "proxy"):
+    what, place = row.what, ""
+    if progress.proxy is not None and phase in ("resolve", "connect", "proxy"):
         phase = "proxy"
         kind = ProxyFailed if kind is ConnectFailed else kind
-    return made(kind, request, phase, row.what, str(cause), processed=sent)
+        place = _named(progress.proxy)
+    if "WRONG_VERSION_NUMBER" in str(cause) and phase == "tls":
+        what = "TLS failed, for the server does not speak it (should the URL be http://?),"
+    return made(kind, request, phase, what, str(cause), processed=sent, place=place)
+
+
+def _named(proxy: str) -> str:
+    """The proxy's URL, and the variable of the environment that sets it, if one does."""
+    place = proxy.rstrip("/").rpartition("//")[2].rpartition("@")[2]
+    for name, value in os.environ.items():
+        if name.lower() in ("https_proxy", "http_proxy", "all_proxy") and value.rstrip("/").endswith(place):
+            return f" {_shown(proxy)} of {name}"
+    return f" {_shown(proxy)}"
 
 
 def _row_of(error: BaseException, rows: Sequence[Failure]) -> tuple[BaseException, Failure]:
@@ -194,10 +208,17 @@ def _refuses_our_certificate(cause: BaseException) -> bool:
 
 
 def made(
-    kind: type[ReplicateHomeError], request: Request, phase: str, what: str, detail: str = "", *, processed: bool
+    kind: type[ReplicateHomeError],
+    request: Request,
+    phase: str,
+    what: str,
+    detail: str = "",
+    *,
+    processed: bool,
+    place: str = "",
 ) -> ReplicateHomeError:
     """An error of ``kind`` whose message says what was done, where it broke and what the other side said."""
-    message = f"{request.method} {_shown(request.url)}: {what} while {_DOING[phase]}"
+    message = f"{request.method} {_shown(request.url)}: {what} while {_DOING[phase]}{place}"
     detail = scrubbed(detail, request)
     if detail and detail != what:
         message += f": {detail}"

@@ -88,7 +88,7 @@ class ThreadedTransport:
         return getattr(self.transport, "clock", SYSTEM_CLOCK)
 
     async def send(self, request: Request, deadline: float | None) -> tuple[Response, ThreadedBody | None]:
-        """Send ``request`` once, in a thread."""
+        """Send ``request`` once, in a thread; see :meth:`Transport.send`."""
         if not request.streams:
             response, body = await self.run(self._exchanges, self.transport.send, request, deadline, discard=_close)
             assert body is None
@@ -122,11 +122,11 @@ class ThreadedTransport:
         self._streams.end()
 
     async def read(self, body: Body, deadline: float | None) -> bytes:
-        """Read from a body in one of the streams' threads."""
+        """Read from ``body`` in one of the streams' threads; ``deadline`` is a time on the clock."""
         return await self.run(self._streams, body.read, deadline)
 
     async def run(self, pool: ThreadPool, function: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Call what may block in a thread; what does not, here."""
+        """Call ``function`` in a thread of ``pool`` if it may block, and otherwise here."""
         if self._virtual is None:
             return await in_thread(pool, function, *args, **options)
         return await ask_on(self._virtual, partial(function, *args))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
@@ -19,7 +20,7 @@ from replicate_home.cli.resources import VERBS, Verb
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
 
-from .calling import WAYS, Call, Outcome, piped
+from .calling import WAYS, Call, Outcome, on_terminal, piped
 
 
 def greet(prompt: str = "you", times: int = 1) -> Iterator[str]:
@@ -53,6 +54,7 @@ def place() -> Iterator[Place]:
 ANSWERS: Mapping[str, tuple[str, str]] = {
     "run": ("owner/greet prompt=Ada times=2", "Hello Ada! Hello Ada!"),
     "stream": ("owner/greet prompt=Ada times=2", "Hello Ada! Hello Ada!"),
+    "map": ("owner/greet --input notes.txt", '."index": 0, "input": '),
     "predictions list": ("", r"(?i)id +model +status +created_at"),
     "predictions get": ("{prediction}", r"id +{prediction}"),
     "predictions wait": ("{prediction}", "Hello there!"),
@@ -63,7 +65,7 @@ ANSWERS: Mapping[str, tuple[str, str]] = {
     "models get": ("owner/greet", r"url +"),
     "models schema": ("owner/greet", r'prompt +string\. Default: "you"'),
     "models examples": ("owner/greet", "replicate-home: there are none"),
-    "versions list": ("owner/greet", r"(?i)id +created_at +cog_version"),
+    "versions list": ("owner/greet", r"(?i)id +created_at"),
     "versions get": ("owner/greet:{version}", r"id +{version}"),
     "versions delete": ("owner/greet:{version}", "replicate-home: "),
     "deployments list": ("", r"(?i)id +model +hardware"),
@@ -167,6 +169,17 @@ def test_every_command_has_the_flags_of_a_server_and_says_what_it_does(call: Cal
     assert (code, errors) == (0, "")
     for flag in ("--backend", "--base-url", "--timeout", "--import", "--json", "--jsonl"):
         assert flag in output
+
+
+def test_tables_are_drawn_with_rich_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    richly = on_terminal("collections", "list", "--backend", "local")
+    assert "\x1b[1m" in richly.output  # bold names of columns
+    for name in ("rich", "rich.console", "rich.table", "rich.text"):
+        monkeypatch.setitem(sys.modules, name, None)
+    plainly = on_terminal("collections", "list", "--backend", "local")
+    assert plainly.output == piped("collections", "list", "--backend", "local").output
+    lines = on_terminal("models", "list", "--backend", "local").lines
+    assert max(map(len, lines)) == 100
 
 
 @WAYS

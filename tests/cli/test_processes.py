@@ -235,8 +235,8 @@ def test_ctrl_c_on_a_terminal_says_how_to_resume_what_runs_on() -> None:
         assert screen.ended() == 130
         assert cancels(emulator) == []
         assert screen.text().endswith(
-            f"\r\nreplicate-home: prediction {name} runs on; this waits for it: replicate-home predictions wait {name} "
-            f"--base-url={url}\r\nreplicate-home: interrupted: while waiting for prediction {name}\r\n"
+            f"\r\nreplicate-home: interrupted: prediction {name} runs on; this waits for it: "
+            f"replicate-home predictions wait {name} --base-url={url}\r\n"
         )
 
 
@@ -245,6 +245,37 @@ def test_a_run_on_a_terminal_shows_something_within_a_second_and_nothing_of_it_a
         screen.wait_for("local/plasma: starting (0 s)")
         assert screen.ended() == 0
         assert screen.text().rpartition("\r\x1b[K")[2] == "output.png\r\n"
+
+
+@pytest.mark.parametrize("command", ["wait", "stream"])
+def test_ctrl_c_cancels_nothing_that_was_begun_elsewhere(command: str) -> None:
+    with served(forever=forever) as (url, emulator), Client(base_url=url) as client:
+        name = client.predictions.create(model="owner/forever", input={}).id
+        with in_terminal("predictions", command, name, "--base-url", url) as screen:
+            screen.wait_for("again " if command == "stream" else f"{name} processing (")
+            screen.type("\x03")
+            assert screen.ended() == 130
+            assert f"this waits for it: replicate-home predictions wait {name} --base-url={url}" in screen.text()
+            assert cancels(emulator) == []
+            client.predictions.cancel(name)
+
+
+@pytest.mark.parametrize("command", ["run", "stream"])
+def test_a_terminal_shows_how_far_a_model_is(command: str) -> None:
+    Path("gated.py").write_text(
+        "import os, replicate_home\n"
+        "@replicate_home.local_model('local/gated')\n"
+        "def gated(run: replicate_home.LocalRun) -> bytes:\n"
+        "    run.log(' 50%|#####     | 1/2 [00:01<00:01,  1.00it/s]')\n"
+        "    while not os.path.exists('gate'):\n"
+        "        run.sleep(0.01)\n"
+        "    return b'done'\n"
+    )
+    with in_terminal(command, "local/gated", "--import", "gated.py") as screen:
+        screen.wait_for("processing, step 1 of 2 (")
+        Path("gate").touch()
+        assert screen.ended() == 0
+        assert screen.text().rpartition("\r\x1b[K")[2] == "output.bin\r\n"
 
 
 def test_serve_on_a_terminal_ends_with_ctrl_c() -> None:

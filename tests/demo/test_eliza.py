@@ -60,12 +60,15 @@ def test_whatever_is_said_gets_an_answer_that_can_be_written(said, monkeypatch) 
     assert all(answer.strip() and answer.encode() for answer in answers(said))
 
 
-@pytest.mark.parametrize(
-    "nothing", [{}, {"prompt": " "}, {"messages": []}, {"messages": [{"role": "assistant", "content": "Hi"}]}]
-)
+@pytest.mark.parametrize("nothing", [{}, {"prompt": " "}, {"messages": []}])
 def test_nothing_said_is_an_error(nothing) -> None:
     with pytest.raises(ValueError, match=r"^prompt must not be empty: write something"):
         list(eliza(Run(), **nothing))
+
+
+def test_messages_of_which_none_is_the_users_are_an_error_that_names_their_roles() -> None:
+    with pytest.raises(ValueError, match=r"^no message has the role 'user': the roles are human, assistant$"):
+        list(eliza(Run(), messages=[{"role": "human", "content": "Hi"}, {"role": "assistant", "content": "Hi"}]))
 
 
 def test_a_pace_of_nothing_is_an_error() -> None:

@@ -316,7 +316,11 @@ def test_everything_wrong_is_named_at_once() -> None:
         ("type", "size", "size must be of type integer, not a boolean"),
         ("type", "loud", "loud must be of type boolean, not a number"),
         ("enum", "mode", "mode must be one of 'plain', 1"),
-        ("format", "image", "image must be a file: a data URI or a URL, not a string"),
+        (
+            "format",
+            "image",
+            "image must be a file: a data URI or a URL, not '/etc/passwd' (pass a file itself, not its path)",
+        ),
         ("type", "tags[1]", "tags[1] must be of type string, not null"),
         ("type", "table.x[1]", "table.x[1] must be of type integer, not a number"),
         ("required", "missing", "missing is required"),

@@ -367,7 +367,7 @@ def test_receivers_elsewhere_are_not_reached_unless_they_are_allowed(
     monkeypatch.setattr(http.client.HTTPConnection, "connect", reached)
     monkeypatch.setattr(http.client.HTTPSConnection, "connect", reached)
     assert HttpSender()(Request("POST", url, {}, b"{}")) is None
-    assert caplog.messages == [f"a webhook was not sent, for its receiver is elsewhere: {url}"]
+    assert caplog.messages == [f"a webhook was not sent, as its receiver is elsewhere: {url}"]
     with pytest.raises(ConnectionRefusedError, match="reached"):
         HttpSender(anywhere=True)(Request("POST", url, {}, b"{}"))
 

@@ -43,7 +43,7 @@ def runs() -> None:
     assert picture.read() == PNG + b"x"
     assert client.run("judge/reader", input={"file": io.BytesIO(b"12345")}) == 5
     failure = raised(ModelError, lambda: client.run("judge/breaker", input={"prompt": "stand"}))
-    assert failure.prediction.error == "cannot stand"
+    assert failure.prediction.error == "ValueError: cannot stand"
 
 
 def predictions() -> None:

@@ -1,5 +1,7 @@
 """Has the official clients do everything they can against ``replicate-home serve``, each in an environment of its own.
 
+Then code for the Python client is run with ours: the same calls, whose records are compared, and its README.
+
 ``python tests/official/run_official_clients.py``, from anywhere. A client that cannot be installed here is skipped with
 a line that says so; ends with 1 where one fails.
 """
@@ -23,11 +25,24 @@ sys.path.insert(0, str(ROOT / "tests" / "emulator"))
 from operations import TABLE  # noqa: E402
 
 PYTHON_1, PYTHON_2, JAVASCRIPT = "replicate 1.0.7", "replicate 2.0.0b4", "replicate 1.4.0 for JavaScript"
-PYTHONS = {PYTHON_1: ("replicate==1.0.7", "python_1.py"), PYTHON_2: ("replicate==2.0.0b4", "python_2.py")}
+MOVING = "moving from replicate 1.0.7"
+PYTHONS = {
+    PYTHON_1: (["replicate==1.0.7"], ["python_1.py"]),
+    PYTHON_2: (["replicate==2.0.0b4", "standardwebhooks"], ["python_2.py"]),
+    MOVING: (
+        [f"{ROOT}[async,cli]", "replicate==1.0.7", "django", "fastapi", "flask", "Pillow"],
+        ["same_records.py", "readme_blocks.py"],
+    ),
+}
 NPM_PACKAGE = "replicate@1.4.0"
 # The operations that a client does not have; all others must be asked for while it is judged.
 _LATE = {"files.download", "models.examples.list", "models.readme.get", "models.update", "search"}
-LACKS = {PYTHON_1: _LATE, PYTHON_2: set(), JAVASCRIPT: {*_LATE, "models.delete", "models.versions.delete"}}
+LACKS = {
+    PYTHON_1: _LATE,
+    PYTHON_2: set(),
+    MOVING: _LATE,
+    JAVASCRIPT: {*_LATE, "models.delete", "models.versions.delete"},
+}
 OWN = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
 
@@ -39,12 +54,12 @@ def main() -> int:
         if server is None:
             print("official clients: skipped, for the server cannot be installed", flush=True)
             return 1
-        for name, (package, script) in PYTHONS.items():
-            python = environment(Path(folder) / name.replace(" ", "-"), package, "standardwebhooks")
-            command = [python, HERE / script] if python else None
-            outcomes[name] = judge(name, command, server.parent / "replicate-home", Path(folder))
-        command = javascript(Path(folder) / "javascript")
-        outcomes[JAVASCRIPT] = judge(JAVASCRIPT, command, server.parent / "replicate-home", Path(folder))
+        for name, (packages, scripts) in PYTHONS.items():
+            python = environment(Path(folder) / name.replace(" ", "-"), *packages)
+            commands = [[python, HERE / script] for script in scripts if python]
+            outcomes[name] = judge(name, commands, server.parent / "replicate-home", Path(folder))
+        commands = javascript(Path(folder) / "javascript")
+        outcomes[JAVASCRIPT] = judge(JAVASCRIPT, commands, server.parent / "replicate-home", Path(folder))
     print("official clients: " + ", ".join(f"{name} {outcome}" for name, outcome in outcomes.items()), flush=True)
     return 1 if "failed" in outcomes.values() else 0
 
@@ -57,29 +72,32 @@ def environment(folder: Path, *packages: str) -> Path | None:
     return python if subprocess.run(install, env=OWN, check=False).returncode == 0 else None
 
 
-def javascript(folder: Path) -> list[str | Path] | None:
-    """The command that runs the script with Node.js, None where it or the client is not to be had."""
+def javascript(folder: Path) -> list[list[str | Path]]:
+    """The command that runs the script with Node.js, if that and the client are to be had."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        return None
+        return []
     folder.mkdir()
     install = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, NPM_PACKAGE]
     if subprocess.run(install, check=False).returncode != 0:
-        return None
+        return []
     shutil.copy(HERE / "javascript.cjs", folder)
-    return [node, folder / "javascript.cjs"]
+    return [[node, folder / "javascript.cjs"]]
 
 
-def judge(name: str, command: list[str | Path] | None, serve: Path, folder: Path) -> str:
+def judge(name: str, commands: list[list[str | Path]], serve: Path, folder: Path) -> str:
     """``passed``, ``failed``, or ``skipped`` where there is no command."""
-    if command is None:
+    if not commands:
         print(f"{name}: skipped, for it cannot be installed here", flush=True)
         return "skipped"
     print(name, flush=True)
     with served(serve, folder) as url:
-        done = subprocess.run([*command, url], cwd=HERE, env={**OWN, "NO_PROXY": "*"}, timeout=120, check=False)
+        failed = any(
+            subprocess.run([*command, url], cwd=HERE, env={**OWN, "NO_PROXY": "*"}, timeout=120, check=False).returncode
+            for command in commands
+        )
     log = (folder / "log").read_text()
-    if done.returncode:
+    if failed:
         print(log[-2000:], flush=True)
     elif missing := TABLE.keys() - LACKS[name] - asked(log):
         print(f"  not asked for: {', '.join(sorted(missing))}", flush=True)

@@ -9,9 +9,10 @@ from replicate_home import LocalRun, local_model
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
-def train(run: LocalRun, steps: int = 1) -> bytes:
+def train(run: LocalRun, steps: int = 1, pause: float = 0.0) -> bytes:
     """Learn nothing."""
     run.log(f"{steps} steps")
+    run.sleep(pause)
     return b"weights"
 
 
@@ -24,7 +25,7 @@ def writer(run: LocalRun, prompt: str, pause: float = 0.0) -> Iterator[str]:
         yield word + " "
 
 
-@local_model("judge/painter", official=True)
+@local_model("judge/painter", official=True, examples=[{"prompt": "moon"}])
 def painter(prompt: str) -> bytes:
     """Draw a picture, always the same."""
     return PNG + prompt.encode()

@@ -41,8 +41,8 @@ WORDS = st.text(min_size=1)
 # What is drawn for a parameter of an operation, by its name.
 ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(["model", "deployment", "destination"], FULL_NAME),
-    **dict.fromkeys(["prediction_id", "training_id", "file_id", "version"], ID),
-    **dict.fromkeys(["name", "owner", "collection_slug"], NAME),
+    **dict.fromkeys(["prediction_id", "id", "file_id", "version"], ID),
+    **dict.fromkeys(["name", "owner", "slug"], NAME),
     **dict.fromkeys(
         ["description", "readme", "github_url", "paper_url", "license_url", "weights_url", "cover_image_url", "webhook",
          "hardware", "query", "signature"], WORDS,

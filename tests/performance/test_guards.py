@@ -15,6 +15,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -447,4 +448,53 @@ def test_an_upload_of_50_mb_adds_less_than_2_mib(tmp_path):
             _, peak = tracemalloc.get_traced_memory()
         transport.close()
     assert (response.status, lengths[0] > 50_000_000) == (201, True)
+    assert peak < 2 * MIB
+
+
+@attrs.frozen
+class Pour:
+    """Answer a create with the URL of a file, and a request for that with 50 MiB from one buffer."""
+
+    buffer: bytes = bytes(MIB)
+
+    def play(self, line: Line) -> None:
+        """Do it."""
+        while True:
+            asked = line.receive()
+            if asked.method == "POST":
+                output = f"http://{asked.headers['host']}/v1/files/large"
+                line.sock.sendall(answer(201, json.dumps({**FINISHED, "output": output}).encode()))
+                continue
+            line.sock.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {50 * len(self.buffer)}\r\n\r\n".encode())
+            for _ in range(50):
+                line.sock.sendall(self.buffer)
+
+
+def saved(url: str, path: Path) -> int:
+    """The most bytes that are held while a file is saved."""
+    with Client("t", base_url=url) as client:
+        file = client.run("owner/model", {}).file
+        with traced():
+            file.save(path)
+            return tracemalloc.get_traced_memory()[1]
+
+
+def asaved(url: str, path: Path) -> int:
+    """The same in an event loop."""
+
+    async def main() -> int:
+        async with AsyncClient("t", base_url=url) as client:
+            file = (await client.run("owner/model", {})).file
+            with traced():
+                await file.asave(path)
+                return tracemalloc.get_traced_memory()[1]
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("save", [saved, asaved])
+def test_a_download_of_50_mib_adds_less_than_2_mib(save, tmp_path):
+    with ScriptedServer([Pour()], repeat=True) as server:
+        peak = save(server.url, tmp_path / "large.bin")
+    assert (tmp_path / "large.bin").stat().st_size == 50 * MIB
     assert peak < 2 * MIB

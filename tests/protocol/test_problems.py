@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replicate_home.dialects.cog import Cog
+from replicate_home.dialects.replicate import Replicate
 from replicate_home.exceptions import (
     APIError,
     AuthenticationError,
@@ -24,7 +26,7 @@ from replicate_home.exceptions import (
     ServerError,
 )
 from replicate_home.protocol.problems import api_error, redirect_error
-from replicate_home.wire import Response
+from replicate_home.wire import Request, Response
 from tests.lifecycle.lives import HOSTED, TOKEN, answer, get_request, snapshot
 
 from ..hypothesis_profiles import examples
@@ -68,7 +70,7 @@ def test_what_a_create_cannot_find_is_its_model(status):
         ({"detail": {"a": [1]}}, None, "{'a': [1]}"),
         ({"detail": "two\r\nlines\x1b"}, None, "two lines"),
         ([1], None, "[1]"),
-        (b"<html>\n<b>Bad</b>", None, "<html> <b>Bad</b>"),
+        (b"<html>\n<b>Bad</b>", None, "HTML page: Bad"),
         (b"\xff", None, "\ufffd"),
         (b"", None, None),
         (b"\x00", None, None),
@@ -84,9 +86,54 @@ def test_nothing_said_is_said():
     assert str(api_error(answer(500))) == "500 no explanation"
 
 
-@pytest.mark.parametrize(("status", "words"), [(401, "REPLICATE_API_TOKEN"), (402, "account/billing")])
-def test_some_errors_say_what_to_do(status, words):
-    assert words in str(api_error(answer(status), GET))
+@pytest.mark.parametrize(
+    ("dialect", "status", "words"),
+    [
+        (
+            Replicate,
+            401,
+            "set REPLICATE_API_TOKEN or pass api_token= (tokens: https://replicate.com/account/api-tokens)",
+        ),
+        (Replicate, 402, "add credit at https://replicate.com/account/billing"),
+        (Cog, 401, "Cog itself asks for no token: if what is in front of the server does, pass api_token= or headers="),
+    ],
+)
+def test_some_errors_say_what_to_do_at_this_kind_of_server(dialect, status, words):
+    said = "GET https://api.replicate.com/v1/account: "
+    error = api_error(answer(status, b'{"detail": "No"}'), GET, advice=dialect.advice)
+    assert str(error) == f"{said}{status} No; {words}"
+    sentence = api_error(answer(status, b'{"detail": "No."}'), GET, advice=dialect.advice)
+    assert str(sentence) == f"{said}{status} No. {words[0].upper()}{words[1:]}"
+
+
+def test_a_server_that_asks_to_wait_is_quoted_with_the_seconds():
+    error = api_error(answer(429, b'{"detail": "Slow down"}', retry_after="90"), GET)
+    assert str(error) == "GET https://api.replicate.com/v1/account: 429 Slow down; the server asks to wait 90 s"
+
+
+def test_the_fields_that_are_wrong_are_one_sentence():
+    detail = "- input.width: width is required\n- input.seed: seed must be of type integer"
+    error = api_error(answer(422, json.dumps({"title": "Input validation failed", "detail": detail}).encode()))
+    assert str(error) == (
+        "422 Input validation failed: input.width: width is required; input.seed: seed must be of type integer"
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("<html><head><title> 502 Bad\nGateway </title></head><body><h1>502</h1></body></html>", "502 Bad Gateway"),
+        ("<!DOCTYPE html><style>a {}</style><p>Log in</p><script>x = '<b>'", "Log in"),
+        ("<html><script>", "without any text"),
+    ],
+)
+def test_of_a_page_its_words_are_kept(page, words):
+    assert api_error(answer(502, page.encode())).detail == f"HTML page: {words}"
+
+
+def test_a_server_that_has_no_address_is_not_named():
+    nowhere = Request("GET", "https://local.invalid/v1/account")
+    assert str(api_error(answer(404, b'{"detail": "not here"}'), nowhere)) == "404 not here"
 
 
 def test_the_evidence_is_kept():

@@ -13,12 +13,14 @@ G1 = "tests/reliability/test_g01_exact_streams.py"
 G2 = "tests/reliability/test_g02_creates.py"
 G3 = "tests/reliability/test_g03_secrets.py"
 G4 = "tests/reliability/test_g04_deadlines.py"
+G5, JOURNALED = "tests/reliability/test_g05_batches.py", "tests/client/batch/test_journal.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
 NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
 RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
 G10 = "tests/reliability/test_g10_bounded_memory.py"
+G11, G12 = "tests/reliability/test_g11_saved_files.py", "tests/reliability/test_g12_webhooks.py"
 G13 = "tests/reliability/test_g13_nothing_left_open.py"
 G14 = "tests/reliability/test_g14_threads_and_fork.py"
 G15 = "tests/transports/test_transport_contract.py"
@@ -50,9 +52,12 @@ CONNECTION, EXCHANGE = "transports/over_requests/connections.py", "transports/ov
 BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/answers.py"
 SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
 DECODING, FAILURES, PREPARED = "transports/decoding.py", "transports/errors.py", "transports/prepared.py"
+DOWNLOAD, SIGNATURES = "client/outputs/download.py", "client/resources/signatures.py"
 ENVIRONMENT = "transports/environment.py"
 COG, COG_TESTS, TIED = "dialects/cog.py", "tests/dialects/test_cog.py", "tests/lifecycle/test_tied.py"
+RESUMING = "tests/client/outputs/test_resuming.py"
 LOOPS = "transports/over_aiohttp"
+ITEM, LOOK_UP, JOURNAL = "client/batch/item.py", "client/batch/look_up.py", "client/batch/journal.py"
 LOOP_ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
 
 MUTANTS = (
@@ -115,7 +120,7 @@ MUTANTS = (
            "return _outcome_unknown(sending, _refusal(sending, came, now), now)",
            "return Settled(life, _refusal(sending, came, now))", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("a request that was sent is called unsent", FAILURES,
-           "processed=sent)", "processed=False)", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
+           "processed=sent, place", "processed=False, place", f"{G2}::test_a_request_that_was_sent_in_part_is_never_sent_again"),
     Mutant("a create goes over a connection that has idled for long", CONNECTION,
            "return idle <= allowed and self.owner", "return self.owner",
            f"{BLOCKING}::TestPooling::test_a_create_takes_no_connection_that_was_idle_for_long_and_a_poll_does"),
@@ -245,6 +250,55 @@ MUTANTS = (
     Mutant("at the deadline nothing is canceled", LIFECYCLE,
            "cancel = _cancel_request(life)\n    until", "cancel = None\n    until",
            f"{G4}::test_whoever_created_the_prediction_cancels_it_and_says_so"),
+    # ---- G5: batches that survive kill -9
+    Mutant("a create is sent before its intent is written", ITEM,
+           "            await self._write(Journal.intend, row, self.pending.index)\n", "            pass\n",
+           f"{G5}::test_it_may_die_at_any_write[after created 1]"),
+    Mutant("the id is not written down before the next request", ITEM,
+           "if self._snapshot is None and state.life.snapshot is not None:", "if False:",
+           f"{G5}::test_it_may_die_at_any_write[after created 1]", quick=True),
+    Mutant("what is finished is run again", ITEM,
+           "if row is not None and row.state in (State.DONE, State.FAILED):", "if False:",
+           f"{JOURNALED}::TestRunAgain::test_what_is_done_is_not_run_again_and_comes_from_the_journal"),
+    Mutant("what was canceled on leaving stays canceled", ITEM,
+           "if row.state is State.LEAVING and snapshot.status in _STOPPED:", "if False:",
+           f"{JOURNALED}::TestRunAgain::test_what_was_canceled_on_leaving_is_created_again"),
+    Mutant("what others canceled is paid for again", ITEM,
+           "if row.state is State.LEAVING and snapshot.status in _STOPPED:", "if snapshot.status in _STOPPED:",
+           f"{JOURNALED}::TestRunAgain::test_what_others_canceled_is_the_items_error"),
+    Mutant("a batch that is left does not say so before it cancels", "client/batch/work.py",
+           "await self.common.writer.write(Journal.leave, [place for place, _ in drives])", "pass",
+           f"{G5}::test_it_may_die_while_it_is_left[before leave 1]"),
+    Mutant("what was refused counts as an intent", ITEM,
+           "if not isinstance(error, CreateOutcomeUnknown):  # refused, or never sent", "if False:",
+           f"{JOURNALED}::TestRunAgain::test_what_was_refused_is_tried_again"),
+    Mutant("what may exist is silently sent again", ITEM,
+           "            if self._common.options.on_unknown != \"resend\":\n                raise\n", "",
+           f"{JOURNALED}::TestUnknownCreates::test_one_that_was_not_is_reported_after_a_minute_and_again_each_time"),
+    Mutant("a prediction that others made is taken", LOOK_UP,
+           "if len(free) > rivals:", "if False:",
+           f"{JOURNALED}::TestUnknownCreates::test_where_others_made_the_same_the_ids_are_named_and_none_is_taken"),
+    Mutant("a prediction that another create has just made is taken", LOOK_UP,
+           "if self._under_way[row.sent]:", "if False:",
+           f"{JOURNALED}::TestUnknownCreates::test_what_another_create_that_is_under_way_makes_is_not_taken"),
+    Mutant("a prediction of another model is taken", LOOK_UP,
+           "return snapshot.model == ref.model or", "return True or",
+           f"{JOURNALED}::TestUnknownCreates::test_a_prediction_of_another_model_or_input_is_not_taken"),
+    Mutant("two batches write to one journal", JOURNAL,
+           'lock.execute("BEGIN EXCLUSIVE")', 'lock.execute("BEGIN")',
+           f"{JOURNALED}::TestTheFile::test_a_second_batch_on_it_is_told_at_once"),
+    Mutant("a damaged journal is used", JOURNAL,
+           'sound = database.execute("PRAGMA quick_check").fetchone()[0]', 'sound = "ok"',
+           f"{JOURNALED}::TestTheFile::test_a_journal_with_a_damaged_page_is_refused"),
+    Mutant("the version moves in the middle of a batch", "client/batch/common.py",
+           'version = await self.writer.write(Journal.fact, "version")', "version = None",
+           f"{JOURNALED}::TestVersions::test_the_version_is_fixed_when_the_batch_begins"),
+    Mutant("without credit creating goes on", "client/batch/common.py",
+           "self.stopped = self.stopped or error", "pass",
+           "tests/client/batch/test_batch.py::TestErrors::test_no_credit_stops_creating_and_what_runs_is_followed_to_its_end"),
+    Mutant("a file that was not saved counts as done", ITEM,
+           "            raise\n        except ReplicateHomeError:  # some of which are OSErrors too\n            raise\n", "            raise\n        except ReplicateHomeError:\n            return ()\n",
+           f"{JOURNALED}::TestFiles::test_files_are_saved_before_the_item_counts_as_done"),
     # ---- G6: only our errors
     Mutant("errors do not survive pickling", "exceptions.py",
            "return _restore, (type(self), self.args, self.__dict__, cause)", "return type(self), self.args",
@@ -286,6 +340,27 @@ MUTANTS = (
     Mutant("an event may have any length", "protocol/sse.py",
            "if len(self._data) + line > self._max_event:", "if False:",
            f"{G10}::test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on"),
+    # ---- G11: saved files
+    Mutant("a file is written under its own name", DOWNLOAD,
+           'target.parent / f".{os.urandom(8).hex()}.part"', "target", f"{G11}::test_a_process_that_is_killed_leaves_what_was_there"),
+    Mutant("a file that could not be written whole stays where it is", DOWNLOAD,
+           "self._path.unlink(missing_ok=True)", "pass", f"{G11}::test_a_disk_that_is_full_leaves_what_was_there"),
+    Mutant("a download that always begins anew is never given up", "client/outputs/resuming.py",
+           "self.place <= self.furthest", "False", "tests/client/outputs/test_resuming.py::test_a_server_that_always_begins_anew_and_breaks_off_is_given_up"),
+    # ---- G12: webhooks
+    Mutant("any signature will do", SIGNATURES, "hmac.compare_digest(expected, given.encode(\"utf-8\", \"replace\"))", "True",
+           f"{G12}::test_any_bit_of_the_body_that_is_changed_is_noticed"),
+    Mutant("a webhook of last week is taken", SIGNATURES, "abs(age) > TOLERANCE", "age < -TOLERANCE",
+           f"{G12}::test_what_is_replayed_after_five_minutes_is_refused"),
+    # ---- files
+    Mutant("the rest of a file that has changed is taken for the rest of the old one", "client/outputs/ranges.py",
+           '"If-Range": self.validator', '"X-Range": self.validator', RESUMING),
+    Mutant("a rest that begins elsewhere is written where it does not belong", "client/outputs/resuming.py",
+           "if download.start not in (0, self.place):", "if False:", RESUMING),
+    Mutant("pieces that were given are given again", "client/outputs/resuming.py",
+           "if download.start != self.place and not self.restarts and self._cut is not None:", "if False:", RESUMING),
+    Mutant("a file of any size is read", "client/inputs/files.py",
+           "if length > LARGEST:", "if False:", "tests/client/inputs/test_encoding.py"),
     # ---- G13: nothing left open
     Mutant("Ctrl-C leaves the prediction running", DRIVE,
            "except BaseException as error:", "except Exception as error:", f"{G13}::test_ctrl_c_passes_and_leaves_nothing_behind"),
@@ -313,7 +388,7 @@ MUTANTS = (
            f"{G14}::test_threads_that_begin_together_share_one_transport"),
     # ---- G15: the transport's contract
     Mutant("a request that was sent is called unsent", FAILURES,
-           "processed=sent)", "processed=False)", G15),
+           "processed=sent, place", "processed=False, place", G15),
     Mutant("a body that is cut passes for whole", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass", G15),
     Mutant("a gzip that is cut passes for whole", DECODING,

@@ -119,7 +119,7 @@ def test_one_answer_after_another_and_the_last_again(fake: FakeReplicate) -> Non
 
 
 def test_then_needs_an_answer_before_it(fake: FakeReplicate) -> None:
-    with pytest.raises(ValueError, match=r"^fake\.on\('owner/llm'\) was not told what to answer before \.then$"):
+    with pytest.raises(ValueError, match=r"^fake\.on\('owner/llm'\) has no answer before \.then$"):
         _ = fake.on("owner/llm").then
 
 
@@ -129,7 +129,7 @@ def test_a_model_without_an_answer_is_an_error_and_no_null(fake: FakeReplicate, 
     client = fake.client()
     for _ in range(len(script.answers) - 1):
         client.run("owner/llm")
-    with pytest.raises(UnexpectedRequest, match="was not told what to answer"):
+    with pytest.raises(UnexpectedRequest, match="has no answer"):
         client.run("owner/llm")
     fake.unexpected.clear()
 
@@ -238,7 +238,7 @@ def test_what_was_told_and_not_asked_for_is_named(fake: FakeReplicate) -> None:
     with pytest.raises(AssertionError) as caught:
         fake.assert_all_called()
     assert str(caught.value) == (
-        "the fake was told more than it was asked:\n"
+        "the fake has answers that were not used:\n"
         "fake.on('owner/llm', prompt='Hi'): 1 of 2 answers were given\n"
         "fake.on('owner/llm'): 0 of 1 answers were given\n"
         "fake.on('owner/other'): 0 of 1 answers were given"

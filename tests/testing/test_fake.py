@@ -218,7 +218,7 @@ def refusal(fake: FakeReplicate, do: Any) -> str:
 def test_a_model_that_was_not_defined_fails_loudly_and_says_what_to_add(fake: FakeReplicate) -> None:
     assert refusal(fake, lambda: fake.client().run("owner/none", prompt="x")) == (
         "the fake was asked for the model 'owner/none'.\n"
-        "Defined is:\n  nothing\n"
+        "Defined:\n  nothing\n"
         'Add, for example: fake.on("owner/none").streams("Hello", " world")'
     )
 
@@ -228,7 +228,7 @@ def test_an_input_that_no_script_contains_fails_loudly(fake: FakeReplicate) -> N
     fake.on("owner/llm", prompt="b", n=2).returns(2)
     assert refusal(fake, lambda: fake.client().run("owner/llm", prompt="x")) == (
         "the fake was asked for a prediction of 'owner/llm' with the input {'prompt': 'x'}.\n"
-        "Defined is:\n"
+        "Defined:\n"
         "  fake.on('owner/llm', prompt='a')\n"
         "  fake.on('owner/llm', prompt='b', n=2)\n"
         'Add, for example: fake.on("owner/llm").streams("Hello", " world")'
@@ -341,7 +341,7 @@ def test_what_is_told_twice_is_listed_once() -> None:
     fake = FakeReplicate()
     for piece in ("a", "b"):
         fake.on("owner/llm").streams(piece)
-    with pytest.raises(UnexpectedRequest, match=r"Defined is:\n  fake.on\('owner/llm'\)\nAdd"):
+    with pytest.raises(UnexpectedRequest, match=r"Defined:\n  fake.on\('owner/llm'\)\nAdd"):
         fake.client().run("owner/other", prompt="Hi")
 
 
@@ -354,7 +354,7 @@ def test_a_script_says_whether_its_model_is_official(fake: FakeReplicate) -> Non
     fake.on("owner/either").returns(3)
     client = fake.client()
     assert client.run("owner/official").prediction.version == "hidden"
-    with pytest.raises(NotFound, match="say which version"):
+    with pytest.raises(NotFound, match="name the version"):
         client.run("owner/community")
     assert client.run("owner/either") == 3
 

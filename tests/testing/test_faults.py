@@ -287,7 +287,7 @@ def test_a_plan_is_read_from_a_file(fake: FakeReplicate, tmp_path: Path) -> None
         ('[{"at": "create"}]', "fault 1 has no 'fault'"),
         ('[{"at": "create", "fault": "explode"}]', "fault 1: there is no fault 'explode', only refuse, status"),
         ('[{"at": "create", "fault": "cut", "bytes": 3}]', "fault 1: .*unexpected keyword argument 'bytes'"),
-        ('[{"at": "moon", "fault": "cut"}]', "fault 1: a fault is aimed at"),
+        ('[{"at": "moon", "fault": "cut"}]', "fault 1: a fault must be for one of"),
     ],
 )
 def test_a_file_that_is_no_plan_says_where(tmp_path: Path, content: str, said: str) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import threading
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sized
-from functools import partial
 from typing import Any
 
 import attrs
@@ -20,7 +19,7 @@ from ..engine.calls import MapOptions
 from ..engine.engine import BaseEngine, Engine
 from ..engine.routing import Route
 from ..outputs.download import AsyncFiles, Files, FileSource
-from ..outputs.results import result_of
+from ..outputs.streams import Format
 from .common import Common
 from .items import BatchItem, Pending, Summary, Tally
 from .journal import Journal
@@ -59,15 +58,14 @@ class BaseBatch:
     def _common(self, connections: AsyncConnections, route: Route, source: FileSource) -> Common:
         ModelRef.parse(self._options.model, aliases=route.dialect.aliases)
         base_url = route.dialect.base_url
-        uses_files = self._each.get("use_file_output", True)
-        made = partial(result_of, base_url=base_url, source=source if uses_files else None)
+        format = Format(base_url, source if self._each.get("use_file_output", True) else None)
         path = self._options.journal
         journal = None
         if path is not None:
             facts = {"model": str(self._options.model), "backend": route.dialect.name, "base_url": base_url}
             journal = Journal(path, facts)
         each = {name: value for name, value in self._each.items() if name in _OF_EACH}
-        return Common(self._engine.settings, connections, route, self._options, each, journal, made)
+        return Common(self._engine.settings, connections, route, self._options, each, journal, format)
 
     def _may_pull(self, pulled: int) -> bool:
         """Whether one more input is to be pulled: at most two where an item is ready already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import attrs
@@ -20,7 +20,8 @@ from ..engine.async_engine import AsyncEngine
 from ..engine.calls import MapOptions
 from ..engine.routing import Route
 from ..engine.settings import Settings
-from ..outputs.results import Result
+from ..outputs.download import AsyncFiles
+from ..outputs.streams import Format
 from .journal import Journal
 from .look_up import LookUp
 from .writer import EndsBatch, Writer
@@ -37,7 +38,10 @@ class CreatingStopped(Exception):
 
 
 class Common:
-    """Shared by all items of a batch; ``ref`` may be asked by many at once."""
+    """Shared by all items of a batch; ``ref`` may be asked by many at once.
+
+    ``format`` is how the caller gets outputs; in ``saving`` their files are read by the event loop itself.
+    """
 
     def __init__(
         self,
@@ -47,7 +51,7 @@ class Common:
         options: MapOptions,
         each: Mapping[str, Any],
         journal: Journal | None,
-        result_of: Callable[[Snapshot], Result],
+        format: Format,
     ) -> None:
         streams = not connections.holds_threads(route.connections)
         self.engine = AsyncEngine(settings, connections, pace=PACE, streams=streams)
@@ -56,7 +60,8 @@ class Common:
         self.each = each
         self.writer = Writer(journal)
         self.look_up = LookUp(self.engine, route, self.writer)
-        self.result_of = result_of
+        self.format = format
+        self.saving = Format(route.dialect.base_url, AsyncFiles(self.engine, route))
         self.slots = asyncio.Semaphore(options.concurrency)
         self.thens = ThreadPool(min(32, options.concurrency), "replicate-home-then")
         self.stopped: ReplicateHomeError | None = None
@@ -87,6 +92,12 @@ class Common:
             if self._ref is None:
                 self._ref = await self._pinned()
             return self._ref
+
+    async def file_urls(self, snapshot: Snapshot) -> Container[str]:
+        """The URLs in an output of which only the model's schema tells that they are files."""
+        format = self.format if self.options.save_to is None else self.saving
+        asking = format.asking(self.engine, self.engine.plain_terms(self.route), snapshot)
+        return () if asking is None else await self.engine.perform(asking, self.route)
 
     async def _pinned(self) -> ModelRef:
         if self._named.version or self._named.deployment:

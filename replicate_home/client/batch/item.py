@@ -20,8 +20,7 @@ from ...records.prediction import Snapshot, Status
 from ...transports.threaded import in_thread
 from ..engine.calls import RunOptions
 from ..inputs.prompting import is_json
-from ..outputs.download import AsyncFiles
-from ..outputs.file_output import files_in, with_files
+from ..outputs.file_output import FileOutput
 from .common import Common, CreatingStopped
 from .items import BatchItem, Pending
 from .journal import Journal, Row, State
@@ -219,26 +218,23 @@ class Item:
 
     async def _with_files(self, snapshot: Snapshot, known: tuple[str, ...], *, reused: bool) -> BatchItem:
         """The item of a prediction that succeeded: its files saved, then written down, then handed to ``then``."""
-        common = self._common
-        folder = common.options.save_to
-        item = self._item(result=common.result_of(snapshot), reused=reused)
+        common, folder = self._common, self._common.options.save_to
+        urls = await common.file_urls(snapshot)
+        item = self._item(result=common.format.result(snapshot, urls), reused=reused)
         if folder is not None:
             paths = tuple(folder / name for name in known)
             if not paths or not all(path.exists() for path in paths):
-                paths = await self._saved(snapshot)  # raises, and the row says "created": to be tried again
+                # What this raises leaves the row as it is, so that saving is tried again.
+                paths = await self._saved(snapshot, common.saving.result(snapshot, urls).files, folder)
             item = attrs.evolve(item, paths=paths)
         if not reused:
             names = tuple(path.name for path in item.paths)
             await self._write(Journal.finish, *self.place, snapshot, None, names)
         return await self._after(item)
 
-    async def _saved(self, snapshot: Snapshot) -> tuple[Path, ...]:
-        common = self._common
-        assert common.options.save_to is not None
-        source = AsyncFiles(common.engine, common.route)
-        files = files_in(with_files(snapshot.output, common.route.dialect.base_url, source))
+    async def _saved(self, snapshot: Snapshot, files: list[FileOutput], folder: Path) -> tuple[Path, ...]:
         try:
-            return await saved(files, common.options.save_to, f"{self.pending.index:06d}-{snapshot.id}")
+            return await saved(files, folder, f"{self.pending.index:06d}-{snapshot.id}")
         except FileExpired as error:
             await self._write(Journal.finish, *self.place, snapshot, str(error), ())
             raise

@@ -188,6 +188,31 @@ class Journal:
             self._database.executemany("INSERT INTO batch VALUES (?, ?)", missing)
 
 
+def status(path: Path) -> dict[str, Any]:
+    """What a journal is about, and how many items are done, have failed, run, or were not answered; it may be in use.
+
+    Raises InvalidInput for a file that is no journal.
+    """
+    try:
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            facts = dict(database.execute("SELECT name, value FROM batch"))
+            counts = dict(database.execute(_COUNTS))
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        message = f"{path} cannot be read as the journal of a batch: {error}"
+    else:
+        return {**facts, **{name: counts.get(name, 0) for name in ("done", "failed", "running", "unanswered")}}
+    raise InvalidInput(message)
+
+
+_COUNTS = """
+SELECT
+  CASE WHEN state IN ('done', 'failed') THEN state WHEN prediction_id IS NULL THEN 'unanswered' ELSE 'running' END
+  AS standing, count(*)
+FROM item GROUP BY standing
+"""
 _COLUMNS = "key, ordinal, state, sent, sent_at, prediction_id, outcome, files, attempts"
 
 

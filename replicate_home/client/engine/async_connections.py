@@ -1,4 +1,4 @@
-"""What an async client's calls go over: the transport it was given, aiohttp where that is installed, or threads."""
+"""What an async client sends over: the transport it was given, aiohttp if that is installed, or threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .connections import Connections, Models
 class AsyncConnections:
     """The connections of an async client and of those made from it with other options.
 
-    ``shared`` are the same for threads, ``owned`` where no blocking client has them too.
+    ``shared`` are the same for threads; they are ``owned`` if no blocking client has them too.
     """
 
     def __init__(self, shared: Connections, *, owned: bool = True) -> None:
@@ -33,7 +33,7 @@ class AsyncConnections:
 
     @classmethod
     def over(cls, transport: Any, clock: Clock | None, models: Models | None) -> AsyncConnections:
-        """Connections over a transport of either kind, or over one that is made."""
+        """Connections over a transport of either kind, or over one that is created."""
         blocking = _blocking(transport) if is_async(transport) else transport
         return cls(Connections(transport, clock, models, blocking=blocking))
 
@@ -59,7 +59,7 @@ class AsyncConnections:
             return threaded
 
     async def close(self) -> None:
-        """Wait for the predictions that are being canceled; then close what was made here."""
+        """Wait for predictions that are being canceled; then close what was created here."""
         here = asyncio.get_running_loop()
         await asyncio.sleep(0)  # streams that were just dropped begin to leave
         leaving = {task for task in self.leaving if task.get_loop() is here}
@@ -77,7 +77,7 @@ class AsyncConnections:
             self.shared.close()
 
     def _made_native(self) -> AsyncTransport:
-        from ...transports.over_aiohttp.transport import AiohttpTransport  # aiohttp: only when it is needed
+        from ...transports.over_aiohttp.transport import AiohttpTransport  # imports aiohttp
 
         with self._lock:
             self._native = self._native or AiohttpTransport()
@@ -85,6 +85,6 @@ class AsyncConnections:
 
 
 def _blocking(transport: Any) -> Any:
-    """What a transport for event loops names as its like for threads; None where it names none."""
+    """The counterpart for threads that a transport for event loops names, if any."""
     named = getattr(transport, "blocking", None)
     return named() if callable(named) else None

@@ -1,4 +1,4 @@
-"""What an async client owns and everything else uses: the twin of :mod:`.engine`, awaited."""
+"""The engine of an async client: the twin of :mod:`.engine`, awaited."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ T = TypeVar("T")
 
 
 class AsyncEngine(BaseEngine):
-    """Has calls done in the event loop that asks."""
+    """Makes calls in the caller's event loop."""
 
     def __init__(self, settings: Settings, connections: AsyncConnections, **life_terms: Any) -> None:
         super().__init__(settings, connections.shared, **life_terms)
         self.async_connections = connections
 
     async def perform(self, steps: Calling[T], route: Route, *, reads_files: bool = False) -> T:
-        """Have a call's requests made, one after the other; steps that read files are taken in a thread."""
+        """Make a call's requests, one after the other; steps that read files run in a thread."""
         over: Settled | None = None
         while True:
             if reads_files:
@@ -54,7 +54,7 @@ class AsyncEngine(BaseEngine):
 
     async def begin(self, options: RunOptions, route: Route, *, delivers: bool) -> AsyncDrive:
         """The life of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
-        # Where threads serve the event loop, a create that is held would keep one from everything else.
+        # If threads serve the event loop, a held create would block one of them.
         hold = HOLD if self.async_connections.is_native(route.connections) else 0.0
         steps = self.beginning(options, route, delivers=delivers, hold=hold)
         begins = await self.perform(steps, route, reads_files=not is_json(options.input))
@@ -65,7 +65,7 @@ class AsyncEngine(BaseEngine):
         return self.drive(following(self.terms(route, timeout), snapshot, self.clock.now()), route)
 
     async def create(self, options: RunOptions, route: Route) -> Snapshot:
-        """Create a prediction, and leave it running."""
+        """Create a prediction and leave it running."""
         return await self.perform(self.creating(options, route), route, reads_files=not is_json(options.input))
 
     async def get(self, prediction_id: str, route: Route) -> Snapshot:
@@ -73,7 +73,7 @@ class AsyncEngine(BaseEngine):
         return await self.perform(self.getting(prediction_id, route), route)
 
     async def cancel(self, known: Snapshot, route: Route) -> Snapshot:
-        """Have a prediction stopped of which its id is known, if no more."""
+        """Cancel a prediction, of which only the id need be known."""
         return await self.perform(self.canceling(known, route), route)
 
     async def wait(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Snapshot:
@@ -81,19 +81,19 @@ class AsyncEngine(BaseEngine):
         return await self.perform(calling.ended(self.terms(route, timeout, delivers=False), snapshot), route)
 
     async def operate(self, operation: Operation[R], backend: str | None = None) -> R:
-        """Have one operation of the API done."""
+        """Perform one operation of the API."""
         route = self.route(backend=backend)
         return await self.perform(self.operating(operation, route), route)
 
     async def schema(self, model: Any) -> Schema:
-        """What a model takes and gives."""
+        """A model's inputs and output."""
         ref = reference_of(model)
         route = self.route(ref)
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return await self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)
 
     async def download(self, url: str, route: Route, headers: Mapping[str, str]) -> AsyncDrive:
-        """A settled life whose body is an open download; raises what kept it from opening."""
+        """A settled life whose body is an open download; raises if it could not be opened."""
         drive = self.drive(self.downloading(url, route, headers), route)
         error = (await drive.settle()).error
         if error is not None:
@@ -101,7 +101,7 @@ class AsyncEngine(BaseEngine):
         return drive
 
     def blocking(self) -> Engine:
-        """The same for a thread that waits; an error where its transport is for event loops only."""
+        """The same engine for threads; raises if its transport is for event loops only."""
         if self.connections.is_async_only:
             raise ReplicateHomeError("this came over a transport for event loops: await aread(), asave() or async for")
         return Engine(self.settings, self.connections)
@@ -111,5 +111,5 @@ class AsyncEngine(BaseEngine):
         return AsyncEngine(attrs.evolve(self.settings, **changes), self.async_connections)
 
     async def close(self) -> None:
-        """Close the connections, after waiting for cancels under way; a transport that was given stays open."""
+        """Close the connections, after waiting for cancels; a transport that was passed in stays open."""
         await self.async_connections.close()

@@ -1,4 +1,4 @@
-"""From what the caller asked for to the life that it begins; shared by both engines."""
+"""The options of calls, and the lives that they begin; shared by both engines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ...records.prediction import Snapshot
 from ...wire import Timeout
 from ..inputs import prompting
 from .routing import Route
-from .settings import DEFAULT, Settings, TimeoutOption, checked_timeout
+from .settings import DEFAULT, Settings, TimeoutOption, checked_timeout, nearest
 
 if TYPE_CHECKING:
     from ...records.schema import Schema
@@ -36,9 +36,9 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 HOLD = 1.0
-"""How many seconds a server may hold the create of a ``run()`` that says nothing of ``wait``.
+"""How many seconds a server may hold the create of a ``run()`` without ``wait``.
 
-A quick model is over by then; and the id is soon known, so that progress is shown and leaving can cancel.
+A quick model is done by then, and the id is known soon enough to show progress and to cancel.
 """
 LONGEST_WAIT = 60
 _STRATEGIES = (None, "base64", "url")
@@ -49,13 +49,13 @@ Messages = list[dict[str, Any]]
 
 
 def reference_of(model: Any) -> Any:
-    """What a record of a model, a version or a deployment is known by; anything else as it is."""
+    """The reference of a record of a model, a version or a deployment; anything else unchanged."""
     return getattr(model, "ref", model)
 
 
 @attrs.frozen
 class RunOptions:
-    """What ``run``, ``stream`` and ``predictions.create`` are told, checked."""
+    """The options of ``run``, ``stream`` and ``predictions.create``, checked."""
 
     model: Any = attrs.field(converter=reference_of)
     input: Mapping[str, Any] | None = None
@@ -90,7 +90,7 @@ def _path(value: str | PathLike[str] | None) -> Path | None:
 
 @attrs.frozen
 class MapOptions:
-    """What ``map`` is told, checked."""
+    """The options of ``map``, checked."""
 
     model: Any = attrs.field(converter=reference_of)
     inputs: Iterable[Mapping[str, Any] | str] | AsyncIterable[Mapping[str, Any] | str] = attrs.field(repr=False)
@@ -154,7 +154,7 @@ USE_OPTIONS = frozenset(UseOptions.__annotations__)
 def taking(
     options: Callable[P, Options],
 ) -> Callable[[Callable[[S, Options], R]], Callable[Concatenate[S, P], R]]:
-    """Give a method that takes ``options`` as one value their signature, for callers and type checkers alike."""
+    """Give a method that takes ``options`` as one value their signature, at run time and for type checkers."""
 
     def decorate(method: Callable[[S, Options], R]) -> Callable[Concatenate[S, P], R]:
         @functools.wraps(method)
@@ -171,25 +171,28 @@ def taking(
 
 
 def _told(options: Callable[..., Options], name: str, args: Any, kwargs: Any) -> Options:
-    """The options as a value; TypeError, in terms of the call, for those that there are not."""
+    """The options as a value; raises TypeError for unknown ones, in terms of the call."""
     try:
         return options(*args, **kwargs)
     except TypeError as error:
         message = str(error)
-    unknown = [keyword for keyword in kwargs if keyword not in inspect.signature(options).parameters]
+    known = inspect.signature(options).parameters
+    unknown = [keyword for keyword in kwargs if keyword not in known]
     if unknown and name in ("run", "stream", "create"):
+        meant = nearest(unknown[0], known)
         raise TypeError(
-            f"{name}() has no option {unknown[0]!r}: inputs of the model go into input={{{unknown[0]!r}: ...}}"
+            f"{name}() has no option {unknown[0]!r}: {meant}inputs of the model go into input={{{unknown[0]!r}: ...}}"
         )
     raise TypeError(message.replace(f"{getattr(options, '__name__', '')}.__init__()", f"{name}()"))
 
 
 def use_options(options: UseOptions) -> UseOptions:
-    """The options of a model that is used as a function; TypeError for what is an input, or nothing at all."""
+    """The options of a model that is used as a function; raises TypeError for inputs and unknown names."""
     for name in options:
         if name not in USE_OPTIONS:
-            raise TypeError(f"use() has no option {name!r}: inputs are given when the function is called")
-    RunOptions("", **options)  # raises for values that are wrong
+            meant = nearest(name, USE_OPTIONS)
+            raise TypeError(f"use() has no option {name!r}: {meant}inputs are given when the function is called")
+    RunOptions("", **options)  # raises for bad values
     return options
 
 
@@ -201,8 +204,12 @@ def map_options(model: Any, inputs: Any, used: UseOptions, more: MoreMapOptions)
     return MapOptions(model, inputs, **{**shared, **more})
 
 
-def use_inputs(name: str, input: Mapping[str, Any] | None, inputs: dict[str, Any]) -> dict[str, Any]:
-    """``prompt``, ``messages`` and input of one call of such a function; TypeError for options of ``use``."""
+def use_inputs(
+    name: str, unnamed: tuple[Any, ...], input: Mapping[str, Any] | None, inputs: dict[str, Any]
+) -> dict[str, Any]:
+    """``prompt``, ``messages`` and input of one call of such a function; raises TypeError for options of ``use``."""
+    if unnamed:
+        raise TypeError(f"inputs are given by name, such as prompt={unnamed[0]!r:.100}; or all in input={{...}}")
     for option in inputs:
         if option in USE_OPTIONS:
             raise TypeError(
@@ -237,8 +244,8 @@ def terms(given: Settings, route: Route, clock: Clock, timeout: Timeout, **more:
         deadline=None if timeout.total is None else now + timeout.total,
         timeout=timeout,
         max_retries=given.max_retries,
-        # With a clock of the caller's own, such as a test's, every run is to be the same.
-        seed=random() if isinstance(clock, SystemClock) else 0.5,  # noqa: S311 - jitter is no secret
+        # With a custom clock, such as a test's, every run is the same.
+        seed=random() if isinstance(clock, SystemClock) else 0.5,  # noqa: S311 - jitter is not secret
         epoch=clock.time() - now,
         **more,
     )
@@ -252,15 +259,15 @@ def begin(
     is_limited: bool,
     created_at: str | None = None,
 ) -> Generator[Beginning, Any, Beginning]:
-    """Prepare the input, with requests where it needs them, and return the beginning of the prediction's life.
+    """Prepare the input, with requests if necessary, and return the beginning of the prediction's life.
 
-    ``hold`` is how many seconds the server may hold the create where the caller says nothing; ``is_limited`` says
-    whether the time limit is the caller's own, and so the server's too; ``created_at`` is what time it is.
+    ``hold`` is how many seconds the server may hold the create by default; ``is_limited`` says
+    whether the time limit is the caller's own, and so the server's too; ``created_at`` is the time of day.
     """
     dialect = life_terms.dialect
     if not (options.cancel_on_exit or dialect.keeps):
         raise InvalidInput(
-            f"a {dialect.name} server ends a prediction with the connection that asked for it, so cancel_on_exit=False "
+            f"a {dialect.name} server ends a prediction with the connection that created it, so cancel_on_exit=False "
             "cannot hold: predictions.create(..., webhook=...) makes one that outlives its connection"
         )
     ref = ModelRef.parse(options.model, aliases=dialect.aliases)
@@ -288,7 +295,8 @@ def begin(
     try:
         request = dialect.create(wanted)
     except ValueError as error:
-        message = f"the input is not JSON: {error}"
+        where = prompting.not_json_at(inputs)
+        message = f"{where}, which JSON cannot hold" if where else f"the input is not JSON: {error}"
     else:
         return partial(creating, life_terms, request, expected=dialect.expected(wanted))
     raise InvalidInput(message)

@@ -1,4 +1,4 @@
-"""What a client's calls go over: the transport it was given, one it makes, or the emulator in this process."""
+"""What a client sends over: the transport it was given, one that it creates, or the emulator in this process."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def standing_in(transport: Transport) -> Iterator[None]:
 
 
 class Connections:
-    """Shared by a client and those made from it with other options. Made when first used, by any thread.
+    """Shared by a client and those made from it with other options; created when first used, by any thread.
 
     ``given`` is the caller's transport, of either kind, or what tests have put in the network's place; ``blocking`` is
-    the same for threads, where there is one.
+    the same for threads, if there is one.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class Connections:
         self._blocking: Transport | None = blocking
         self.models = models
         self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
-        self._lock = threading.RLock()  # reentrant, for Ctrl-C may come while it is held, and closing takes it
+        self._lock = threading.RLock()  # reentrant: Ctrl-C may come while it is held, and closing takes it
         self._network: Transport | None = None
         self._local: InProcessTransport | None = None
 
     @property
     def declared(self) -> tuple[str, str | None] | None:
-        """The backend and base URL that the given transport speaks for."""
+        """The backend and base URL that the given transport declares."""
         if self.given is None:
             return None
         return getattr(self.given, "backend", None) or "replicate", getattr(self.given, "base_url", None)
 
     @property
     def is_async_only(self) -> bool:
-        """Whether the given transport is for event loops, and names none for threads."""
+        """Whether the given transport is for event loops, without a counterpart for threads."""
         return self.given is not None and self._blocking is None
 
     def transport(self, connections: str) -> Transport:
@@ -82,7 +82,7 @@ class Connections:
         return self._made_network()
 
     def asked_already(self, connections: str) -> Any:
-        """The transport that a route has used, of either kind; None where nothing was asked over it."""
+        """The transport that a route has used, of either kind; None if it was not used yet."""
         return self.given or (self._local if connections == "local" else self._network)
 
     def local(self) -> InProcessTransport:
@@ -93,15 +93,15 @@ class Connections:
             return self._local
 
     def knows_locally(self, prediction_id: str) -> bool:
-        """Whether a prediction was made by this client's emulator."""
+        """Whether this client's emulator has created a prediction."""
         return self._local is not None and any(
             call.prediction_id == prediction_id for call in self._local.emulator.calls
         )
 
     def close(self) -> None:
-        """Close what was made here; a transport that was given stays open.
+        """Close what was created here; a transport that was passed in stays open.
 
-        Models that run in this process end; the files that others have made stay readable.
+        Models that run in this process end; output files that are finished stay readable.
         """
         with self._lock:
             network, self._network = self._network, None
@@ -113,7 +113,7 @@ class Connections:
     def _made_network(self) -> Transport:
         network = self._network
         if network is None:
-            from ...transports.over_requests.transport import RequestsTransport  # requests: only when it is needed
+            from ...transports.over_requests.transport import RequestsTransport  # imports requests
 
             with self._lock:
                 network = self._network = self._network or RequestsTransport()

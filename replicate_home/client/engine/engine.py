@@ -1,6 +1,6 @@
-"""What a blocking client owns and everything else uses: it has calls done, and returns records.
+"""The engine of a blocking client: it makes calls and returns records.
 
-Resources, handles, streams, files and the command line are given an engine; none of them knows a client.
+Resources, handles, streams, files and the command line use an engine; none of them knows a client.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class BaseEngine:
-    """A client's settings and connections, and what its calls consist of. Nothing here waits.
+    """A client's settings and connections, and the steps of its calls. Nothing here waits.
 
     ``life_terms`` are terms of every life that begins here, such as its pace.
     """
@@ -50,11 +50,11 @@ class BaseEngine:
         self.connections = connections
         self._life_terms = life_terms
         self.webhook_secret: str | None = None
-        """What signs the account's webhooks, once it was asked for."""
+        """The secret that signs the account's webhooks, once it was read."""
         self._schemas: dict[tuple[str, str], Schema] = {}
 
     def __str__(self) -> str:
-        """What was said when the client was made, as arguments; the token is redacted."""
+        """The arguments that the client was created with; the token is redacted."""
         given, transport = self.settings, self.connections.given
         told = {"backend": given.backend, "base_url": given.base_url, "api_token": given.token}
         shown = [f"{name}={value!r}" for name, value in told.items() if value is not None]
@@ -62,23 +62,23 @@ class BaseEngine:
 
     @property
     def clock(self) -> Clock:
-        """The clock that all its calls go by."""
+        """The clock that all its calls use."""
         return self.connections.clock
 
     def route(self, ref: Any = None, backend: str | None = None) -> Route:
-        """Where a call goes that is about the model ``ref``, or about what lives at ``backend``."""
+        """Where a call about the model ``ref`` goes, or one about something at ``backend``."""
         if backend is not None:
             return named(self.settings, self.connections.declared, backend)
         return choose(self.settings, self.connections.declared, str(ref) if isinstance(ref, ModelRef) else ref)
 
     def route_to(self, things: str, backend: str | None = None) -> Route:
-        """Where a call goes that is about what lives as a prediction does, such as one of ``trainings``."""
+        """Where a call about ``predictions`` goes, or about things with the same life, such as ``trainings``."""
         route = self.route(backend=backend)
         dialect: Any = route.dialect
         return route if things == "predictions" else attrs.evolve(route, dialect=attrs.evolve(dialect, things=things))
 
     def backend_of(self, prediction_id: str) -> str | None:
-        """The backend where a prediction is known to live; None for the one that calls go to anyway."""
+        """The backend that is known to have a prediction; None for the one that calls go to anyway."""
         made_here = self.connections.given is None and self.connections.knows_locally(prediction_id)
         return "local" if made_here else None
 
@@ -91,7 +91,7 @@ class BaseEngine:
         """What holds for a call that follows no prediction."""
         return self.terms(route, seconds=PLAIN_SECONDS)
 
-    # ---- what calls consist of; both engines have these done ----
+    # ---- the steps of calls, for both engines ----
 
     def beginning(self, options: RunOptions, route: Route, *, delivers: bool, hold: float) -> Calling[Beginning]:
         """A prediction that is followed to its end."""
@@ -103,7 +103,7 @@ class BaseEngine:
 
     def creating(self, options: RunOptions, route: Route) -> Calling[Snapshot]:
         """A prediction that is created, and not followed."""
-        # What ends with this call anyway is to end at once, where the call is left.
+        # A prediction that ends with this call anyway is canceled if the call is left.
         cancels = not route.dialect.keeps and options.webhook is None
         life_terms = self.terms(route, options.timeout, follows=False, cancels=cancels)
         schema_of = partial(self.asking_schema, life_terms)
@@ -114,18 +114,19 @@ class BaseEngine:
         """A prediction by its id."""
         known = Snapshot({"id": checked_id(prediction_id)})
         dialect = route.dialect
+        request = dialect.poll(known)
         try:
-            response = yield from calling.response_to(self.plain_terms(route), dialect.poll(known))
+            response = yield from calling.response_to(self.plain_terms(route), request)
         except APIError as error:
             if dialect.keeps or not dialect.gone(Response(error.status)):
                 raise
             raise endings.forgotten(known) from error
         if not dialect.keeps and dialect.gone(response):
             raise endings.forgotten(known)
-        return snapshot_of_answer(dialect, response, known)
+        return calling.read(request, lambda: snapshot_of_answer(dialect, response, known))
 
     def canceling(self, known: Snapshot, route: Route) -> Calling[Snapshot]:
-        """A prediction that is asked to stop; harmless where it has ended already."""
+        """A prediction after a cancel; harmless if it has already ended."""
         checked_id(known.id)
         request = route.dialect.cancel(known)
         if request is None:
@@ -133,10 +134,10 @@ class BaseEngine:
         try:
             response = yield from calling.response_to(self.plain_terms(route), request, repeatable=True)
         except NotFound:
-            if route.dialect.keeps or "status" not in known:  # of which nothing is known but the id
+            if route.dialect.keeps or "status" not in known:  # only its id is known
                 raise
             return known
-        return snapshot_of_answer(route.dialect, response, known)
+        return calling.read(request, lambda: snapshot_of_answer(route.dialect, response, known))
 
     def operating(self, operation: Operation[R], route: Route, life_terms: Terms | None = None) -> Calling[R]:
         """One operation of the API."""
@@ -146,15 +147,15 @@ class BaseEngine:
             response = yield from calling.response_to(asked, request, repeatable=operation.repeatable)
         except NotFound as error:
             raise operation.not_found(error) from None
-        return operation.read(response, route.dialect.base_url)
+        return calling.read(request, lambda: operation.read(response, route.dialect.base_url))
 
     def starting(
         self, ask: Callable[[Mapping[str, Any]], Operation[Any]], input: Any, strategy: str | None, route: Route
     ) -> Calling[Snapshot]:
-        """A run that an operation creates: files in its input are sent first."""
+        """A run that an operation creates; files in its input are sent first."""
         life_terms = self.terms(route, follows=False)
         inputs = checked_input(input, None, None)
-        ask({}).request(route.dialect)  # raises for what is wrong, before any file is sent
+        ask({}).request(route.dialect)  # raises for bad arguments before any file is sent
         if not is_json(inputs):
             from ..inputs.encoding import encoded  # only needed for files and the like
 
@@ -163,26 +164,30 @@ class BaseEngine:
         return calling.snapshot_of(over)
 
     def asking_schema(self, life_terms: Terms, ref: ModelRef, *, strict: bool = False) -> Calling[Schema]:
-        """What a model takes and gives, asked once; ``strict`` raises where it cannot be had."""
+        """A model's inputs and output, read once; ``strict`` raises if it cannot be read."""
         dialect = life_terms.dialect
         key = (dialect.base_url, str(ref))
-        if key not in self._schemas:
-            from ...records.schema import Schema
+        if key in self._schemas:
+            return self._schemas[key]
+        from ...records.schema import Schema
 
-            request = dialect.schema(ref)
-            try:
-                if request is None:
-                    raise PermissionDenied(f"the {dialect.name} endpoint has no schema of {ref}", status=403)
-                response = yield from calling.response_to(life_terms, request)
-                self._schemas[key] = Schema.of(dialect.openapi(response))
-            except ReplicateHomeError:
-                if strict:
-                    raise
-                self._schemas[key] = Schema()
-        return self._schemas[key]
+        request = dialect.schema(ref)
+        found = Schema()
+        try:
+            if request is None:
+                raise PermissionDenied(f"the {dialect.name} endpoint has no schema of {ref}", status=403)
+            response = yield from calling.response_to(life_terms, request)
+            found = Schema.of(dialect.openapi(response))
+        except ReplicateHomeError as error:
+            if strict:
+                raise
+            if not isinstance(error, APIError):
+                return found  # it was not reached: the next call asks again
+        self._schemas[key] = found
+        return found
 
     def _time_of_day(self, route: Route) -> str | None:
-        """Now, for servers that leave this to their clients (ISO 8601)."""
+        """Now, for servers that leave ``created_at`` to the client (ISO 8601)."""
         if route.dialect.keeps:
             return None
         from datetime import UTC, datetime  # costs a millisecond to import
@@ -198,7 +203,7 @@ class BaseEngine:
         return downloading(self.terms(route), request, self.clock.now())
 
     def ended(self, snapshot: Snapshot, route: Route) -> Snapshot:
-        """A prediction that has ended, if it succeeded; raises what it ended with."""
+        """A prediction that has ended, if it succeeded; raises its error otherwise."""
         over = following(self.plain_terms(route), snapshot, self.clock.now())
         assert isinstance(over, Settled)
         if isinstance(over.error, ModelError):
@@ -207,10 +212,10 @@ class BaseEngine:
 
 
 class Engine(BaseEngine):
-    """Has calls done in the thread that asks."""
+    """Makes calls in the caller's thread."""
 
     def perform(self, steps: Calling[T], route: Route) -> T:
-        """Have a call's requests made, one after the other."""
+        """Make a call's requests, one after the other."""
         return calling.call(steps, partial(self.drive, route=route), self.clock)
 
     def drive(self, state: State, route: Route) -> Drive:
@@ -227,7 +232,7 @@ class Engine(BaseEngine):
         return self.drive(following(self.terms(route, timeout), snapshot, self.clock.now()), route)
 
     def create(self, options: RunOptions, route: Route) -> Snapshot:
-        """Create a prediction, and leave it running."""
+        """Create a prediction and leave it running."""
         return self.perform(self.creating(options, route), route)
 
     def get(self, prediction_id: str, route: Route) -> Snapshot:
@@ -235,7 +240,7 @@ class Engine(BaseEngine):
         return self.perform(self.getting(prediction_id, route), route)
 
     def cancel(self, known: Snapshot, route: Route) -> Snapshot:
-        """Have a prediction stopped of which its id is known, if no more."""
+        """Cancel a prediction, of which only the id need be known."""
         return self.perform(self.canceling(known, route), route)
 
     def wait(self, snapshot: Snapshot, route: Route, timeout: TimeoutOption) -> Snapshot:
@@ -243,19 +248,19 @@ class Engine(BaseEngine):
         return self.perform(calling.ended(self.terms(route, timeout, delivers=False), snapshot), route)
 
     def operate(self, operation: Operation[R], backend: str | None = None) -> R:
-        """Have one operation of the API done."""
+        """Perform one operation of the API."""
         route = self.route(backend=backend)
         return self.perform(self.operating(operation, route), route)
 
     def schema(self, model: Any) -> Schema:
-        """What a model takes and gives."""
+        """A model's inputs and output."""
         ref = reference_of(model)
         route = self.route(ref)
         parsed = ModelRef.parse(ref, aliases=route.dialect.aliases)
         return self.perform(self.asking_schema(self.plain_terms(route), parsed, strict=True), route)
 
     def download(self, url: str, route: Route, headers: Mapping[str, str]) -> Drive:
-        """A settled life whose body is an open download; raises what kept it from opening."""
+        """A settled life whose body is an open download; raises if it could not be opened."""
         drive = self.drive(self.downloading(url, route, headers), route)
         error = drive.settle().error
         if error is not None:
@@ -267,12 +272,12 @@ class Engine(BaseEngine):
         return Engine(attrs.evolve(self.settings, **changes), self.connections)
 
     def close(self) -> None:
-        """Close the connections; a transport that was given stays open."""
+        """Close the connections; a transport that was passed in stays open."""
         self.connections.close()
 
 
 def checked_transport(transport: Any) -> None:
-    """TypeError for what is no blocking transport."""
+    """Raise TypeError for anything but a blocking transport."""
     if transport is None:
         return
     if not callable(getattr(transport, "send", None)):

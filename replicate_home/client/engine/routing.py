@@ -1,4 +1,4 @@
-"""Which server a call goes to: the first of seven rules that applies."""
+"""Which server a call goes to, by the first of seven rules that applies."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ...protocol import urls
 from .settings import BACKENDS, Settings
 
 LOCAL_URL = "https://local.invalid/v1"
-"""The address that the emulator in this process goes by; ``.invalid`` is never looked up."""
+"""The address of the emulator in this process; ``.invalid`` is never looked up."""
 
 Declared = tuple[str, str | None] | None
-"""What a transport says of itself: a backend and a base URL."""
+"""What a transport declares: a backend and a base URL."""
 
 
 @attrs.frozen
@@ -30,7 +30,7 @@ class Route:
 
 
 def choose(given: Settings, declared: Declared, ref: str | None) -> Route:
-    """The route of a call about the model ``ref`` as the caller wrote it; None for a call about no model."""
+    """The route of a call about the model ``ref`` as the caller wrote it; None for a call that is not about a model."""
     name = given.backend or (declared[0] if declared else None) or os.environ.get("REPLICATE_HOME_BACKEND") or None
     if name is not None:
         return named(given, declared, name)
@@ -40,7 +40,7 @@ def choose(given: Settings, declared: Declared, ref: str | None) -> Route:
     if isinstance(ref, str) and ref.startswith("local/"):
         return _local(given)
     if ref is not None:
-        ModelRef.parse(ref, aliases=True)  # what is no reference is no question of tokens
+        ModelRef.parse(ref, aliases=True)  # an invalid reference is not a matter of tokens
     return _hosted(given, REPLICATE_URL, required=True, ref=ref)
 
 
@@ -54,13 +54,13 @@ def named(given: Settings, declared: Declared, name: str) -> Route:
     if name == "local":
         return _local(given, declared_url)
     if name == "home":
-        from ...dialects import home  # like every other server: only when it is asked
+        from ...dialects import home  # imported only for this backend
 
         return Route(home.Home((given.base_url or declared_url or home.BASE_URL).rstrip("/"), given.headers))
     if name == "cog":
         return _self_hosted(given, given.base_url or declared_url or os.environ.get("REPLICATE_BASE_URL"))
     at = given.base_url or declared_url or _base_url_of_environment()
-    # A transport of the caller's own may lead to a server that asks for no token; one that does says so itself.
+    # A custom transport may lead to a server that needs no token; a server that does answers 401.
     required = declared is None and not (at and urls.is_loopback(at))
     return _hosted(given, at or REPLICATE_URL, required=required)
 
@@ -75,7 +75,7 @@ def _hosted(given: Settings, base_url: str, *, required: bool, ref: str | None =
 
 
 def _self_hosted(given: Settings, base_url: str | None) -> Route:
-    """The Cog server there; a token of the environment is Replicate's, and none of its business."""
+    """The Cog server there; the token of the environment is Replicate's, so it is not sent."""
     if not base_url:
         raise InvalidInput(
             "backend='cog' needs the address of the server: pass base_url= or set REPLICATE_BASE_URL, such as "
@@ -116,7 +116,7 @@ def _no_token(given: Settings, ref: str | None) -> str:
 
 
 def _base_url_of_environment() -> str | None:
-    """What REPLICATE_BASE_URL says; an error that names it where that is no base URL."""
+    """REPLICATE_BASE_URL; raises an error that names it if it is not a base URL."""
     found = os.environ.get("REPLICATE_BASE_URL")
     try:
         return urls.normalized(found) if found else None

@@ -1,19 +1,23 @@
-"""What a client was told, checked."""
+"""A client's options, checked."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 import attrs
 
 from ...exceptions import AuthenticationError, InvalidInput
 from ...protocol import urls
 from ...wire import Secret, Timeout
+
+P = ParamSpec("P")
 
 BACKENDS = ("replicate", "home", "cog", "local")
 
@@ -26,7 +30,7 @@ class _Default(Enum):
 
 
 DEFAULT: Final = _Default.DEFAULT
-"""Stands for a timeout that was not given, for None means no limit."""
+"""Stands for a timeout that was not given, as None means no limit."""
 
 TimeoutOption = float | Timeout | None | _Default
 PLAIN_SECONDS = 120.0
@@ -38,7 +42,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 @attrs.frozen
 class Settings:
-    """A client's options; ``lost_token`` is set where it had one before it was pickled."""
+    """A client's options; ``lost_token`` is set if it had one before it was pickled."""
 
     token: Secret | None = None
     backend: str | None = None
@@ -49,14 +53,14 @@ class Settings:
     lost_token: bool = False
 
     def current_token(self) -> Secret | None:
-        """The token that was given, else what REPLICATE_API_TOKEN says now."""
+        """The token that was given, else the current REPLICATE_API_TOKEN."""
         if self.token is not None:
             return self.token
         value = os.environ.get("REPLICATE_API_TOKEN")
         return checked_token(value) if value else None
 
     def without_token(self) -> Settings:
-        """These options as they are pickled: the token is left behind, and missed afterwards."""
+        """These options as they are pickled: the token is left behind."""
         return attrs.evolve(self, token=None, lost_token=self.lost_token or self.current_token() is not None)
 
     def budget(self, option: TimeoutOption, seconds: float | None = None) -> Timeout:
@@ -91,6 +95,48 @@ def settings(
     )
 
 
+def naming_options(init: Callable[P, None]) -> Callable[P, None]:
+    """Have a client's ``__init__`` say, for an option that it does not have, which one was meant."""
+    options = [name for name in inspect.signature(init).parameters if name != "self"]
+
+    @functools.wraps(init)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        for name in kwargs:
+            if name not in options:
+                raise TypeError(f"{type(args[0]).__name__}() has no option {name!r}: {_meant(name, options)}")
+        init(*args, **kwargs)
+
+    return checked
+
+
+def _meant(name: str, options: list[str]) -> str:
+    """What to do instead of passing an option by this name."""
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    return f"{nearest(name, options)}The options are {', '.join(options)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question after the name that was meant, if one is near; empty otherwise."""
+    from difflib import get_close_matches  # only needed for a mistake
+
+    close = get_close_matches(name[:100], list(known), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+_NETWORK = "pass transport=RequestsTransport(session) with a session that has it, or AiohttpTransport(session=session)"
+_ELSEWHERE = {
+    **dict.fromkeys(("token", "api_key", "key"), "the token is api_token="),
+    **dict.fromkeys(("proxies", "proxy"), f"set HTTPS_PROXY and NO_PROXY in the environment, or {_NETWORK}"),
+    **dict.fromkeys(
+        ("verify", "cert", "ssl", "trust_env"),
+        f"set REQUESTS_CA_BUNDLE or SSL_CERT_FILE in the environment, or {_NETWORK}",
+    ),
+    **dict.fromkeys(("session", "http_client"), "pass transport=RequestsTransport(session)"),
+}
+"""Options that other clients have under another name, or elsewhere."""
+
+
 def changed(
     given: Settings,
     api_token: str | None,
@@ -98,7 +144,7 @@ def changed(
     max_retries: Any,
     headers: Mapping[str, str] | None,
 ) -> Settings:
-    """A client's options with these instead, where they are given; ``headers`` are added."""
+    """A client's options with those changed that are given; ``headers`` are added."""
     changes: dict[str, Any] = {}
     if api_token is not None:
         changes.update(token=checked_token(api_token), lost_token=False)
@@ -124,7 +170,7 @@ def _check_base_url(base_url: Any) -> None:
 
 
 def checked_token(value: Any) -> Secret:
-    """A token that can stand in a header; the message never shows it."""
+    """A token that can be sent in a header; the message never shows it."""
     if not isinstance(value, str):
         raise TypeError(f"api_token must be a string, got {type(value).__name__}")
     if not value:
@@ -154,12 +200,12 @@ def _check_seconds(value: Any, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be seconds, None or a Timeout; got {type(value).__name__}")
     if not 0 < value <= _LONGEST_SECONDS:
-        shown = value if isinstance(value, float) or abs(value) <= _LONGEST_SECONDS else "a number beyond all time"
+        shown = value if isinstance(value, float) or abs(value) <= _LONGEST_SECONDS else "a number that is too large"
         raise InvalidInput(f"{name} must be a positive number of seconds, or None for no limit; got {shown}")
 
 
 def checked_retries(value: Any) -> int:
-    """How often a request is sent again; a ``urllib3.util.Retry`` stands for its total."""
+    """How often a request is sent again; a ``urllib3.util.Retry`` counts as its total."""
     total = getattr(value, "total", value)
     if total is False or total is None:
         return 0

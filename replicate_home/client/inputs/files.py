@@ -134,16 +134,24 @@ def _file_source(file: Any, name: str) -> Source:
         start = here if here < end and not is_text else 0
         file.seek(here)
     except (AttributeError, OSError, ValueError):
-        content = file.read()
-        if not isinstance(content, bytes):
-            raise TypeError(f"the file {shown} returned {type(content).__name__} when read, expected bytes") from None
-        return _bytes_source(content, name)
+        return _read_source(file, name)
 
     def again() -> BinaryIO:
         file.seek(start)
         return file  # type: ignore[no-any-return]  # anything with read() and seek()
 
     return _described(again, end - start, name, lambda file: file.seek(here))
+
+
+def _read_source(file: Any, name: str) -> Source:
+    """A file that cannot be moved in, such as a pipe: it is read once, into memory."""
+    is_pipe = isinstance(file, io.BufferedReader)  # which gives as much as was asked for, and may never end
+    content = file.read(LARGEST + 1) if is_pipe else file.read()
+    if not isinstance(content, bytes):
+        kind = type(content).__name__
+        raise TypeError(f"the file {name or 'file'!r} returned {kind} when read, expected bytes") from None
+    _check_length(len(content), name, " or more" if is_pipe else "")
+    return _bytes_source(content, name)
 
 
 def _described(
@@ -165,10 +173,10 @@ def _described(
     return Source(opened, length, name or f"file{kind.extension if kind else ''}", content_type, done_with)
 
 
-def _check_length(length: int, name: str) -> None:
+def _check_length(length: int, name: str, more: str = "") -> None:
     if length > LARGEST:
         limit = f"the API accepts at most {LARGEST} (100 MB): pass a URL"
-        raise InvalidInput(f"the input file {name or 'file'!r} has {length} bytes, and {limit}")
+        raise InvalidInput(f"the input file {name or 'file'!r} has {length} bytes{more}, and {limit}") from None
 
 
 def _type_by_name(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,14 @@ def is_json(value: Any, levels: int = DEEPEST) -> bool:
     if kind is dict and not set(map(type, value)) <= {str}:
         return False
     return all(is_json(item, levels - 1) for item in (value.values() if kind is dict else value))
+
+
+def not_json_at(value: Any, path: str = "input") -> str:
+    """Where in an input the first number is that JSON does not have, with the number; empty if there is none."""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"{path} is {value}"
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, item in items if (found := not_json_at(item, f"{path}[{key!r}]"))), "")
 
 
 def checked_messages(messages: Messages) -> list[dict[str, str]]:

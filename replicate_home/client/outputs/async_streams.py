@@ -1,6 +1,6 @@
 """The stream for event loops: it steps one life, and leaves it when the stream is closed or dropped.
 
-It is an object rather than a generator, so that a dropped one is ended by us and not by the garbage collector.
+It is an object rather than a generator, so that a dropped one is ended here and not by the garbage collector.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import inspect
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...drivers.adrive import AsyncDrive
 from ...drivers.leaving import adropped
@@ -39,6 +39,11 @@ class AsyncStream(AsyncIterator[str]):
     Closing or dropping it before its end, or canceling its task, cancels the prediction within two seconds, unless
     ``cancel_on_exit=False``. Canceling the task a second time ends that wait.
     """
+
+    if not TYPE_CHECKING:
+
+        def __iter__(self) -> Any:
+            raise TypeError("a stream of AsyncClient is iterated with `async for`")
 
     __slots__ = (
         "__weakref__", "_batch", "_begin", "_closed", "_delivery", "_ended", "_engine", "_finalizer", "_life",
@@ -70,7 +75,7 @@ class AsyncStream(AsyncIterator[str]):
         return self._delivery.prediction
 
     def __await__(self) -> Generator[Any, None, AsyncStream]:
-        """The stream itself, at once: the official client has its ``async_stream()`` awaited first."""
+        """The stream itself, at once: the official client's ``async_stream()`` is awaited first."""
         return _itself(self).__await__()
 
     def __aiter__(self) -> AsyncStream:
@@ -99,7 +104,10 @@ class AsyncStream(AsyncIterator[str]):
             while True:
                 await self._next_news(keeps=False)
         except StopAsyncIteration:
-            return self._delivery.result()
+            snapshot, terms = self._delivery.succeeded()
+        format, engine = self._delivery.format, self._engine
+        asking = format.asking(engine, terms, snapshot)
+        return format.result(snapshot, () if asking is None else await engine.perform(asking, self._route))
 
     async def cancel(self) -> None:
         """Cancel the prediction, from any task; iterating the stream then raises :class:`ModelCanceled`.
@@ -129,7 +137,7 @@ class AsyncStream(AsyncIterator[str]):
             await self.aclose()
 
     def __repr__(self) -> str:
-        return f"AsyncStream(prediction={self.prediction!r})"
+        return f"AsyncStream(prediction={self.prediction!r}; await .text() or .result() for its end)"
 
     def __reduce__(self) -> Any:
         raise TypeError("a stream cannot be pickled or copied: it can be read only once; pass on .result()")

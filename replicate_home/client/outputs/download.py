@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -52,7 +53,7 @@ class Download:
         return cls(content_type, lambda: drive.read(_until(drive)), drive.close_body, start, validator)
 
     def pieces(self) -> Iterator[bytes]:
-        """The content as it arrives; at the end the connection is returned to the pool, before it closed."""
+        """The content as it arrives; at the end the connection returns to the pool, earlier it is closed."""
         try:
             while piece := self.read():
                 yield piece
@@ -127,7 +128,7 @@ class FileSource(Protocol):
         ...
 
     async def aopen(self, url: str, rest: Rest | None = None) -> AsyncDownload:
-        """The same in an event loop."""
+        """Request a file in an event loop."""
         ...
 
 
@@ -211,7 +212,8 @@ class Part:
 
     def discard(self) -> None:
         """Delete it."""
-        self.file.close()
+        with contextlib.suppress(OSError):  # closing writes what is left, and the disk may be full
+            self.file.close()
         self._path.unlink(missing_ok=True)
 
 

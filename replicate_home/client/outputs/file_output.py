@@ -7,14 +7,14 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 from urllib.parse import unquote, urlsplit
 
 from ...exceptions import ProtocolError, ReplicateHomeError
 from ...protocol import data_uris, urls
-from .download import AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
+from .download import PIECE, AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
 
 if TYPE_CHECKING:
     from .ranges import Rest
@@ -98,9 +98,7 @@ class FileOutput:
 
     def open(self) -> IO[bytes]:
         """The content as a binary file to read and seek in; a large one is kept on disk."""
-        import tempfile  # only needed here, and slow to import
-
-        file = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 - the caller closes it
+        file = _spooled()
         try:
             self._write_to(file)
         except BaseException:
@@ -109,11 +107,21 @@ class FileOutput:
         file.seek(0)
         return file
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    def save(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    def save(self, path: IO[bytes]) -> None: ...
+    def save(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Write the content to ``path``, or to ``name`` in it if it is a folder, and return the path of the file.
 
-        It is written to a temporary file and then renamed, so a partial file is never seen.
+        It is written to a temporary file and then renamed, so a partial file is never seen. Into an open binary file it
+        is written once all of it has arrived.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            with contextlib.closing(_spooled()) as content:
+                self._write_to(content)
+                _copy(content, path)
+            return None
         part = Part(self._target(path))
         try:
             self._write_to(part.file)
@@ -133,8 +141,17 @@ class FileOutput:
                 content.write(piece)
         return content.getvalue()[:size]
 
-    async def asave(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    async def asave(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    async def asave(self, path: IO[bytes]) -> None: ...
+    async def asave(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Like :meth:`save`, without blocking the event loop."""
+        if not isinstance(path, (str, os.PathLike)):
+            with contextlib.closing(_spooled()) as content:
+                await self._awrite_to(content)
+                _copy(content, path)
+            return None
         part = Part(self._target(path))
         try:
             await self._awrite_to(part.file)
@@ -154,7 +171,7 @@ class FileOutput:
         return target / self.name if target.is_dir() else target
 
     def _opened(self, rest: Rest | None = None) -> Download:
-        """The download, whose content begins to arrive."""
+        """The download, with its content still to read."""
         if self.url.startswith("data:"):
             return self._inline()
         download = self._source().open(self.url, rest)
@@ -200,9 +217,6 @@ class FileOutput:
             async for place, piece in pieces:
                 _write_at(file, place, piece)
 
-    def __fspath__(self) -> str:
-        raise TypeError("this file is not on disk: call save() first, which returns its path")
-
     def __str__(self) -> str:
         return self.url
 
@@ -241,6 +255,23 @@ class FileOutput:
         return {"text/html": shown, "text/plain": repr(self)}
 
 
+def _spooled() -> IO[bytes]:
+    """A temporary file, on disk if it is large."""
+    import tempfile  # only needed here, and slow to import
+
+    return tempfile.SpooledTemporaryFile(max_size=2**20)
+
+
+def _copy(content: IO[bytes], file: Any) -> None:
+    """Copy all of it into an open file of the caller's."""
+    if isinstance(file, io.TextIOBase) or not callable(getattr(file, "write", None)):
+        what = "a file in text mode: open it with mode 'wb'" if isinstance(file, io.TextIOBase) else type(file).__name__
+        raise TypeError(f"save() takes a path or an open binary file, got {what}")
+    content.seek(0)
+    while piece := content.read(PIECE):
+        file.write(piece)
+
+
 def _write_at(file: IO[bytes], place: int, piece: bytes) -> None:
     """Write the next piece; if the file begins anew, in place of what is there."""
     if file.tell() != place:
@@ -267,14 +298,23 @@ def is_file(value: Any, base_url: str) -> bool:
     return at_home or _DELIVERY.fullmatch(found[1]) is not None
 
 
-def with_files(value: Any, base_url: str, source: FileSource) -> Any:
-    """The output with its file URLs as :class:`FileOutput`, at any depth."""
+def may_be_file(value: Any, base_url: str) -> bool:
+    """Whether there is a whole URL in an output, at any depth, of which only the model's schema can tell what it is."""
     if isinstance(value, str):
-        return FileOutput(value, source, base_url) if is_file(value, base_url) else value
+        return value.startswith("http") and _URL.fullmatch(value) is not None and not is_file(value, base_url)
     if isinstance(value, list):
-        return [with_files(item, base_url, source) for item in value]
+        return _may_be_files(value) and any(may_be_file(item, base_url) for item in value)
+    return isinstance(value, dict) and any(may_be_file(item, base_url) for item in value.values())
+
+
+def with_files(value: Any, base_url: str, source: FileSource, known: Container[str] = ()) -> Any:
+    """The output with its file URLs as :class:`FileOutput`, at any depth; those that are ``known`` to be files, too."""
+    if isinstance(value, str):
+        return FileOutput(value, source, base_url) if value in known or is_file(value, base_url) else value
+    if isinstance(value, list):
+        return [with_files(item, base_url, source, known) for item in value] if _may_be_files(value) else value[:]
     if isinstance(value, dict):
-        return {key: with_files(item, base_url, source) for key, item in value.items()}
+        return {key: with_files(item, base_url, source, known) for key, item in value.items()}
     return value
 
 
@@ -284,7 +324,7 @@ def items_with_files(items: list[Any], base_url: str, source: FileSource) -> lis
 
 
 def _may_be_files(items: list[Any]) -> bool:
-    """Whether to check each item; one cheap check of all of them rules out files among ordinary tokens."""
+    """Whether to check each item; one cheap check rules out files among ordinary tokens."""
     try:
         text = "\n".join(items)
     except TypeError:  # they are not all text

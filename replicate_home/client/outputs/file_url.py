@@ -9,7 +9,7 @@ from .file_output import LARGEST_READ, FileOutput, files_in, with_files
 
 
 class FileURL(str):
-    """The URL of a file in ``prediction.output``: a string like any other, but for :meth:`read` and :attr:`file`."""
+    """The URL of a file in ``prediction.output``: an ordinary string that also has :meth:`read` and :attr:`file`."""
 
     __slots__ = ("file",)
 

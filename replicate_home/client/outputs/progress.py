@@ -21,7 +21,7 @@ def reporting(on_update: Report | None, progress: Any) -> Report:
 
 
 def tqdm_class(progress: Any) -> Any:
-    """What draws bars: tqdm if ``progress`` is True, else the class that it is."""
+    """The class that draws bars: tqdm if ``progress`` is True, else ``progress`` itself."""
     if progress is not True:
         return progress
     try:
@@ -29,7 +29,7 @@ def tqdm_class(progress: Any) -> Any:
     except ImportError:
         message = "progress=True needs tqdm: python -m pip install tqdm"
     else:
-        # tqdm's monitor thread redraws bars that are seldom updated, and never ends; ours is redrawn at every update.
+        # tqdm's monitor thread, which redraws stale bars, never ends; ours is redrawn at every update.
         return type("tqdm", (tqdm,), {"monitor_interval": 0})
     raise MissingExtra(message, name="tqdm")
 

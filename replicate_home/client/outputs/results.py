@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 from ...records.prediction import Snapshot
 from .download import FileSource
@@ -29,11 +29,19 @@ class Result:
     if TYPE_CHECKING:
         # Members of any kind of output, so that documented code passes type checkers. No __hash__: with it they would
         # consider `isinstance(result, list)` impossible.
+        @overload
         def save(self, path: str | PathLike[str]) -> Path: ...
+        @overload
+        def save(self, path: IO[bytes]) -> None: ...
+        def save(self, path: Any) -> Path | None: ...
         def read(self, size: int = -1, *, limit: int | None = None) -> bytes: ...
         def open(self) -> IO[bytes]: ...
         async def aread(self, size: int = -1, *, limit: int | None = None) -> bytes: ...
+        @overload
         async def asave(self, path: str | PathLike[str]) -> Path: ...
+        @overload
+        async def asave(self, path: IO[bytes]) -> None: ...
+        async def asave(self, path: Any) -> Path | None: ...
 
         url: str
 
@@ -50,10 +58,17 @@ class Result:
 
         def __getattr__(self, name: str) -> Any:
             if name in _OF_SOME_KIND:
-                raise AttributeError(
-                    f"the output is {_kind_of(self.output)}, which has no {name!r}: see .file, .files and .text"
-                )
+                kind = _kind_of(self.output)
+                raise AttributeError(f"the output is {kind}, which has no {name!r}: {self._instead(name)}")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _instead(self, name: str) -> str:
+        """Where something is that other kinds of output have."""
+        found = self.files
+        if not found or not hasattr(FileOutput, name):
+            return "see .output, .text and .files"
+        one, several = f"see .file.{name}", f"see .files[0].{name}, and .save_all for all {len(found)} files"
+        return one if len(found) == 1 else several
 
     @property
     def text(self) -> str:
@@ -194,10 +209,15 @@ for _, _class in _CLASSES:
     _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
 
 
-def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None) -> Result:
-    """The result of a prediction that succeeded; without a ``source``, files stay URLs."""
+def result_of(
+    snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()
+) -> Result:
+    """The result of a prediction that succeeded; without a ``source``, files stay URLs.
+
+    ``known`` are URLs that are known to be files, beside those that are seen to be.
+    """
     output = snapshot.output
-    return _rebuild(output if source is None else with_files(output, base_url, source), snapshot)
+    return _rebuild(output if source is None else with_files(output, base_url, source, known), snapshot)
 
 
 def _rebuild(output: Any, prediction: Snapshot) -> Result:

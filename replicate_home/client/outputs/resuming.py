@@ -20,6 +20,7 @@ class Resuming:
 
     restarts: bool
     place: int = 0
+    furthest: int = 0
     _validator: str | None = None
     _attempts: int = _ATTEMPTS
     _cut: Disconnected | None = None
@@ -40,9 +41,12 @@ class Resuming:
 
     def came(self, length: int) -> None:
         """So many bytes have arrived; attempts that bring the download on are not counted."""
+        self.place += length
+        if self.place <= self.furthest:
+            return  # had before: a server that always begins anew and breaks off is given up
+        self.furthest = self.place
         if self._cut is not None and self.rest is not None:
             self._attempts, self._cut = _ATTEMPTS, None
-        self.place += length
 
     def cut(self, error: Disconnected) -> None:
         """The connection broke; raises the error unless it is worth another attempt."""

@@ -5,24 +5,25 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import attrs
 
+from ...drivers.calling import Calling
 from ...drivers.drive import Drive
 from ...drivers.driving import Driving
 from ...drivers.leaving import dropped
 from ...exceptions import ReplicateHomeError, StreamInterrupted
-from ...lifecycle.life import News, Output
-from ...lifecycle.machine import Settled, State
+from ...lifecycle.life import News, Output, Terms
+from ...lifecycle.machine import Settled
 from ...records.events import DoneEvent, Event, OutputEvent
 from ...records.prediction import Snapshot
 from ..engine.calls import Report, RunOptions
-from ..engine.engine import Engine
+from ..engine.engine import BaseEngine, Engine
 from ..engine.routing import Route
 from .download import Files, FileSource
-from .file_output import items_with_files
+from .file_output import items_with_files, may_be_file
 from .results import Result, result_of
 
 ENDED = "this stream has ended, and a stream can be read only once: keep .result() or .text(), or run the model again"
@@ -30,7 +31,7 @@ ENDED = "this stream has ended, and a stream can be read only once: keep .result
 
 @attrs.frozen
 class Format:
-    """How one call's output reaches the caller: item by item or as a whole, and who is told of its progress.
+    """How the output of one call reaches the caller, item by item or as a whole, and its progress.
 
     ``base_url`` is the API that the output comes from; without a ``source``, files stay URLs.
     """
@@ -41,10 +42,10 @@ class Format:
 
     @classmethod
     def of(cls, options: RunOptions, base_url: str, source: FileSource) -> Format:
-        """What the caller asked for."""
+        """The format that the options ask for."""
         report = options.on_update
         if options.progress:
-            from .progress import reporting  # only needed if it is shown
+            from .progress import reporting  # few calls need it
 
             report = reporting(report, options.progress)
         return cls(base_url, source if options.use_file_output else None, report)
@@ -53,9 +54,17 @@ class Format:
         """Items of the output as the caller gets them."""
         return items if self.source is None else items_with_files(items, self.base_url, self.source)
 
-    def result(self, snapshot: Snapshot) -> Result:
-        """The whole output as the caller gets it."""
-        return result_of(snapshot, self.base_url, self.source)
+    def asking(self, engine: BaseEngine, terms: Terms, snapshot: Snapshot) -> Calling[frozenset[str]] | None:
+        """What asks the model's schema which URLs in the output are files; None where they are known without it."""
+        if self.source is None or not may_be_file(snapshot.output, self.base_url):
+            return None
+        from .by_schema import urls_of_files  # few outputs need it
+
+        return urls_of_files(engine, terms, snapshot)
+
+    def result(self, snapshot: Snapshot, known: Container[str] = ()) -> Result:
+        """The whole output as the caller gets it; ``known`` is what the schema said of it."""
+        return result_of(snapshot, self.base_url, self.source, known)
 
 
 class Delivery:
@@ -87,14 +96,17 @@ class Delivery:
         self.reported = snapshot
         return report(snapshot)
 
-    def result(self) -> Result:
-        """The result of a settled life; raises the error it ended with."""
+    def succeeded(self) -> tuple[Snapshot, Terms]:
+        """The prediction of a settled life, and what held for it; raises the error it ended with."""
         life, snapshot = self.life, self.prediction
-        if life is not None and isinstance(life.state, Settled) and life.state.error is not None:
-            raise life.state.error
-        if life is None or snapshot is None or not _is_done(life.state):
+        state = None if life is None else life.state
+        if isinstance(state, Settled) and state.error is not None:
+            raise state.error
+        # A life that was left is settled too, but not done.
+        done = isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)
+        if not done or life is None or snapshot is None:
             raise ReplicateHomeError("the stream was closed before its end, so there is no result", prediction=snapshot)
-        return self.format.result(snapshot)
+        return snapshot, life.state.life.terms
 
     def text(self) -> str:
         """All text that was delivered."""
@@ -105,7 +117,7 @@ class Delivery:
         return StreamInterrupted(why, partial_text=self.text(), prediction=self.prediction)
 
     def ended(self) -> ReplicateHomeError:
-        """The error for reading after the end: the one it ended with, or one that says there is no more."""
+        """The error for reading after the end: the one it ended with, or one that says that the stream has ended."""
         error = getattr(None if self.life is None else self.life.state, "error", None)
         return error or ReplicateHomeError(ENDED, prediction=self.prediction)
 
@@ -181,7 +193,10 @@ class Stream(Iterator[str]):
         with contextlib.suppress(StopIteration):
             while True:
                 self._next_news(keeps=False)
-        return self._delivery.result()
+        snapshot, terms = self._delivery.succeeded()
+        format, engine = self._delivery.format, self._engine
+        asking = format.asking(engine, terms, snapshot)
+        return format.result(snapshot, () if asking is None else engine.perform(asking, self._route))
 
     def cancel(self) -> None:
         """Cancel the prediction, from any thread; iterating the stream then raises :class:`ModelCanceled`.
@@ -206,7 +221,7 @@ class Stream(Iterator[str]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Stream(prediction={self.prediction!r})"
+        return f"Stream(prediction={self.prediction!r}; .text() and .result() wait for its end)"
 
     def __reduce__(self) -> Any:
         raise TypeError("a stream cannot be pickled or copied: it can be read only once; pass on .result()")
@@ -246,8 +261,3 @@ class Stream(Iterator[str]):
         if life.left and not left_before:
             raise self._delivery.interrupted("the stream was closed by another thread")
         raise StopIteration
-
-
-def _is_done(state: State) -> bool:
-    """Whether a life succeeded, rather than being left; closing it later changes nothing."""
-    return isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)

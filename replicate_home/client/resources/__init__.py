@@ -1,1 +1,1 @@
-"""What ``client.predictions`` and its like return."""
+"""The resources of a client, such as ``client.predictions``, and what they return."""

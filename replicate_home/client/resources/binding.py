@@ -1,4 +1,4 @@
-"""Operations as methods: what each asks is a value of the table, and the client that it belongs to has it done.
+"""Operations as methods: the table has their requests, and the client's engine makes them.
 
 The table has the name, the docstring and the signature of each. A resource binds it in one line, for either client.
 """
@@ -28,7 +28,7 @@ B = TypeVar("B", bound="Bound[Any]")
 
 
 class Bound(Generic[E]):
-    """What belongs to a client: ``engine`` is what has its calls done."""
+    """What belongs to a client: ``engine`` makes its calls."""
 
     def __init__(self, engine: E) -> None:
         self.engine: E = engine

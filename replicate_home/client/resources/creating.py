@@ -1,4 +1,4 @@
-"""What the ways of creating a prediction are told: each names what runs in its own way, the rest is the same."""
+"""The options of all ways to create a prediction: each names what runs in its own way, the rest is the same."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def prediction_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
-    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed always is
 ) -> RunOptions:
-    """What ``predictions.create`` is told: what runs is named in one of three ways."""
+    """The options of ``predictions.create``; what runs is named in one of three ways."""
     named = [given for given in (version, model, deployment) if given is not None]
     if len(named) != 1:
         raise TypeError("give version, model= or deployment=, one of them")
@@ -57,9 +57,9 @@ def model_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
-    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed always is
 ) -> RunOptions:
-    """What ``models.predictions.create`` is told."""
+    """The options of ``models.predictions.create``."""
     owner, _, name = owner_and_name(model).partition("/")
     return RunOptions(
         ModelRef(owner, name, official=True), input, prompt=prompt, messages=messages, timeout=timeout, wait=wait,
@@ -77,9 +77,9 @@ def deployed_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
-    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed always is
 ) -> RunOptions:
-    """What ``predictions.create`` of one deployment is told: which one is known."""
+    """The options of a deployment's own ``predictions.create``."""
     return RunOptions(
         "", input, prompt=prompt, messages=messages, timeout=timeout, wait=wait, webhook=webhook,
         webhook_events_filter=webhook_events_filter, file_encoding_strategy=file_encoding_strategy,
@@ -97,9 +97,9 @@ def deployment_options(
     webhook: str | None = None,
     webhook_events_filter: list[str] | None = None,
     file_encoding_strategy: str | None = None,
-    stream: bool | None = None,  # noqa: ARG001 - what can be streamed is: nobody has to ask for it
+    stream: bool | None = None,  # noqa: ARG001 - what can be streamed always is
 ) -> RunOptions:
-    """What ``deployments.predictions.create`` is told."""
+    """The options of ``deployments.predictions.create``."""
     options = deployed_options(
         input, prompt=prompt, messages=messages, timeout=timeout, wait=wait, webhook=webhook,
         webhook_events_filter=webhook_events_filter, file_encoding_strategy=file_encoding_strategy,

@@ -54,8 +54,8 @@ class Files(Resource):
     ) -> File:
         """Upload a file, at most 100 MB, which the API keeps for a day.
 
-        ``file`` is a path, an open binary file, bytes, or what else may stand in an input. Its name and media type are
-        its own unless they are given. ``metadata`` is JSON to keep beside it.
+        ``file`` is a path, an open binary file, bytes, or any other file input. ``filename`` and ``content_type``
+        default to its own. ``metadata`` is JSON that is stored with it.
         """
         route = self.engine.route()
         return self.engine.perform(_uploading(self.engine, route, file, filename, content_type, metadata), route)
@@ -78,8 +78,8 @@ class AsyncFiles(AsyncResource):
     ) -> File:
         """Upload a file, at most 100 MB, which the API keeps for a day.
 
-        ``file`` is a path, an open binary file, bytes, or what else may stand in an input. Its name and media type are
-        its own unless they are given. ``metadata`` is JSON to keep beside it.
+        ``file`` is a path, an open binary file, bytes, or any other file input. ``filename`` and ``content_type``
+        default to its own. ``metadata`` is JSON that is stored with it.
         """
         route = self.engine.route()
         steps = _uploading(self.engine, route, file, filename, content_type, metadata)

@@ -36,7 +36,7 @@ E = TypeVar("E", "Engine", "AsyncEngine")
 
 
 class BaseVersion(VersionFields, Generic[E]):
-    """What both handles on a version have."""
+    """What both handles on a version share."""
 
     __slots__ = ("_engine",)
 
@@ -45,11 +45,11 @@ class BaseVersion(VersionFields, Generic[E]):
         self._engine: E = engine
 
     def __reduce__(self) -> tuple[type[VersionFields], tuple[dict[str, Any]]]:
-        return VersionFields, (self.to_dict(),)  # a client does not come along
+        return VersionFields, (self.to_dict(),)  # its client is left behind
 
 
 class Version(BaseVersion["Engine"]):
-    """One version of a model, as a function of its inputs, too."""
+    """One version of a model."""
 
     __slots__ = ()
 
@@ -73,7 +73,7 @@ class AsyncVersion(BaseVersion["AsyncEngine"]):
 
 
 class BaseModel(ModelFields, Generic[E]):
-    """What both handles on a model have."""
+    """What both handles on a model share."""
 
     __slots__ = ("_engine",)
 
@@ -82,10 +82,10 @@ class BaseModel(ModelFields, Generic[E]):
         self._engine: E = engine
 
     def __reduce__(self) -> tuple[type[ModelFields], tuple[dict[str, Any]]]:
-        return ModelFields, (self.to_dict(),)  # a client does not come along
+        return ModelFields, (self.to_dict(),)  # its client is left behind
 
     def predict(self, *_: Any, **__: Any) -> NoReturn:
-        """Nothing that a model can do: versions run, or the client does."""
+        """Not supported: use ``client.run``, or ``predict`` of a version."""
         raise TypeError(f"a model has no predict(): use client.run({self.id!r}, input={{...}})")
 
     def _update(self, fields: ModelFields) -> Self:
@@ -94,7 +94,7 @@ class BaseModel(ModelFields, Generic[E]):
 
 
 class Model(BaseModel["Engine"]):
-    """A model, and what can be done with it."""
+    """A model, with its versions and an example."""
 
     __slots__ = ()
 
@@ -106,17 +106,17 @@ class Model(BaseModel["Engine"]):
 
     @Field
     def default_example(self) -> Prediction | None:  # type: ignore[override]  # it is only read
-        """A prediction that shows what it does."""
+        """A prediction that shows what the model does."""
         found = ModelFields(self._data).default_example
         return None if found is None else Prediction(found, self._engine)
 
     @property
     def versions(self) -> VersionsOfModel:
-        """Its versions."""
+        """The versions of this model."""
         return VersionsOfModel(self, self._engine)
 
     def reload(self) -> Self:
-        """Ask the server how it is now."""
+        """Update it from the server."""
         return self._update(self._engine.operate(get_model(self.id)))
 
 
@@ -133,17 +133,17 @@ class AsyncModel(BaseModel["AsyncEngine"]):
 
     @Field
     def default_example(self) -> AsyncPrediction | None:  # type: ignore[override]  # it is only read
-        """A prediction that shows what it does."""
+        """A prediction that shows what the model does."""
         found = ModelFields(self._data).default_example
         return None if found is None else AsyncPrediction(found, self._engine)
 
     @property
     def versions(self) -> AsyncVersionsOfModel:
-        """Its versions."""
+        """The versions of this model."""
         return AsyncVersionsOfModel(self, self._engine)
 
     async def reload(self) -> Self:
-        """Ask the server how it is now."""
+        """Update it from the server."""
         return self._update(await self._engine.operate(get_model(self.id)))
 
 
@@ -246,7 +246,7 @@ class Models(Resource):
     predictions = Nested(ModelPredictions)
 
     def schema(self, model: str | ModelFields) -> Schema:
-        """The JSON schemas of the model's input and output; asked once for each client."""
+        """The JSON schemas of the model's input and output; fetched once per client."""
         return self.engine.schema(model)
 
 
@@ -265,5 +265,5 @@ class AsyncModels(AsyncResource):
     predictions = Nested(AsyncModelPredictions)
 
     async def schema(self, model: str | ModelFields) -> Schema:
-        """The JSON schemas of the model's input and output; asked once for each client."""
+        """The JSON schemas of the model's input and output; fetched once per client."""
         return await self.engine.schema(model)

@@ -1,4 +1,4 @@
-"""Pages of a list, for both clients: a page has its own items, and leads to those beside it."""
+"""Pages of a list, for both clients: a page has its own items and the URLs of its neighbors."""
 
 from __future__ import annotations
 
@@ -116,13 +116,13 @@ class AsyncListing(Generic[H]):
 
 
 class Seen:
-    """The pages that were seen, so that a list which leads in a circle is not followed for ever."""
+    """The pages seen so far, so that a list that leads in a circle is not followed forever."""
 
     def __init__(self) -> None:
         self._urls: set[str] = set()
 
     def after(self, page: BasePage[Any]) -> str | None:
-        """The URL of the page after this one; ProtocolError where it was seen."""
+        """The URL of the page after this one; raises ProtocolError if it was seen before."""
         if page.next is not None and page.next in self._urls:
             raise ProtocolError(f"the list leads in a circle: {page.next[:200]!r} came before")
         if page.next is not None:
@@ -131,14 +131,14 @@ class Seen:
 
 
 def page(engine: Engine, operation: Operation[PageFields[R]], handle: Callable[[R], H]) -> Page[H]:
-    """The page that an operation asks for, its items as ``handle`` makes them."""
+    """The page that an operation returns, with its items turned into handles."""
     fields = engine.operate(operation)
     items = [handle(item) for item in fields.results]
     return Page(items, fields, lambda url: page(engine, _at(operation, url), handle))
 
 
 async def apage(engine: AsyncEngine, operation: Operation[PageFields[R]], handle: Callable[[R], H]) -> AsyncPage[H]:
-    """The same for event loops."""
+    """Like :func:`page`, awaited."""
     fields = await engine.operate(operation)
     items = [handle(item) for item in fields.results]
     return AsyncPage(items, fields, lambda url: apage(engine, _at(operation, url), handle))
@@ -149,12 +149,12 @@ def _at(operation: Operation[PageFields[R]], url: str) -> Operation[PageFields[R
 
 
 def paginate(list_method: Callable[..., Page[H]], *args: Any, **options: Any) -> Iterator[Page[H]]:
-    """All pages of a list, such as ``paginate(client.predictions.list)``, each fetched when it is reached."""
+    """All pages of what ``list_method`` lists, such as ``client.predictions.list``, each fetched when it is reached."""
     return list_method(*args, **options).pages()
 
 
 def async_paginate(
     list_method: Callable[..., AsyncListing[H]], *args: Any, **options: Any
 ) -> AsyncIterator[AsyncPage[H]]:
-    """All pages of an async client's list, each fetched when it is reached."""
+    """All pages of what ``list_method`` of an async client lists, each fetched when it is reached."""
     return list_method(*args, **options).pages()

@@ -1,6 +1,6 @@
 """``client.predictions`` and the handle on a prediction, for both clients.
 
-What lives as a prediction does, such as a training, has the same handle but for its output.
+A training has the same handle, except for the output.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ E = TypeVar("E", "Engine", "AsyncEngine")
 
 
 class BaseRun(PredictionFields, Generic[E]):
-    """A handle on a prediction or a training: the latest snapshot of it, and the engine that can ask for the next."""
+    """A handle on a prediction or a training: the latest snapshot, and the engine that fetches the next one."""
 
     __slots__ = ("_backend", "_engine")
     _things = "predictions"
@@ -46,16 +46,16 @@ class BaseRun(PredictionFields, Generic[E]):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """One from the API's JSON, as :meth:`to_dict` gave it; it belongs to no client."""
+        """A handle from the API's JSON, as :meth:`to_dict` returns it; it belongs to no client."""
         return cls(parse(Snapshot, dict(data)))
 
     @property
     def snapshot(self) -> Snapshot:
-        """The latest snapshot, which does not change any more."""
+        """The latest snapshot, which is immutable."""
         return Snapshot(self._data)
 
     def _owner(self) -> tuple[E, Route]:
-        """The engine, and the way to the server that has it."""
+        """The engine, and the route to the server that has it."""
         if self._engine is None:
             things = self._things
             raise ReplicateHomeError(
@@ -69,7 +69,7 @@ class BaseRun(PredictionFields, Generic[E]):
 
     @contextlib.contextmanager
     def _updated_by_errors(self) -> Iterator[None]:
-        """What an error has learned of the prediction is known here too."""
+        """Take on the snapshot that an error carries."""
         try:
             yield
         except ReplicateHomeError as error:
@@ -87,43 +87,43 @@ class BaseRun(PredictionFields, Generic[E]):
         return type(self)(self.snapshot, self._engine, self._backend)
 
     def __deepcopy__(self, memo: Any) -> Self:
-        return self.__copy__()  # a snapshot does not change
+        return self.__copy__()  # snapshots are immutable
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_dict, (self.to_dict(),)
 
 
 class Run(BaseRun["Engine"]):
-    """What can be done with a prediction, or with what lives as one does."""
+    """The methods of a handle on a prediction or a training."""
 
     __slots__ = ()
 
     def reload(self) -> Self:
-        """Ask the server how it is now."""
+        """Update it from the server."""
         engine, route = self._owner()
         with self._updated_by_errors():
             return self._update(engine.get(self.id, route))
 
     def wait(self, timeout: TimeoutOption = DEFAULT) -> Self:
-        """Wait until it has ended, whatever its status then.
+        """Wait until it has ended, with whatever status.
 
-        Raises :class:`PredictionTimeout` after ``timeout`` seconds (600 where not given); it is not canceled.
+        Raises :class:`PredictionTimeout` after ``timeout`` seconds (600 by default); it is not canceled.
         """
         engine, route = self._owner()
         with self._updated_by_errors():
             return self._update(engine.wait(self.snapshot, route, timeout))
 
     def cancel(self) -> Self:
-        """Have it canceled; harmless where it has ended."""
+        """Cancel it; harmless if it has already ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
             return self._update(engine.cancel(self.snapshot, route))
 
 
 class Prediction(Run):
-    """A prediction that you hold: the latest snapshot of it, and what can be done with it.
+    """A handle on a prediction: its latest snapshot, and methods to follow and cancel it.
 
-    It is yours: only :meth:`cancel` cancels it. ``output`` is the API's JSON as sent; :meth:`result` has its files as
+    Only :meth:`cancel` cancels it. ``output`` is the API's JSON as sent; :meth:`result` has its files as
     :class:`FileOutput`.
     """
 
@@ -135,20 +135,22 @@ class Prediction(Run):
         return _output(self, Files)
 
     def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
-        """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
+        """Wait, and return the output as ``client.run()`` does; raises :class:`ModelError` if it failed."""
         self.wait(timeout)
         engine, route = self._owner()
         format = Format(route.dialect.base_url, Files(engine, route))
-        return format.result(engine.ended(self.snapshot, route))
+        ended = engine.ended(self.snapshot, route)
+        asking = format.asking(engine, engine.plain_terms(route), ended)
+        return format.result(ended, () if asking is None else engine.perform(asking, route))
 
     def stream(self, timeout: TimeoutOption = DEFAULT) -> Stream:
-        """Its output from the beginning, as it grows."""
+        """The output as it grows, from the beginning."""
         engine, route = self._owner()
         format = Format(route.dialect.base_url, Files(engine, route))
         return Stream(engine, route, format, engine.follow(self.snapshot, route, timeout))
 
     def output_iterator(self, timeout: TimeoutOption = DEFAULT) -> Iterator[Any]:
-        """The items of its output, those that are there already included."""
+        """The items of the output as they arrive, including those that are already there."""
         with self.stream(timeout) as stream:
             yield from stream
 
@@ -159,29 +161,29 @@ class AsyncRun(BaseRun["AsyncEngine"]):
     __slots__ = ()
 
     async def reload(self) -> Self:
-        """Ask the server how it is now."""
+        """Update it from the server."""
         engine, route = self._owner()
         with self._updated_by_errors():
             return self._update(await engine.get(self.id, route))
 
     async def wait(self, timeout: TimeoutOption = DEFAULT) -> Self:
-        """Wait until it has ended, whatever its status then.
+        """Wait until it has ended, with whatever status.
 
-        Raises :class:`PredictionTimeout` after ``timeout`` seconds (600 where not given); it is not canceled.
+        Raises :class:`PredictionTimeout` after ``timeout`` seconds (600 by default); it is not canceled.
         """
         engine, route = self._owner()
         with self._updated_by_errors():
             return self._update(await engine.wait(self.snapshot, route, timeout))
 
     async def cancel(self) -> Self:
-        """Have it canceled; harmless where it has ended."""
+        """Cancel it; harmless if it has already ended."""
         engine, route = self._owner()
         with self._updated_by_errors():
             return self._update(await engine.cancel(self.snapshot, route))
 
 
 class AsyncPrediction(AsyncRun):
-    """A prediction that you hold; the same as :class:`Prediction`, awaited."""
+    """A handle on a prediction; the same as :class:`Prediction`, awaited."""
 
     __slots__ = ()
 
@@ -191,14 +193,16 @@ class AsyncPrediction(AsyncRun):
         return _output(self, AsyncFiles)
 
     async def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
-        """Its output as ``client.run()`` returns it, after waiting; raises :class:`ModelError` where it failed."""
+        """Wait, and return the output as ``client.run()`` does; raises :class:`ModelError` if it failed."""
         await self.wait(timeout)
         engine, route = self._owner()
         format = Format(route.dialect.base_url, AsyncFiles(engine, route))
-        return format.result(engine.ended(self.snapshot, route))
+        ended = engine.ended(self.snapshot, route)
+        asking = format.asking(engine, engine.plain_terms(route), ended)
+        return format.result(ended, () if asking is None else await engine.perform(asking, route))
 
     def stream(self, timeout: TimeoutOption = DEFAULT) -> AsyncStream:
-        """Its output from the beginning, as it grows."""
+        """The output as it grows, from the beginning."""
         from ..outputs.async_streams import AsyncStream
 
         engine, route = self._owner()
@@ -206,12 +210,12 @@ class AsyncPrediction(AsyncRun):
         return AsyncStream(engine, route, format, lambda: engine.follow(self.snapshot, route, timeout))
 
     def output_iterator(self, timeout: TimeoutOption = DEFAULT) -> AsyncStream:
-        """The items of its output, those that are there already included."""
+        """The items of the output as they arrive, including those that are already there."""
         return self.stream(timeout)
 
 
 def _output(held: BaseRun[Any], files: Callable[[Any, Route], FileSource]) -> Any:
-    """The output as the API sent it; its files can be read where it is known how to ask for them."""
+    """The output as the API sent it; its files can be read if its client is known."""
     output = held.snapshot.output
     try:
         engine, route = held._owner()
@@ -221,13 +225,13 @@ def _output(held: BaseRun[Any], files: Callable[[Any, Route], FileSource]) -> An
 
 
 def created(engine: Engine, options: RunOptions) -> Prediction:
-    """A prediction that was created, and is its caller's."""
+    """A handle on a new prediction."""
     route = engine.route(options.model)
     return Prediction(engine.create(options, route), engine, route.dialect.name)
 
 
 async def acreated(engine: AsyncEngine, options: RunOptions) -> AsyncPrediction:
-    """The same for event loops."""
+    """Like :func:`created`, awaited."""
     route = engine.route(options.model)
     return AsyncPrediction(await engine.create(options, route), engine, route.dialect.name)
 
@@ -254,7 +258,7 @@ class Predictions(Resource):
         return Prediction(self.engine.get(id, self.engine.route(backend=backend)), self.engine, backend)
 
     def cancel(self, id: str) -> Prediction:
-        """Cancel the prediction with this id; harmless where it has ended."""
+        """Cancel the prediction with this id; harmless if it has already ended."""
         backend = self.engine.backend_of(id)
         return Prediction(self.engine.cancel(_by_id(id), self.engine.route(backend=backend)), self.engine, backend)
 
@@ -281,11 +285,11 @@ class AsyncPredictions(AsyncResource):
         return AsyncPrediction(await self.engine.get(id, self.engine.route(backend=backend)), self.engine, backend)
 
     async def cancel(self, id: str) -> AsyncPrediction:
-        """Cancel the prediction with this id; harmless where it has ended."""
+        """Cancel the prediction with this id; harmless if it has already ended."""
         engine, backend = self.engine, self.engine.backend_of(id)
         return AsyncPrediction(await engine.cancel(_by_id(id), engine.route(backend=backend)), engine, backend)
 
 
 def _by_id(id: str) -> Snapshot:
-    """A prediction of which only the id is known."""
+    """A snapshot of a prediction of which only the id is known."""
     return Snapshot({"id": checked_id(id)})

@@ -17,14 +17,14 @@ from .predictions import AsyncRun, Run
 
 
 class Training(TrainingFields, Run):
-    """A training that you hold: the latest snapshot of it, and what can be done with it."""
+    """A handle on a training: its latest snapshot, and methods to follow and cancel it."""
 
     __slots__ = ()
     _things = "trainings"
 
 
 class AsyncTraining(TrainingFields, AsyncRun):
-    """A training that you hold; the same as :class:`Training`, awaited."""
+    """A handle on a training; the same as :class:`Training`, awaited."""
 
     __slots__ = ()
     _things = "trainings"
@@ -51,7 +51,8 @@ class Trainings(Resource):
         """Train a version of a model; the result is a new version of the model ``destination``, which must exist.
 
         The version is ``"owner/name:version"``, as either argument, or given beside its model. Files in the input are
-        sent first. ``webhook`` is called with the training at the events that ``webhook_events_filter`` names.
+        sent first, as ``file_encoding_strategy`` says (see :meth:`Client.run`). ``webhook`` is called with the training
+        at the events that ``webhook_events_filter`` names.
         """
         ask = _asking(model, version, destination, webhook=webhook, webhook_events_filter=webhook_events_filter)
         route = self.engine.route()
@@ -80,7 +81,8 @@ class AsyncTrainings(AsyncResource):
         """Train a version of a model; the result is a new version of the model ``destination``, which must exist.
 
         The version is ``"owner/name:version"``, as either argument, or given beside its model. Files in the input are
-        sent first. ``webhook`` is called with the training at the events that ``webhook_events_filter`` names.
+        sent first, as ``file_encoding_strategy`` says (see :meth:`Client.run`). ``webhook`` is called with the training
+        at the events that ``webhook_events_filter`` names.
         """
         ask = _asking(model, version, destination, webhook=webhook, webhook_events_filter=webhook_events_filter)
         route = self.engine.route()
@@ -91,7 +93,7 @@ class AsyncTrainings(AsyncResource):
 def _asking(
     model: ModelName | None, version: str | VersionFields | None, destination: ModelName | None, **options: Any
 ) -> partial[Operation[TrainingFields]]:
-    """What asks for a training, but for its input."""
+    """The operation that creates a training, without its input."""
     if model is None:
         model, version = version if isinstance(version, str) else None, None
     if model is None or destination is None:

@@ -26,7 +26,8 @@ def _sign(
 ) -> dict[str, str]:
     """The headers of a webhook with this body, as the server signs it: for tests of what receives webhooks.
 
-    ``timestamp`` is when it was signed, in seconds since the epoch; now by default.
+    ``body`` is what is sent, ``secret`` what ``unwrap`` will be given, and ``id`` the webhook's own. ``timestamp`` is
+    when it was signed, in seconds since the epoch; now by default.
     """
     when = self.engine.clock.time() if timestamp is None else timestamp
     return signed_headers(body, checked_secret(secret), id, when)

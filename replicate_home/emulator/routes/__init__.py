@@ -1,4 +1,4 @@
-"""Every route of the emulator: one module a resource, each with its table of routes at its end."""
+"""Every route of the emulator: one module per resource, with its table of routes at the end."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from ..service import ACCOUNT, Service
 
 
 def current(_: Service, __: IncomingRequest) -> Response:
-    """Whose account it is."""
+    """The account."""
     return json_response({"type": "user", "username": ACCOUNT, "name": "This computer"})
 
 

@@ -1,4 +1,4 @@
-"""How a prediction is created and the create held, whatever it was that named the model."""
+"""Creating a prediction and holding the create, however the model was named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREATE_FIELDS = frozenset({"input", "stream", "webhook", "webhook_events_filter"
 
 
 def create_prediction(service: Service, incoming: IncomingRequest, begin: Callable[[], StoredRun]) -> Response:
-    """Begin a prediction and answer at once, or as soon as it has ended where the request is to be held."""
+    """Begin a prediction and respond at once, or if the request is held, when it has ended."""
     hold = hold_of(incoming)
     prediction = begin()
     if prediction.trouble is Trouble.ANSWER_LOST:
@@ -30,14 +30,14 @@ def create_prediction(service: Service, incoming: IncomingRequest, begin: Callab
 
 
 def _held(incoming: IncomingRequest, prediction: StoredRun, preference: str, until: float) -> Response:
-    """The answer as soon as the prediction has ended, or at ``until``."""
+    """The response when the prediction has ended, or at ``until``."""
     headers = {"preference-applied": preference}
     try:
         wait_for(incoming, prediction.run, math.inf, until)
-    except NotYet as later:  # it is created; what is asked again is how far it has come
+    except NotYet as later:  # it is created; the retry only asks how far it has come
         later.again = partial(_held, incoming, prediction, preference, until)
         raise
     if prediction.has_ended():
         return json_response(prediction.held(incoming.origin), 201, headers)
-    # The official clients tell by "starting" that the output is not all there; "processing" they take for the end.
+    # To the official clients, "starting" means that output is missing; they take "processing" for the end.
     return json_response(prediction.as_created(incoming.origin), 202, headers)

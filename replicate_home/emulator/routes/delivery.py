@@ -1,4 +1,4 @@
-"""What needs no token but the URL: event streams, and the files that models put out."""
+"""What needs only a URL, no token: event streams and output files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..waiting import wait_for
 
 
 def stream(service: Service, incoming: IncomingRequest, token: str) -> tuple[Response, Body]:
-    """A prediction's events while they happen."""
+    """A prediction's events as they happen."""
     prediction = service.store.streamed(token)
     if prediction.streams == "maybe":
         _check_streams(incoming, prediction)

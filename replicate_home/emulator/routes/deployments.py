@@ -54,7 +54,7 @@ def update(service: Service, incoming: IncomingRequest, owner: str, name: str) -
 
 
 def _release(service: Service, before: Deployment, fields: Fields) -> Response:
-    """The next release of ``before``, with what the body says."""
+    """The next release of ``before``, changed by the body."""
     after = attrs.evolve(
         before,
         release=before.release + 1,
@@ -66,7 +66,7 @@ def _release(service: Service, before: Deployment, fields: Fields) -> Response:
     )
     service.catalog.find_version(after.model, after.version)
     if after.min_instances > after.max_instances:
-        raise invalid("'min_instances' is not more than 'max_instances'")
+        raise invalid("'min_instances' must not be greater than 'max_instances'")
     service.store.deployments[after.owner, after.name] = after
     return json_response(_record(after))
 
@@ -87,13 +87,13 @@ def delete(service: Service, _: IncomingRequest, owner: str, name: str) -> Respo
     if deployment.min_instances > 0:
         raise conflict("a deployment must be offline before it can be deleted: set its min_instances to 0")
     if service.date() - _last_used(service, deployment) < QUIET:
-        raise conflict("a deployment can be deleted when it was unused for 15 minutes")
+        raise conflict("a deployment can be deleted after 15 minutes without use")
     service.store.deployments.pop((owner, name), None)
     return Response(204)
 
 
 def predict(service: Service, incoming: IncomingRequest, owner: str, name: str) -> Response:
-    """Run the version that is deployed."""
+    """Run the deployed version."""
     deployment = service.store.deployment(owner, name)
     body = json_object(incoming)
     Fields(body).only(CREATE_FIELDS)

@@ -34,7 +34,7 @@ def list_all(service: Service, incoming: IncomingRequest) -> Response:
 
 
 def get(service: Service, incoming: IncomingRequest, id: str) -> Response:
-    """What is known of a file."""
+    """The record of a file."""
     return json_response(_record(service, incoming, service.store.upload(id)))
 
 
@@ -48,7 +48,7 @@ def delete(service: Service, _: IncomingRequest, id: str) -> Response:
 def download(service: Service, incoming: IncomingRequest, id: str) -> Response:
     """A file's bytes, for a URL that names its owner, has not expired and is signed.
 
-    The signature is not checked: the secret it is made with is known to nobody.
+    The signature is not checked: clients do not know the secret that it is made with.
     """
     for name in ("owner", "expiry", "signature"):
         if not incoming.query.get(name):

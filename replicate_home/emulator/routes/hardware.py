@@ -1,4 +1,4 @@
-"""The hardware that models may be said to run on; here they all run on this machine."""
+"""The hardware that models may name; here they all run on this machine."""
 
 from __future__ import annotations
 

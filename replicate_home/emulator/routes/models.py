@@ -46,7 +46,7 @@ def search(service: Service, incoming: IncomingRequest) -> Response:
 
     def record(model: CatalogModel) -> dict[str, Any]:
         shown = model_record(service, model, incoming.origin)
-        return {**shown, "description": shown["description"] or ""}  # which is never null here
+        return {**shown, "description": shown["description"] or ""}  # never null here
 
     return page_response(incoming, found, record)
 
@@ -71,14 +71,14 @@ def get(service: Service, incoming: IncomingRequest, owner: str, name: str) -> R
 
 
 def update(service: Service, incoming: IncomingRequest, owner: str, name: str) -> Response:
-    """Change what is said of a model."""
+    """Change a model's description."""
     model = service.catalog.find(f"{owner}/{name}")
     model.about.update(_about(Fields(json_object(incoming))))
     return json_response(model_record(service, model, incoming.origin))
 
 
 def delete(service: Service, _: IncomingRequest, owner: str, name: str) -> Response:
-    """Delete a model that was created over the API; nothing happens to one that is served."""
+    """Delete a model that was created over the API; served models stay."""
     service.catalog.delete(f"{owner}/{name}")
     return Response(204)
 
@@ -98,7 +98,7 @@ def examples(service: Service, incoming: IncomingRequest, owner: str, name: str)
 
 
 def _about(fields: Fields) -> dict[str, Any]:
-    """What is said of a model, as far as the body says it."""
+    """The description in the body, as far as it has one."""
     said = {name: fields.text(name) for name in ("description", "readme") if fields.has(name)}
     addresses = {name: address for name in _ADDRESSES if (address := fields.address(name)) is not None}
     return {**said, **addresses}

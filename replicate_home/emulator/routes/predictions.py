@@ -62,7 +62,7 @@ def list_all(service: Service, incoming: IncomingRequest) -> Response:
         for prediction in service.store.runs("predictions")
         if (after is None or prediction.created >= after) and (before is None or prediction.created < before)
     ]
-    shown = [] if web_only else predictions  # all of them came over the API
+    shown = [] if web_only else predictions  # all of them were created over the API
     return page_response(incoming, shown, lambda prediction: prediction.now(incoming.origin), kept)
 
 

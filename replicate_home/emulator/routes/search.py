@@ -48,7 +48,7 @@ def _limit(text: str) -> int:
 
 
 def _refusal(detail: str) -> Problem:
-    """A 400, which is application/json in the API's document: here alone."""
+    """A 400, which only here is application/json in the API's document."""
     return Problem(400, "Bad request", detail, {"content-type": "application/json"})
 
 

@@ -19,7 +19,7 @@ def create(service: Service, incoming: IncomingRequest, owner: str, name: str, v
     try:
         destination = checked_name(Fields(body).text("destination"))
     except ValueError:
-        raise invalid("'destination' is a model: 'owner/name'") from None
+        raise invalid("'destination' must be a model: 'owner/name'") from None
     model, base = service.catalog.find_version(f"{owner}/{name}", version)
     training = service.train(model, base, destination, RunOptions.of(incoming, body))
     return json_response(training.as_created(incoming.origin), 201)

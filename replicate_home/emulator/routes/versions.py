@@ -26,7 +26,7 @@ def get(service: Service, _: IncomingRequest, owner: str, name: str, id: str) ->
 
 
 def delete(service: Service, _: IncomingRequest, owner: str, name: str, id: str) -> Response:
-    """Delete a version that a training made, with its predictions; nothing happens to one that is served."""
+    """Delete a version that a training made, with its predictions; served versions stay."""
     deployed = {deployment.version for deployment in list(service.store.deployments.values())}
     bases = {training.version for training in service.store.runs("trainings")}
     if service.catalog.delete_version(f"{owner}/{name}", id, (deployed | bases).__contains__):

@@ -10,7 +10,7 @@ from ..service import Service
 
 
 def secret(service: Service, _: IncomingRequest) -> Response:
-    """The secret of this emulator, the same as long as it lives."""
+    """The secret of this emulator, which never changes."""
     return json_response({"key": service.webhooks.key})
 
 

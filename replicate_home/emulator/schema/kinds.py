@@ -25,14 +25,14 @@ _WORDS = frozenset({"description", "title"})
 
 
 class Opener(Protocol):
-    """What gives a running model its input files."""
+    """Opens the input files of a running model."""
 
     def content(self, uri: str) -> bytes:
         """The bytes behind a data URI or one of the server's own URLs."""
         ...
 
     def path(self, uri: str) -> pathlib.Path:
-        """The same as a file that lasts as long as the run."""
+        """The same content as a file that lasts as long as the run."""
         ...
 
 
@@ -40,14 +40,14 @@ class Kind:
     """Any JSON value; the kinds below are narrower."""
 
     def schema(self) -> dict[str, Any]:
-        """What the openapi schema says of it."""
+        """Its JSON schema."""
         return {}
 
     def check(self, value: Any) -> None:
-        """Raise :class:`InvalidField` where ``value`` is not one."""
+        """Raise :class:`InvalidField` if ``value`` is not one."""
 
     def give(self, value: Any, opener: Opener) -> Any:  # noqa: ARG002  # files are what it is for
-        """The checked JSON ``value`` as the function wants it."""
+        """The checked JSON ``value`` as the function takes it."""
         return value
 
     @property
@@ -99,7 +99,7 @@ class Choice(Kind):
     wrap: Callable[[Any], Any] | None = None
 
     def schema(self) -> dict[str, Any]:
-        """The values, and their type where they share one."""
+        """The values, and their type if they share one."""
         kinds = {_JSON_NAMES.get(type(choice)) for choice in self.choices}
         named = kinds.pop() if len(kinds) == 1 else None
         return ({"type": named} if named else {}) | {"enum": list(self.choices)}
@@ -125,9 +125,12 @@ class File(Kind):
         return dict(FILE)
 
     def check(self, value: Any) -> None:
-        """A URI by its looks; what is behind it is seen when the model runs."""
+        """Whether it looks like a URI; it is opened when the model runs."""
         if not isinstance(value, str) or ":" not in value[:32]:
-            raise InvalidField(f"must be a file: a data URI or a URL, not {_name_of(value)}", "format")
+            shown = _name_of(value)
+            if isinstance(value, str):
+                shown = f"{value!r:.80} (pass a file itself, not its path)"
+            raise InvalidField(f"must be a file: a data URI or a URL, not {shown}", "format")
 
     def give(self, value: Any, opener: Opener) -> Any:
         """The file as the function annotates it."""
@@ -198,7 +201,7 @@ class Nullable(Kind):
     inner: Kind
 
     def schema(self) -> dict[str, Any]:
-        """OpenAPI 3.0 has a word for it."""
+        """As OpenAPI 3.0 has it."""
         return {**self.inner.schema(), "nullable": True}
 
     def check(self, value: Any) -> None:
@@ -213,7 +216,7 @@ class Nullable(Kind):
 
 @attrs.frozen
 class Described(Kind):
-    """Another kind with limits and words of its own, from ``Annotated[int, {"minimum": 1}]``."""
+    """Another kind with limits and a description, from ``Annotated[int, {"minimum": 1}]``."""
 
     inner: Kind
     keywords: Mapping[str, Any]
@@ -249,7 +252,7 @@ def _name_of(value: Any) -> str:
 
 
 def kind_of(annotation: Any) -> Kind:
-    """The kind for a parameter's annotation; one that is not understood takes any JSON value."""
+    """The kind for a parameter's annotation; an unknown one takes any JSON value."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _described(kind_of(arguments[0]), arguments[1:])
@@ -305,11 +308,11 @@ def _is_image(annotation: Any) -> bool:
 
 
 def _image(content: bytes) -> Any:
-    from PIL import Image  # there, for the function is annotated with it
+    from PIL import Image  # installed, as the function is annotated with it
 
     try:
         image = Image.open(io.BytesIO(content))
-        image.load()  # reads lazily otherwise, and would fail somewhere in the model
+        image.load()  # otherwise read lazily, so that it would fail somewhere in the model
     except OSError:
         raise ValueError(f"the input file is not a picture that Pillow can open ({len(content)} bytes)") from None
     return image

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a model's version, as Cog writes it, and what an output's annotation says there."""
+"""The OpenAPI document of a model's version, as Cog writes it, with the output's annotation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def document(properties: Mapping[str, Any], required: Sequence[str], output: Map
 
 
 def output_of(annotation: Any, is_generator: bool) -> tuple[dict[str, Any], str]:
-    """The Output schema, and what may be streamed: ``text``, ``files``, ``no``, or ``maybe`` until it is seen."""
+    """The Output schema, and what it streams: ``text``, ``files``, ``no``, or ``maybe`` until it has run."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     iterates = origin if isinstance(origin, type) else annotation
     if iterates in _ITERATORS:

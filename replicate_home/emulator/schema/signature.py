@@ -1,4 +1,4 @@
-"""What a function takes and gives, read from its annotations, and the check of an input against it."""
+"""A function's inputs and output, read from its annotations, and the check of an input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Field:
 
 @attrs.frozen
 class Signature:
-    """What a function takes and gives: its fields, where it wants its run, and its output."""
+    """A function's inputs, the parameter for its run, and its output."""
 
     fields: tuple[Field, ...]
     run_parameter: inspect.Parameter | None
@@ -54,7 +54,7 @@ class Signature:
     def check(self, given: Mapping[str, Any]) -> None:
         """Raise :class:`~.problems.Problem` naming every field that is missing, wrong or unknown.
 
-        The hosted service lets unknown ones pass; here a misspelt name is said to be one.
+        The hosted service ignores unknown ones; here a misspelled name is an error.
         """
         with InvalidField.collected() as wrong:
             for name in () if self.takes_any else given:
@@ -108,7 +108,7 @@ class Signature:
 
 
 def read_signature(function: Callable[..., Any], run_type: type) -> Signature:
-    """What ``function`` takes and gives, by its annotations; ``run_type`` marks the parameter that is no input."""
+    """The signature of ``function``; ``run_type`` marks the parameter that is not an input."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"a local model is a plain function or generator; {_called(function)} is async")
     fields: list[Field] = []
@@ -135,7 +135,7 @@ def _called(function: Callable[..., Any]) -> str:
 
 
 class _Hints:
-    """A function's annotations, resolved one by one, so that one that cannot be does not spoil the others."""
+    """A function's annotations, resolved one by one, so that a bad one does not spoil the others."""
 
     def __init__(self, function: Callable[..., Any], run_type: type) -> None:
         function = inspect.unwrap(function)
@@ -155,5 +155,5 @@ class _Hints:
         names = {self._run_type.__name__: self._run_type}
         try:
             return typing.get_type_hints(holder, space, names, include_extras=True)[name]
-        except Exception:  # whatever evaluating somebody's annotation raises: names under TYPE_CHECKING, mostly
+        except Exception:  # evaluating an annotation may raise anything; mostly it is a name under TYPE_CHECKING
             return self._run_type if annotation.rpartition(".")[2] == self._run_type.__name__ else Any

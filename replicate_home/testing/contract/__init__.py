@@ -1,1 +1,1 @@
-"""The sentences of the contract of transports, by what they are about."""
+"""The contract of transports, one sentence per case, by topic."""

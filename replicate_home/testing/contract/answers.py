@@ -1,4 +1,4 @@
-"""What a transport sends and what it makes of an answer: whole ones, requests on the wire, bodies in pieces."""
+"""What a transport sends and returns: whole responses, requests on the wire, bodies in pieces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLOSING = "closing a body from another thread"
 JSON = b'{"id": "abc", "status": "succeeded"}'
 EVENTS = "text/event-stream"
 PATIENCE = 2.0
-"""How many seconds a read may go on whose body was closed."""
+"""How many seconds a read may continue after its body was closed."""
 CHUNKED = {"Transfer-Encoding": "chunked"}
 GZIP = {"Content-Encoding": "gzip"}
 

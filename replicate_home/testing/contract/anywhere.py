@@ -1,4 +1,4 @@
-"""What needs no sockets, only an address that the transport can ask."""
+"""Cases without sockets, for an address that the transport can reach."""
 
 from __future__ import annotations
 

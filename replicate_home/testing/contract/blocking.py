@@ -1,4 +1,4 @@
-"""A transport for event loops as a blocking one, so that one contract holds for both: a loop in a thread serves it."""
+"""A transport for event loops as a blocking one, served by a loop in a thread, so that one contract tests both."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ class BlockingBody:
         return self._owner.run(self._body.read(deadline))
 
     def close(self) -> None:
-        """Close from this thread, as may be done from any."""
+        """Close from this thread, as from any."""
         self._body.close()

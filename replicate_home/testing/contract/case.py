@@ -1,4 +1,4 @@
-"""A sentence of the contract, and the bench on which it is tried."""
+"""A case of the contract, and the bench on which it is tried."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ...wire import Body, Request, Response, Secret
 
 TOKEN = "r8_contract_0123456789_canary"  # noqa: S105  # nobody's
 SOON = 0.2
-"""The deadline, in seconds, of cases in which it passes."""
+"""The deadline, in seconds, of cases in which it expires."""
 ENOUGH = 10.0
-"""The deadline, in seconds, of cases in which it does not."""
+"""The deadline, in seconds, of all other cases."""
 
 
 class Breach(AssertionError):
-    """What no transport may do: lie about what happened, let a foreign exception or the token out."""
+    """What no transport may do: misreport what happened, or let a foreign exception or the token out."""
 
 
 @attrs.frozen
@@ -57,7 +57,7 @@ class Cases(list[Case]):
 
 @attrs.frozen
 class Bench:
-    """A transport and the ways to try it. ``notes`` are its failings that the contract allows."""
+    """A transport and the ways to try it. ``notes`` are the deviations that the contract allows."""
 
     transport: Transport
     url: str | None = None
@@ -89,9 +89,9 @@ class Bench:
         phases: Sequence[str] = (),
         processed: bool | None = None,
     ) -> ReplicateHomeError:
-        """The error of ``attempt``: one of ours, which keeps the secret and never says falsely that nothing happened.
+        """The error of ``attempt``: one of ours, without the token, that never falsely says that nothing happened.
 
-        Another kind, phase, or caution than the contract's is noted.
+        A kind, phase, or caution other than the contract's is noted.
         """
         try:
             attempt()
@@ -116,7 +116,7 @@ class Bench:
 
 
 def keeps_the_secret(error: ReplicateHomeError) -> None:
-    """Raise :class:`Breach` where the error shows the token, or something of another library hangs on to it."""
+    """Raise :class:`Breach` if the error shows the token, or holds on to an object of another library."""
     shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     if TOKEN in shown:
         raise Breach("the token is in the traceback")
@@ -127,5 +127,5 @@ def keeps_the_secret(error: ReplicateHomeError) -> None:
     link: BaseException | None = error
     while link is not None:
         if not isinstance(link, ReplicateHomeError):
-            raise Breach(f"{type(link).__name__} of another library hangs on to the error")
+            raise Breach(f"{type(link).__name__} of another library is attached to the error")
         link = link.__cause__ or link.__context__

@@ -1,4 +1,4 @@
-"""What goes wrong: connections that cannot be used again, faults of the server, time that runs out."""
+"""Failures: connections that cannot be reused, server faults, deadlines."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ IDLE = "a look at a connection before it is used again"
 EARLY = "hearing an answer before all of the request is sent"
 ENDLESS = "drips and floods within the deadline"
 GRACE = 2.0
-"""How many seconds after its deadline a call must have ended, on a busy machine."""
+"""How many seconds after its deadline a call must have ended, even on a busy machine."""
 
-# Connections: which one carries what.
+# Connections: which ones are reused.
 
 
 @CASES.add("connections")
@@ -114,7 +114,7 @@ def _used_after_close(bench: Bench) -> None:
             bench.transport.close()
 
 
-# Faults: what a server, or what is in the way, does wrong. Each is tried with a create, which must be sent once.
+# Faults of a server or of the network. Each is tried with a create, which must be sent only once.
 
 
 def _add_fault(
@@ -156,11 +156,11 @@ _FAULTS: tuple[tuple[str, Sequence[Step], Sequence[type[ReplicateHomeError]], Se
     ("A body under several encodings", [Receive(), Send(answer(200, b"x", {"Content-Encoding": "gzip, gzip"}))],
      [ProtocolError], []),
     ("An answer that is not HTTP", [Receive(), Send(b"220 mail ready\r\n\r\n"), Cut()], [ProtocolError], []),
-    ("A status that is none", [Receive(), Send(b"HTTP/1.1 what OK\r\n\r\n"), Cut()], [ProtocolError], []),
+    ("A malformed status", [Receive(), Send(b"HTTP/1.1 what OK\r\n\r\n"), Cut()], [ProtocolError], []),
     ("Two different lengths", [Receive(), Send(answer(200, JSON, {"Content-Length": "3"}))], [ProtocolError], []),
-    ("A length that is no number", [Receive(), Send(answer(200, b"", {"Content-Length": "-5"}, framed=False))],
+    ("A length that is not a number", [Receive(), Send(answer(200, b"", {"Content-Length": "-5"}, framed=False))],
      [ProtocolError], []),
-    ("A chunk size that is none", [Receive(), Send(stream_head(CHUNKED) + b"zz\r\n{}\r\n0\r\n\r\n"), Cut()],
+    ("A malformed chunk size", [Receive(), Send(stream_head(CHUNKED) + b"zz\r\n{}\r\n0\r\n\r\n"), Cut()],
      _BROKEN, ["body"]),
 )  # fmt: skip
 for _name, _script, _kinds, _phases in _FAULTS:
@@ -176,7 +176,7 @@ _add_fault(
 
 @CASES.add("faults", UNPACKING)
 def _bomb(bench: Bench) -> None:
-    """A gzipped body that unpacks without measure is a ProtocolError."""
+    """A gzipped body that unpacks without limit is a ProtocolError."""
     packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
     bomb = b"".join(packer.compress(bytes(1024 * 1024)) for _ in range(70)) + packer.flush()
     with ScriptedServer([Receive(), Send(answer(200, bomb, GZIP))]) as server:
@@ -185,7 +185,7 @@ def _bomb(bench: Bench) -> None:
 
 @CASES.add("faults")
 def _refused(bench: Bench) -> None:
-    """A port where nobody listens is ConnectFailed, and nothing was processed."""
+    """A closed port is ConnectFailed, and nothing was processed."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     bench.fails(lambda: bench.ask(url, method="POST"), ConnectFailed, phases=["connect"], processed=False)

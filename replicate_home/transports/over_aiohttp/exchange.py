@@ -88,7 +88,7 @@ async def _listen(event: str, session: aiohttp.ClientSession, context: Any, para
     match event:
         case "request_start":
             exchange.watches, exchange.sent = True, False
-            exchange.phase = "proxy" if exchange.proxied else "connect"
+            exchange.phase = "proxy" if exchange.proxy else "connect"
         case "connection_create_start":
             exchange.refuse_again()
             await exchange.take_turn()

@@ -85,7 +85,7 @@ class LoopSession:
         place = place_of(request)
         route = self._route(place, request.url)
         route.environment.keep_secret(request)
-        exchange.proxied, exchange.turn = route.proxy is not None, route.turn
+        exchange.proxy, exchange.turn = None if route.proxy is None else str(route.proxy), route.turn
         response = await self._asked(request, place, route, exchange)
         exchange.phase = "body"
         body = AiohttpBody(response, request, exchange)

@@ -87,10 +87,11 @@ class _ObeysExchange:
         exchange = self.exchange
         if exchange is None:
             return super()._new_conn()  # type: ignore[misc, no-any-return]
-        exchange.proxied = self.proxy is not None  # type: ignore[attr-defined]
+        proxy = self.proxy  # type: ignore[attr-defined]  # a URL of urllib3
+        exchange.proxy = None if proxy is None else str(proxy)
         found = _connected(self, exchange)
         sys.audit("http.client.connect", self, self.host, self.port)  # type: ignore[attr-defined]
-        exchange.phase = "proxy" if exchange.proxied else "tls"
+        exchange.phase = "proxy" if exchange.proxy else "tls"
         try:
             found.settimeout(exchange.left())
         except TimeoutError:  # it connected at the last moment

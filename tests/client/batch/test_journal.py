@@ -304,6 +304,14 @@ class TestUnknownCreates:
         assert [item.result for item in items] == ["A"] * 5
         assert sorted(item.prediction_id for item in items) == sorted(call.prediction_id for call in fake.calls)
 
+    def test_what_another_create_that_is_under_way_makes_is_not_taken(self, fake, journal):
+        fake.on(MODEL).calls(echo)
+        fake.faults.add("create", faults.unanswered())
+        fake.faults.add("create", faults.stall(20))
+        items = list(fake.client().map(MODEL, ["a", "a"], journal=journal, on_error="collect", ordered=True))
+        assert [type(item.error) for item in items] == [CreateOutcomeUnknown, type(None)]
+        assert [call.prediction_id for call in fake.calls] == [items[1].prediction_id]
+
     def test_one_that_was_not_is_reported_after_a_minute_and_again_each_time(self, fake, journal):
         fake.on(MODEL).calls(echo)
         fake.faults.add("create", faults.unanswered())
@@ -420,6 +428,17 @@ class TestTheFile:
         list(fake.client().map(MODEL, map(str, range(100)), journal=journal))
         content = journal.read_bytes()
         journal.write_bytes(content[: len(content) * 2 // 3])
+        with pytest.raises(InvalidInput, match="damaged"):
+            fake.client().map(MODEL, ["a"], journal=journal)
+
+    def test_a_journal_with_a_damaged_page_is_refused(self, fake, journal):
+        fake.on(MODEL).calls(echo)
+        list(fake.client().map(MODEL, map(str, range(100)), journal=journal))
+        content = bytearray(journal.read_bytes())
+        page = 4096
+        middle = len(content) // page // 2 * page
+        content[middle : middle + page] = b"\x02" * page
+        journal.write_bytes(content)
         with pytest.raises(InvalidInput, match="damaged"):
             fake.client().map(MODEL, ["a"], journal=journal)
 

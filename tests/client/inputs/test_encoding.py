@@ -234,6 +234,20 @@ def test_bytes_over_the_limit_are_refused_and_those_at_it_are_sent(
     assert len(fake.calls) == 1
 
 
+def test_no_more_is_read_from_a_pipe_than_may_be_sent(fake: FakeReplicate, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            buffer[:1] = b"x"
+            return 1
+
+    monkeypatch.setattr(files, "LARGEST", 1_000)
+    with pytest.raises(InvalidInput, match=r"'file' has 1001 bytes or more, and the API accepts at most 1000"):
+        run(fake, {"file": io.BufferedReader(Endless())})
+
+
 @CLIENTS
 def test_a_closed_file_is_named(run: Run, fake: FakeReplicate, tmp_path: Path) -> None:
     path = tmp_path / "cat.png"

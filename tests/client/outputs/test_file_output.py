@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
+import io
 import os
 import pickle
 import stat
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from replicate_home import (
     Disconnected,
@@ -482,9 +484,12 @@ def test_copies_can_still_be_read() -> None:
     assert [copy.copy(file).read(), copy.deepcopy([file])[0].read()] == [b"Hello", b"Hello"]
 
 
-def test_it_is_no_path_and_says_what_to_do() -> None:
-    file, _ = file_of([b"Hello"])
-    with pytest.raises(TypeError, match=r"call save\(\) first, which returns its path"):
+def test_it_is_no_path_so_that_libraries_read_it() -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(picture, "PNG")
+    file, _ = file_of([picture.getvalue()])
+    assert Image.open(file).size == (4, 3)
+    with pytest.raises(TypeError, match="not FileOutput"):
         open(file)  # type: ignore[call-overload]  # noqa: SIM115
 
 

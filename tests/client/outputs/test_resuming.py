@@ -153,6 +153,14 @@ def test_a_rest_that_begins_elsewhere_is_a_protocol_error() -> None:
     assert host.closed == 2
 
 
+def test_a_server_that_always_begins_anew_and_breaks_off_is_given_up(tmp_path: Path) -> None:
+    states = [bytes([number]) + CONTENT for number in range(9)]  # each time another, so that nothing can be resumed
+    host = Host([4_000] * 9, states=states)
+    with pytest.raises(Disconnected):
+        FileOutput(URL, host).save(tmp_path)
+    assert (len(host.asked), list(tmp_path.iterdir())) == (3, [])
+
+
 # ---- what a server says ----
 
 
@@ -171,6 +179,10 @@ def test_the_rest_is_asked_for_where_the_server_can_tell_whether_it_is_the_same(
 ) -> None:
     assert validator_of(Response(200, {"content-length": "7", **headers})) == validator
     assert validator_of(Response(200, headers)) is None, "it may be compressed"
+
+
+def test_the_rest_is_asked_for_on_condition_that_the_file_is_the_same() -> None:
+    assert Rest(7, '"abc"').headers == {"Range": "bytes=7-", "If-Range": '"abc"'}
 
 
 def test_a_part_says_which_it_is() -> None:

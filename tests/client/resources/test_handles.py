@@ -130,6 +130,11 @@ class TestTrainings:
         training = Training.from_dict({"id": "t1", "status": "starting", "destination": "a/b", "new": 1})
         assert (training.destination, training.extra) == ("a/b", {"new": 1})
 
+    def test_its_destination_is_known_once_it_has_made_a_version(self, client):
+        training = trained(client)
+        assert training.destination is None
+        assert training.wait().destination == "local/tuned"
+
 
 class TestModels:
     def test_a_model_has_versions_that_run(self, client):
