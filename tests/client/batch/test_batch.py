@@ -234,7 +234,7 @@ class TestErrors:
 
     def test_a_rate_of_the_callers_own_spreads_the_creates(self, fake, run):
         began = []
-        fake.on(MODEL).calls(lambda prompt: began.append(fake.clock.now()) or "x")
+        fake.on(MODEL).calls(lambda prompt: began.append(int(fake.clock.now())) or "x")
         items = run(MODEL, map(str, range(10)), concurrency=10, rate_limit="3/min", timeout=5)
         assert [item.ok for item in items] == [True] * 10, "the timeout of an item begins when it may be created"
         assert began == [0, 0, 0, 60, 60, 60, 120, 120, 120, 180]
