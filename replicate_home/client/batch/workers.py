@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import pickle
 from collections.abc import Mapping
 from concurrent.futures import BrokenExecutor, Executor
-from functools import lru_cache
+from os import urandom
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from ...lifecycle.machine import following
 from ...records.prediction import Snapshot, Status
 from ...transports.async_base import awaiting_thread, run_in_new_loop
 from ..engine.calls import RunOptions
-from ..engine.connections import Connections
+from ..engine.connections import Connections, Models
 from ..engine.engine import Engine
 from ..engine.routing import Route
 from ..engine.settings import Settings
@@ -34,19 +33,27 @@ from .saving import saved
 class SharedEngine:
     """An engine on its way to workers: in each process there is one, however many tasks bring it. The token stays."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, name: str) -> None:
         self.engine = engine
+        self._name = name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings, made_of = self.engine.settings.without_token(), self.engine.connections
-        return _shared, (pickle.dumps((settings, made_of.given, made_of.clock, made_of.models)),)
+        made_of = self.engine.connections
+        return _here, (self._name, self.engine.settings.without_token(), made_of.given, made_of.clock, made_of.models)
 
 
-@lru_cache(maxsize=4)
-def _shared(pickled: bytes) -> SharedEngine:
-    settings: Settings
-    settings, given, clock, models = pickle.loads(pickled)  # noqa: S301 - the batch's own, not a stranger's
-    return SharedEngine(Engine(settings, Connections(given, clock, models, blocking=given)))
+_engines: dict[str, SharedEngine] = {}
+_MOST_ENGINES = 4
+
+
+def _here(name: str, settings: Settings, given: Any, clock: Clock, models: Models | None) -> SharedEngine:
+    shared = _engines.get(name)
+    if shared is None:
+        for oldest in list(_engines)[: 1 - _MOST_ENGINES]:
+            _engines.pop(oldest, None)
+        engine = Engine(settings, Connections(given, clock, models, blocking=given))
+        shared = _engines.setdefault(name, SharedEngine(engine, name))
+    return shared
 
 
 @attrs.frozen
@@ -127,7 +134,7 @@ class Workers:
 
     def __init__(self, executor: Executor, engine: Engine, folder: Path | None, then: Any) -> None:
         self._executor: Executor | None = executor
-        self._shared = SharedEngine(engine)
+        self._shared = SharedEngine(engine, urandom(16).hex())
         self._folder = folder
         self._then = then
 
