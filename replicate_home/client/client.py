@@ -109,8 +109,9 @@ class Client:
         """Run a model over many inputs, a few at a time, and iterate the items as they finish.
 
         ``inputs`` are mappings, or strings, which are prompts; they are pulled as they are needed, so a generator may
-        be endless. At most ``concurrency`` predictions run at once. Each :class:`BatchItem` has ``ok``, ``index``,
-        ``result`` or ``error``, and more; with ``ordered=True`` they come in the order of the inputs.
+        be endless. At most ``concurrency`` predictions run at once, and at most ``rate_limit`` are created, such as
+        ``"20/s"``, ``"300/min"``, or a number a second, besides what the server allows. Each :class:`BatchItem` has
+        ``ok``, ``index``, ``result`` or ``error``, and more; with ``ordered=True`` they come in order.
 
         ``journal`` is a file that remembers everything: run the same call again after a crash, even ``kill -9``, and it
         continues. Nothing that finished is run again, and what still runs is followed. Where it is unknown whether a

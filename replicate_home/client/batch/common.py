@@ -11,15 +11,17 @@ import attrs
 from ...clock import Clock
 from ...dialects.refs import ModelRef
 from ...exceptions import AuthenticationError, NotFound, PaymentRequired, PermissionDenied, ReplicateHomeError
+from ...lifecycle import policy
 from ...lifecycle.policy import Pace
 from ...operations.models import get_model
 from ...records.prediction import Snapshot
 from ...threads import ThreadPool
+from ...transports.async_base import sleep_on
 from ..engine.async_connections import AsyncConnections
 from ..engine.async_engine import AsyncEngine
 from ..engine.calls import MapOptions
 from ..engine.routing import Route
-from ..engine.settings import Settings
+from ..engine.settings import Settings, checked_rate
 from ..outputs.download import AsyncFiles
 from ..outputs.streams import Format
 from .journal import Journal
@@ -64,6 +66,7 @@ class Common:
         self.saving = Format(route.dialect.base_url, AsyncFiles(self.engine, route))
         self.slots = asyncio.Semaphore(options.concurrency)
         self.thens = ThreadPool(min(32, options.concurrency), "replicate-home-then")
+        self._creates = policy.OPEN if options.rate_limit is None else checked_rate(options.rate_limit)
         self.stopped: ReplicateHomeError | None = None
         self._named = ModelRef.parse(options.model, aliases=route.dialect.aliases)
         self._ref: ModelRef | None = None if journal is not None else self._named
@@ -85,6 +88,15 @@ class Common:
         """Raise where nothing more is to be created."""
         if self.stopped is not None:
             raise CreatingStopped
+
+    async def turn(self) -> None:
+        """Wait until the caller's own limit lets one more be created."""
+        now = self.clock.now()
+        at = self._creates.moment(now)
+        self._creates = self._creates.taking(at)
+        if at > now:
+            await sleep_on(self.clock, at - now)
+        self.check_stopped()
 
     async def ref(self) -> ModelRef:
         """What is run: with a journal, always the version that was the latest when it began."""

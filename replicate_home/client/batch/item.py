@@ -149,7 +149,7 @@ class Item:
 
     async def _created(self, attempts: int) -> tuple[Settled, Row | None]:
         common = self._common
-        common.check_stopped()
+        await common.turn()
         drive = await common.engine.begin(await self._options(), common.route, delivers=False)
         if not common.writer.writes:
             return await self._settle(drive), None
@@ -178,6 +178,9 @@ class Item:
         state = drive.state
         try:
             while not isinstance(state, Settled):
+                if isinstance(state, Sending) and state.kind is Kind.CREATE and self._common.stopped is not None:
+                    await self._write(Journal.forget, *self.place)  # it waited for its turn, and was not sent
+                    raise CreatingStopped
                 if isinstance(state, Sending) and state.kind in _CANCELING:
                     await self._write(Journal.leave, [self.place])
                 state = await drive.step()

@@ -223,6 +223,28 @@ class TestErrors:
         assert batch.summary.done == 3
         assert set(states(fake)) == {"succeeded"}
 
+    def test_nor_is_what_waits_for_the_servers_limits_then_created(self, fake):
+        fake.on(MODEL).returns("x")
+        fake.faults.add("create", faults.status(402), times=1000)
+        client = fake.client(api_token="t", base_url="https://api.replicate.com/v1")
+        with pytest.raises(PaymentRequired):
+            list(client.map(MODEL, map(str, range(2_000)), concurrency=1_000, timeout=None))
+        creates = [asked for asked in fake.requests if asked.method == "POST"]
+        assert len(creates) == 480, "what a minute allows was sent at once"
+
+    def test_a_rate_of_the_callers_own_spreads_the_creates(self, fake, run):
+        began = []
+        fake.on(MODEL).calls(lambda prompt: began.append(int(fake.clock.now())) or "x")
+        items = run(MODEL, map(str, range(10)), concurrency=10, rate_limit="3/min", timeout=5)
+        assert [item.ok for item in items] == [True] * 10, "the timeout of an item begins when it may be created"
+        assert began == [0, 0, 0, 60, 60, 60, 120, 120, 120, 180]
+
+    @pytest.mark.parametrize("rate", ["often", 0, "3/week"])
+    def test_a_rate_that_is_none_is_refused_before_anything_is_sent(self, fake, rate):
+        with pytest.raises(InvalidInput, match="rate_limit must be such as"):
+            fake.client().map(MODEL, ["a"], rate_limit=rate)
+        assert fake.requests == []
+
     def test_each_item_has_a_timeout_of_its_own(self, fake, run):
         fake.on(MODEL, prompt="slow").returns("x").takes(100)
         fake.on(MODEL, prompt="ok").returns("y").takes(5)
