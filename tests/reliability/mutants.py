@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant("a forked child speaks on its parent's connection", CONNECTION,
            "self.owner == os.getpid() and", "", f"{BLOCKING}::TestPooling::test_a_child_process_takes_connections_of_its_own"),
     Mutant("a server is asked to cancel sooner than it can", REPLICATE,
-           "max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))", "math.ceil(wanted.cancel_after)",
+           "max(SHORTEST_CANCEL_AFTER, math.ceil(cancel_after))", "math.ceil(cancel_after)",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
     Mutant("a prediction that is the caller's own is canceled by the server", "client/engine/calls.py",
            "if life_terms.cancels and is_limited else None", "if is_limited else None",
