@@ -467,7 +467,7 @@ MUTANTS = (
            "left and left / (len(addresses) - number)", "left",
            f"{BLOCKING}::TestConnecting::test_the_addresses_of_a_host_are_tried_in_turn_within_one_limit"),
     Mutant("recorders are gone past", CONNECTION,
-           "return DeadlineConnection if current is HTTPConnection else current", "return DeadlineConnection",
+           "return _OURS.get(current, current)", "return DeadlineConnection",
            f"{TOOLS}::TestRecorders::test_vcrpy_records_plays_and_lets_nothing_out_that_it_has_not"),
     Mutant("mocks of sessions are gone past", SENDER,
            "response = self._session.send(", "self._session.headers = None\n        response = requests.Session.send(_own_session(), ",
