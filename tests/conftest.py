@@ -1,4 +1,4 @@
-"""What holds for every test: nothing beyond this machine is reached, and nothing stays open."""
+"""What holds forevery test: nothing beyond this machine is reached, and nothing stays open."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No token, proxy or certificate of whoever runs the tests has a say in them."""
+    """No token, proxy or certificate of the user's affects the tests."""
     for name in list(os.environ):
         if any(setting in name.upper() for setting in _SETTINGS):
             monkeypatch.delenv(name)

@@ -26,8 +26,8 @@ PURE_PARTS = sorted(name for name, layer in LAYERS.items() if layer <= 1 and nam
 # or asks for the time.
 # email.utils and ipaddress are imported late, for the one date and the few addresses that have to be understood.
 PURE = {
-    "__future__", "base64", "binascii", "collections.abc", "copy", "datetime", "difflib", "email.utils", "enum",
-    "functools", "ipaddress", "json", "math", "re", "types", "typing", "urllib.parse", "attrs",
+    "__future__", "base64", "binascii", "bisect", "collections.abc", "copy", "datetime", "difflib", "email.utils",
+    "enum", "functools", "ipaddress", "json", "math", "re", "types", "typing", "urllib.parse", "attrs",
 }  # fmt: skip
 HTTP_LIBRARIES = {"requests", "urllib3", "aiohttp"}
 EXTRAS = {
@@ -96,7 +96,7 @@ def _from(node: ast.ImportFrom, name: str, runs: str) -> Iterator[Import]:
 
 
 def own(module: str) -> str | None:
-    """The name below the package, or None for a module of somebody else."""
+    """The name below the package, or None for a foreign module."""
     first, _, rest = module.partition(".")
     return rest if first == "replicate_home" else None
 

@@ -40,7 +40,7 @@ FRESH = {
     "accounts", "collections", "default_client", "deployments", "files", "hardware", "models", "predictions", "search",
     "trainings", "webhooks",
 }  # fmt: skip
-"""Looked up anew each time."""
+"""Looked up each time."""
 
 
 def test_the_list_is_sorted_and_without_repetition():
@@ -58,7 +58,7 @@ def test_every_name_is_there_and_has_something_to_say(name):
     found = getattr(replicate_home, name)
     if inspect.isclass(found) or inspect.isroutine(found):
         assert inspect.getdoc(found)
-    # A name that is looked up anew each time is the same thing each time, unless it depends on the environment.
+    # A name that is looked up each time is the same thing each time, unless it depends on the environment.
     assert getattr(replicate_home, name) is found
 
 

@@ -121,10 +121,11 @@ def asks_server(command: Command) -> Command:
 
 
 def _is_about_local_models(arguments: Mapping[str, Any]) -> bool:
-    """Whether an argument names a model in this process, and the environment names no server."""
+    """Whether it is a model in this process that is asked about, and the environment names no server."""
     if os.environ.get("REPLICATE_BASE_URL") or os.environ.get("REPLICATE_HOME_BACKEND"):
         return False
-    return any(isinstance(value, str) and value.startswith("local/") for value in arguments.values())
+    named = (arguments.get(name) for name in ("model", "argument"))
+    return any(isinstance(name, str) and name.startswith("local/") for name in named)
 
 
 def import_all(modules: tuple[str, ...]) -> None:

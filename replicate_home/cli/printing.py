@@ -56,16 +56,19 @@ class Answer:
             for piece in file:
                 _to_stdout_as_it_is(piece)
         else:
-            to_stdout(f"{self.place(file)}\n")
-
-    def place(self, file: FileOutput) -> str:
-        """Save ``file`` and return its path, or return its URL if it is not to be saved."""
-        return self.saved(file) or file.url
+            to_stdout(f"{self.saved(file) or file.url}\n")
 
     def saved(self, file: FileOutput) -> str | None:
-        """The path of ``file``, now saved; None if it is not to be saved."""
-        if self._target not in (None, STDOUT):
-            return str(file.save(self._free_target()))
+        """The path of a file that is the output, now saved; None if it is not to be saved."""
+        if self._target in (None, STDOUT):
+            return self._kept(file)
+        return str(file.save(self._free_target()))
+
+    def place(self, file: FileOutput) -> str:
+        """What stands for a file within an output: its path, now saved, or its URL if it is not to be saved."""
+        return self._kept(file) or file.url
+
+    def _kept(self, file: FileOutput) -> str | None:
         if self._directory is None and not _is_unreachable(file):
             return None
         path = _free_place((self._directory or Path()) / file.name)

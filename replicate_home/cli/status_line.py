@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import threading
@@ -13,6 +14,7 @@ from ..protocol.redaction import excerpt
 from ..records.prediction import Progress, Snapshot
 
 _INTERVAL = 0.1
+_LAST_LOGS = 2000  # characters, in which a line of progress is looked for
 _CLEARED = "\r\x1b[K"
 
 
@@ -53,8 +55,7 @@ class StatusLine:
             self._over.set()
             self._thread.join()
             self._thread = None
-            sys.stderr.write(_CLEARED)
-            sys.stderr.flush()
+            _write(_CLEARED)
 
     def make_way(self) -> None:
         """Remove the line if the output that now begins is on the same terminal."""
@@ -63,18 +64,23 @@ class StatusLine:
 
     def _draw_on(self) -> None:
         for sign in cycle("|/-\\"):
-            sys.stderr.write(f"{_CLEARED}{excerpt(f'{sign} {self}', shutil.get_terminal_size().columns - 1)}")
-            sys.stderr.flush()
+            _write(_CLEARED + excerpt(f"{sign} {self}", shutil.get_terminal_size().columns - 1))
             if self._over.wait(_INTERVAL):
                 return
 
     def __str__(self) -> str:
-        progress = Progress.from_logs(self._logs)
+        progress = Progress.from_logs(self._logs[-_LAST_LOGS:])
         steps = f", step {progress.current} of {progress.total}" if progress else ""
         seconds = int(SYSTEM_CLOCK.now() - self._began)
         known = self.snapshot
         doing = "starting" if known is None else f"{known.id} {known.status}"
         return f"{self._name}: {doing}{steps} ({seconds} s)"
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is looking any more
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def is_terminal(stream: Any) -> bool:

@@ -15,7 +15,7 @@ from ..protocol.redaction import excerpt
 from ..protocol.strict_json import parse_json
 from ..records.parsing import parse
 from ..records.prediction import Snapshot
-from ..wire import Request, Response
+from ..wire import Request, Response, Secret
 from .refs import ModelRef
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ class Dialect(Protocol):
     @property
     def base_url(self) -> str:
         """The address its paths are relative to."""
+        ...
+
+    @property
+    def token(self) -> Secret | None:
+        """What it is sent as ``Authorization: Bearer``, if anything."""
         ...
 
     @property

@@ -27,6 +27,7 @@ class Home(OrdinaryAnswers):
 
     base_url: str = BASE_URL
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)  # a user's own may hold secrets
+    token: None = None
     name: str = "home"
     aliases: bool = True
     uploads: bool = False

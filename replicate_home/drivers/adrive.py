@@ -16,9 +16,10 @@ from ..lifecycle.machine import Came, Lost, Pausing, Reading, Sending, Settled, 
 from ..lifecycle.policy import LEAVING
 from ..transports.async_base import AsyncBody, AsyncTransport, sleep_on
 from .driving import Driving, hears_of_create, holds_body
+from .gate import Gate
 
 if TYPE_CHECKING:
-    from ..protocol.sse import Decoder, ServerSentEvent
+    from ..protocol.sse import ServerSentEvent
 
 Leaving = set["asyncio.Task[None]"]
 """The tasks that leave lives; closing a client waits for them."""
@@ -31,11 +32,12 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
     on in a task of its own.
     """
 
-    __slots__ = ("_create", "_decoder", "_impatient", "_leaving", "_leaving_tasks")
+    __slots__ = ("_create", "_impatient", "_leaving", "_leaving_tasks")
 
-    def __init__(self, state: State, transport: AsyncTransport, clock: Clock, leaving: Leaving) -> None:
-        super().__init__(state, transport, clock)
-        self._decoder: Decoder | None = None
+    def __init__(
+        self, state: State, transport: AsyncTransport, clock: Clock, gate: Gate, leaving: Leaving
+    ) -> None:
+        super().__init__(state, transport, clock, gate)
         self._create: asyncio.Task[Came] | None = None
         self._leaving_tasks = leaving
         self._leaving: asyncio.Task[None] | None = None
@@ -54,8 +56,8 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
             return before
         try:
             state = self._become(before, await self._advance(before))
-            if type(state) is Settled:  # isinstance would be one more call for every read of a stream
-                self.name_cause(state)
+            if type(state) is Settled and (self.logs or state.error):  # a call that goes well is to make few calls
+                self.end(state)
         except GeneratorExit:  # the event loop is gone, and nothing can be awaited
             self.left = True
             self.close_body()
@@ -112,21 +114,27 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
 
     async def _send(self, sending: Sending) -> State:
         self.close_body()
+        now = self.clock.now()
+        moment = self.gate.moment(sending, now)
+        if moment > now:
+            return sending.delayed(moment, now)
         if not hears_of_create(sending):
-            return sending.next(await self._exchange(sending), self.clock.now())
+            return self.heard(sending, await self._exchange(sending))
         self._create = create = asyncio.create_task(self._exchange(sending), name="replicate_home create")
         await _end_of(create)
         self._create = None
         lost = Disconnected("left", phase="wait", may_have_been_processed=True) if create.cancelled() else None
-        return sending.next(lost or create.result(), self.clock.now())
+        return self.heard(sending, lost or create.result())
 
     async def _pause(self, pausing: Pausing) -> State:
+        if pausing.failure is not None and not self.gate.lends(pausing.failure):
+            return pausing.denied()
         await sleep_on(self.clock, pausing.until - self.clock.now())
         return pausing.next(self.clock.now())
 
     async def _read_on(self, reading: Reading) -> State:
         arrived = await self._take(reading)
-        return reading.next(arrived, self.clock.now(), None if self._decoder is None else self._decoder.retry)
+        return reading.next(arrived, self.clock.now(), None if self.decoder is None else self.decoder.retry)
 
     def _become(self, before: State, after: State) -> State:
         """Take on the next state, unless another task has left meanwhile."""
@@ -137,23 +145,20 @@ class AsyncDrive(Driving[AsyncTransport, AsyncBody]):
         return self.state
 
     async def _exchange(self, sending: Sending) -> Came:
+        answered = self.asked(sending) if self.logs else None
+        came: Came
         try:
-            response, self.body = await self.transport.send(sending.request, self.deadline_for(sending.until))
+            came, self.body = await self.transport.send(sending.request, self.deadline_for(sending.until))
+            self.decoder = None
         except (TransportError, ProtocolError) as lost:
-            return lost.with_traceback(None)
-        self._decoder = None
-        return response
+            came = lost.with_traceback(None)
+        if answered is not None:
+            answered(came)
+        return came
 
     async def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
         try:
-            data = await self.read(reading.until)
-            if not data:
-                return None
-            if self._decoder is None:
-                from ..protocol.sse import Decoder  # 3 ms, which a call without a stream saves
-
-                self._decoder = Decoder()
-            return self._decoder.feed(data)
+            return self.decoded(await self.read(reading.until))
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
 

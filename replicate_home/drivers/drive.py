@@ -19,20 +19,20 @@ from ..lifecycle.policy import LEAVING
 from ..threads import ThreadPool
 from ..wire import Body
 from .driving import Driving, hears_of_create, holds_body
+from .gate import Gate
 
 if TYPE_CHECKING:
-    from ..protocol.sse import Decoder, ServerSentEvent
+    from ..protocol.sse import ServerSentEvent
     from ..transports.base import Transport
 
 
 class Drive(Driving["Transport", Body]):
     """One life under way, in a thread that waits for it; another thread may call :meth:`leave` meanwhile."""
 
-    __slots__ = ("_create", "_decoder", "_lock", "_process")
+    __slots__ = ("_create", "_lock", "_process")
 
-    def __init__(self, state: State, transport: Transport, clock: Clock) -> None:
-        super().__init__(state, transport, clock)
-        self._decoder: Decoder | None = None
+    def __init__(self, state: State, transport: Transport, clock: Clock, gate: Gate) -> None:
+        super().__init__(state, transport, clock, gate)
         self._create: Pending | None = None
         self._lock = threading.RLock()  # reentrant: Ctrl-C may come while it is held, and leaving takes it
         self._process = os.getpid()
@@ -51,8 +51,8 @@ class Drive(Driving["Transport", Body]):
         at_work(self.clock)
         try:
             state = self._become(before, self._advance(before))
-            if type(state) is Settled:  # isinstance would be one more call for every read of a stream
-                self.name_cause(state)
+            if type(state) is Settled and (self.logs or state.error):  # a call that goes well is to make few calls
+                self.end(state)
         except BaseException as error:
             creates = self.creates
             self.leave()
@@ -99,20 +99,27 @@ class Drive(Driving["Transport", Body]):
 
     def _send(self, sending: Sending) -> State:
         self.close_body()
-        if not self._may_be_interrupted(sending):
-            return sending.next(self._exchange(sending), self.clock.now())
-        self._create = Pending(partial(self._exchange, sending))
-        came = self._create.result()
-        self._create = None
-        return sending.next(came, self.clock.now())
+        now = self.clock.now()
+        moment = self.gate.moment(sending, now)
+        if moment > now:
+            return sending.delayed(moment, now)
+        if self._may_be_interrupted(sending):
+            self._create = Pending(partial(self._exchange, sending))
+            came = self._create.result()
+            self._create = None
+        else:
+            came = self._exchange(sending)
+        return self.heard(sending, came)
 
     def _pause(self, pausing: Pausing) -> State:
+        if pausing.failure is not None and not self.gate.lends(pausing.failure):
+            return pausing.denied()
         self.clock.sleep(pausing.until - self.clock.now())
         return pausing.next(self.clock.now())
 
     def _read_on(self, reading: Reading) -> State:
         arrived = self._take(reading)
-        return reading.next(arrived, self.clock.now(), None if self._decoder is None else self._decoder.retry)
+        return reading.next(arrived, self.clock.now(), None if self.decoder is None else self.decoder.retry)
 
     def _become(self, before: State, after: State) -> State:
         """Take on the next state; if another thread has left meanwhile, only for a prediction that was created."""
@@ -127,23 +134,20 @@ class Drive(Driving["Transport", Body]):
         return self.state
 
     def _exchange(self, sending: Sending) -> Came:
+        answered = self.asked(sending) if self.logs else None
+        came: Came
         try:
-            response, self.body = self.transport.send(sending.request, self.deadline_for(sending.until))
+            came, self.body = self.transport.send(sending.request, self.deadline_for(sending.until))
+            self.decoder = None
         except (TransportError, ProtocolError) as lost:
-            return lost.with_traceback(None)
-        self._decoder = None
-        return response
+            came = lost.with_traceback(None)
+        if answered is not None:
+            answered(came)
+        return came
 
     def _take(self, reading: Reading) -> list[ServerSentEvent] | Lost | None:
         try:
-            data = self.read(reading.until)
-            if not data:
-                return None
-            if self._decoder is None:
-                from ..protocol.sse import Decoder  # 3 ms, which a call without a stream saves
-
-                self._decoder = Decoder()
-            return self._decoder.feed(data)
+            return self.decoded(self.read(reading.until))
         except (TransportError, ProtocolError) as lost:
             return lost.with_traceback(None)
 

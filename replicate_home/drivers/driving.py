@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..clock import Clock
 from ..exceptions import ModelError, ReplicateHomeError
 from ..lifecycle.life import News
-from ..lifecycle.machine import Kind, Reading, Sending, Settled, State
+from ..lifecycle.machine import Came, Kind, Reading, Sending, Settled, State
+from .gate import Gate
+
+LOGGER = logging.getLogger("replicate_home")
+LOGGER.addHandler(logging.NullHandler())
+if level := os.environ.get("REPLICATE_HOME_LOG"):
+    from .log import show
+
+    show(level)
+
+if TYPE_CHECKING:
+    from ..protocol.sse import Decoder, ServerSentEvent
 
 T = TypeVar("T")
 """The kind of transport."""
@@ -28,15 +41,18 @@ class Driving(Generic[T, B]):
     It is stepped rather than iterated, so that its owner decides how it ends: the garbage collector sends nothing.
     """
 
-    __slots__ = ("body", "clock", "left", "news", "state", "transport")
+    __slots__ = ("body", "clock", "decoder", "gate", "left", "logs", "news", "state", "transport")
 
-    def __init__(self, state: State, transport: T, clock: Clock) -> None:
+    def __init__(self, state: State, transport: T, clock: Clock, gate: Gate) -> None:
         self.state = state
         self.news: Iterator[News] = iter(state.news)
         self.left = False
+        self.logs = LOGGER.isEnabledFor(logging.INFO)
         self.body: B | None = None
+        self.decoder: Decoder | None = None
         self.transport = transport
         self.clock = clock
+        self.gate = gate
 
     @property
     def is_over(self) -> bool:
@@ -49,6 +65,16 @@ class Driving(Generic[T, B]):
         if body is not None:
             body.close()  # type: ignore[attr-defined]  # bodies of either kind have it
 
+    def decoded(self, data: bytes) -> list[ServerSentEvent] | None:
+        """The events that these bytes of the stream complete; None at its end."""
+        if not data:
+            return None
+        if self.decoder is None:
+            from ..protocol.sse import Decoder  # 3 ms, which a call without a stream saves
+
+            self.decoder = Decoder()
+        return self.decoder.feed(data)
+
     def deadline_for(self, until: float | None) -> float | None:
         """``until`` on the transport's clock, if it has one of its own."""
         clock = getattr(self.transport, "clock", self.clock)
@@ -59,10 +85,26 @@ class Driving(Generic[T, B]):
         """Whether a create is under way."""
         return isinstance(self.state, Sending) and self.state.kind is Kind.CREATE
 
-    def name_cause(self, state: Settled) -> None:
-        """Make the exception of a model in this process the cause of its failure."""
+    def heard(self, sending: Sending, came: Came) -> State:
+        """What to do after this answer, from which others learn too."""
+        now = self.clock.now()
+        self.gate.heard(sending, came, now)
+        return sending.next(came, now)
+
+    def end(self, state: Settled) -> None:
+        """Log the end, and make the exception of a model in this process the cause of its failure."""
         if state.error is not None:
             name_cause(state.error, self.transport)
+        if self.logs:  # set when the life begins, which spares a call for each request
+            from .log import ended
+
+            ended(state)
+
+    def asked(self, sending: Sending) -> Callable[[Came], None]:
+        """Begin to time a request, for the log; what is returned is told what came of it."""
+        from .log import asked
+
+        return asked(sending, self.clock)
 
     def explain(self, error: BaseException, creates: bool) -> None:
         """Add a note to an exception: the prediction it is about, or that there may be one whose id is unknown."""

@@ -16,6 +16,7 @@ from ..exceptions import (
     NotFound,
     OutputDiverged,
     PredictionTimeout,
+    RateLimited,
     ReplicateHomeError,
     ServerBusy,
     ServerError,
@@ -50,6 +51,12 @@ def timed_out(snapshot: Snapshot, seconds: float | None, canceled: bool, *, keep
         what += f": client.predictions.get({snapshot.id!r}).wait() resumes it"
     message = f"prediction {snapshot.id} was not finished{after}; {what}"
     return PredictionTimeout(message, prediction=snapshot, canceled=canceled)
+
+
+def paced(wait: float, snapshot: Snapshot | None) -> RateLimited:
+    """The server's limits leave no time for a request: it was not sent."""
+    message = f"not sent: the server's rate limit allows the next request in {wait:.3g} s, which is after the timeout"
+    return RateLimited(message, status=429, retry_after=wait, prediction=snapshot)
 
 
 def outcome_unknown(

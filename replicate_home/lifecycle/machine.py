@@ -65,8 +65,8 @@ class Sending:
     """Send ``request`` and wait for the response until ``until``.
 
     ``cause`` is the error to settle with after a cancel; ``repeatable`` marks a POST that may be sent twice.
-    ``expected`` is what a create asks for, if its id is already known; ``then`` is what follows a look at the
-    server's health.
+    ``expected`` is what a create asks for, where its id is known before; ``then`` what a look at the server's health is
+    for. ``admitted`` is the moment for which it has a place within the server's limits.
     """
 
     life: Life
@@ -80,10 +80,18 @@ class Sending:
     expected: Snapshot | None = None
     then: Sending | None = None
     news: tuple[News, ...] = ()
+    admitted: float | None = None
 
     def next(self, came: Came, now: float) -> State:
         """What to do after this response, or the lack of one."""
-        return _in_time(_RULES[self.kind](self, came, now), now)
+        asked = self if self.admitted is None else attrs.evolve(self, admitted=None)  # what follows is to wait anew
+        return _in_time(_RULES[self.kind](asked, came, now), now)
+
+    def delayed(self, until: float, now: float) -> State:
+        """It may not be sent before ``until``, for the sake of the server's limits."""
+        if _is_late(self.life, until) and self.kind not in _FOLLOWING:
+            return Settled(self.life, endings.paced(until - now, self.life.snapshot))
+        return _in_time(Pausing(self.life, until, attrs.evolve(self, admitted=until, news=())), now)
 
     def leave(self, now: float) -> State:
         """The caller is gone: cancel what this life created, unless that is under way."""
@@ -92,16 +100,21 @@ class Sending:
 
 @attrs.frozen
 class Pausing:
-    """Sleep until ``until``; then comes ``then``."""
+    """Sleep until ``until``; then comes ``then``, a retry where there is a ``failure`` to repeat it for."""
 
     life: Life
     until: float
     then: Sending
     news: tuple[News, ...] = ()
+    failure: ReplicateHomeError | None = attrs.field(default=None, eq=False)  # errors are never equal
 
     def next(self, now: float) -> State:
         """The time has come."""
         return _in_time(attrs.evolve(self.then, until=_until(self.life, self.then.request, now)), now)
+
+    def denied(self) -> Settled:
+        """There is no retry: too many have failed."""
+        return Settled(self.life, self.failure)
 
     def leave(self, now: float) -> State:
         """The caller is gone."""
@@ -355,6 +368,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HARMLESS = frozenset({"accept", "accept-encoding", "user-agent", "range", "if-range"})
 _MOST_HOPS = 5
 _LATE = frozenset({Kind.LAST_CANCEL, Kind.LAST_POLL, Kind.CANCEL})
+_FOLLOWING = (Kind.POLL, Kind.STREAM)
 
 
 # ---- the open stream ----------------------------------------------------------------------------------------
@@ -517,7 +531,8 @@ def _again(sending: Sending, came: Came, now: float) -> State:
     if life.terms.deadline is not None and now + delay >= life.terms.deadline:
         return Settled(life, error)
     life = attrs.evolve(life, draws=life.draws + 1)
-    return Pausing(life, now + delay, attrs.evolve(sending, life=life, attempt=sending.attempt + 1, news=()))
+    then = attrs.evolve(sending, life=life, attempt=sending.attempt + 1, news=())
+    return Pausing(life, now + delay, then, failure=error)
 
 
 def _when_ready(sending: Sending, came: Response, now: float) -> State:
@@ -547,7 +562,7 @@ def _in_time(state: State, now: float) -> State:
     if now < deadline and not (isinstance(state, Pausing) and state.until > deadline):
         return state
     waiting_for = state.then.kind if isinstance(state, Pausing) else getattr(state, "kind", Kind.STREAM)
-    if waiting_for not in (Kind.POLL, Kind.STREAM):
+    if waiting_for not in _FOLLOWING:
         return state
     return _last_look(state.life, state.news, now) if now >= deadline else attrs.evolve(state, until=deadline)
 

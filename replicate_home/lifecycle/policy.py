@@ -5,6 +5,9 @@ Randomness comes in as ``draw``, a number from 0 to 1 made from a seed by :func:
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+
 import attrs
 
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
@@ -67,3 +70,70 @@ def reopen_delay(cuts: int, retry_ms: int | None, drawn: float, *, hurries: bool
 def patient(wait: float, drawn: float) -> float:
     """A wait that the server asked for, and a little more, so that clients do not all come back at once."""
     return wait + drawn * min(1.0, wait / 10)
+
+
+@attrs.frozen
+class Window:
+    """At most ``most`` requests in any ``seconds`` in a row, all of which may be sent at once; None is no limit.
+
+    ``taken`` are the moments of the latest, in order. Nothing is sent before ``opens``, which is for the server to say;
+    then one in ``step`` seconds until one has gone well, for all that have waited would be refused at once.
+    """
+
+    most: int | None = None
+    seconds: float = 0.0
+    taken: tuple[float, ...] = ()
+    opens: float = -math.inf
+    step: float = 0.0
+
+    def moment(self, now: float) -> float:
+        """The earliest moment for one more: first come, first served."""
+        taken = self.taken
+        if not taken:
+            return max(now, self.opens)
+        at = max(now, self.opens, taken[-1] + self.step)
+        if self.most is None or len(taken) < self.most:
+            return at
+        return max(at, taken[-self.most] + self.seconds)
+
+    def taking(self, at: float) -> Window:
+        """With one more at this moment."""
+        taken = (*self.taken[bisect_right(self.taken, at - self.seconds) :], at)
+        return Window(self.most, self.seconds, taken, self.opens, self.step)
+
+    def closed(self, until: float) -> Window:
+        """The server wants nothing before ``until``."""
+        return attrs.evolve(self, opens=max(self.opens, until), step=AFTER_CLOSING)
+
+    def opened(self) -> Window:
+        """A request has gone well, and the server allows more."""
+        return attrs.evolve(self, step=0.0) if self.step else self
+
+
+OPEN = Window()
+AFTER_CLOSING = 2.0
+"""Seconds between those that have waited for the same moment: for the first to be answered, though it may be held."""
+HOSTED_CREATES = Window(480, 60.5)
+HOSTED_OTHERS = Window(2_400, 60.5)
+"""Four fifths of what the hosted API documents, and a minute that is longer, for some requests travel faster."""
+
+
+@attrs.frozen
+class Budget:
+    """What retries are paid from: where nothing succeeds it is soon spent, and five successes pay for one more."""
+
+    left: float = 100.0
+
+    def spent(self, cost: float) -> Budget | None:
+        """What is left after a retry that costs so much; None where it cannot be paid."""
+        return Budget(self.left - cost) if cost <= self.left else None
+
+    def earned(self, amount: float) -> Budget:
+        """With what a success brings."""
+        return Budget(min(FULL.left, self.left + amount))
+
+
+FULL = Budget()
+RETRY = 5.0
+RETRY_AFTER_TIMEOUT = 10.0
+"""What a retry costs."""

@@ -25,6 +25,15 @@ def server_wait(response: Response, wall_time: float) -> float | None:
     return _wait_in_body(response) if response.status == 429 else None
 
 
+def seconds_to_wait(response: Response, wall_time: float) -> float | None:
+    """How long no such request is wanted: as the server asks, or until its limit is reset where nothing is left."""
+    wait = server_wait(response, wall_time)
+    reset = response.headers.get("ratelimit-reset", "").strip()
+    if wait is None and response.headers.get("ratelimit-remaining") == "0" and _DIGITS.fullmatch(reset):
+        return float(reset[:40])
+    return wait
+
+
 def parse_retry_after(value: str, wall_time: float) -> float | None:
     """Seconds from a ``Retry-After`` value (RFC 9110 10.2.3): ASCII digits or one of the three date forms.
 

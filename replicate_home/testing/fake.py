@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import attrs
+
 from ..clock import FakeClock
 from ..emulator.emulator import Emulator, HandledRequest
 from ..emulator.faults import FaultPlan
@@ -77,6 +79,15 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
+@attrs.frozen
+class SentWebhook:
+    """A webhook as it is sent: to ``url``, with these headers and bytes."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class FakeReplicate:
     """A small Replicate for tests: in this process, in virtual time, with scripted models.
 
@@ -97,7 +108,7 @@ class FakeReplicate:
     def __init__(self, clock: FakeClock | None = None, *, limits: Limits | None = None) -> None:
         self.clock = clock or FakeClock()
         self.unexpected: list[UnexpectedRequest] = []
-        self._webhooks: list[Request] = []
+        self._webhooks: list[SentWebhook] = []
         self._post: BackgroundSender | None = None
         self.url: str | None = None
         self._models = ScriptedModels(self._refuse)
@@ -143,7 +154,7 @@ class FakeReplicate:
         """Have everything in this process talk to this fake, in every thread, until the block ends.
 
         That is every ``Client``, ``AsyncClient`` and provider that is made in the block without a transport of its own,
-        and the module-level functions, whose default client is made anew. They need no token. What was made in the
+        and the module-level functions, whose default client is created again. They need no token. What was made in the
         block and is used after it still talks to the fake, as a test would want. In nested blocks the inner one counts.
         """
         from ..client import module_level
@@ -188,7 +199,7 @@ class FakeReplicate:
         return list(self._server.requests)
 
     @property
-    def webhooks(self) -> list[Request]:
+    def webhooks(self) -> list[SentWebhook]:
         """The webhooks that were due up to now, signed, the oldest first."""
         self._server.service.webhooks.send_due()
         return list(self._webhooks)
@@ -217,7 +228,8 @@ class FakeReplicate:
             self.check()
 
     def _keep_webhook(self, webhook: Request) -> int | None:
-        self._webhooks.append(webhook)
+        assert isinstance(webhook.body, bytes)
+        self._webhooks.append(SentWebhook(webhook.url, webhook.headers, webhook.body))
         return self._post(webhook) if self._post is not None else None
 
     def _refuse(self, asked: str, model: str) -> NoReturn:

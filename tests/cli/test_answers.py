@@ -42,6 +42,10 @@ def pictures(prompt: str) -> Iterator[bytes]:
         yield word.encode()
 
 
+def report() -> dict[str, Any]:
+    return {"title": "Überblick", "chart": b"chart"}
+
+
 def fail(run: LocalRun, prompt: str = "") -> str:
     run.log("trying")
     raise ValueError("out of ideas")
@@ -54,7 +58,7 @@ def steps(run: LocalRun) -> bytes:
 
 @pytest.fixture(autouse=True)
 def models(workplace: None) -> None:
-    for model in (echo, say, size, sizes, picture, pictures, fail, steps):
+    for model in (echo, say, size, sizes, picture, pictures, report, fail, steps):
         local_model(f"local/{model.__name__}")(model)
 
 
@@ -192,6 +196,13 @@ def test_text_goes_into_the_file_and_more_files_beside_it(command: str) -> None:
     assert Path("a.txt").read_text() == "Hello there \n"
     assert piped(command, "local/pictures", "prompt=one two", "--output", "a.png") == (0, "a.png\na-2.png\n", "")
     assert (Path("a.png").read_text(), Path("a-2.png").read_text()) == ("one", "two")
+
+
+@pytest.mark.parametrize("command", ["run", "stream"])
+def test_files_within_an_output_are_beside_the_file_that_names_them(command: str) -> None:
+    assert piped(command, "local/report", "-o", "report.json") == (0, "report.json\n", "")
+    assert json.loads(Path("report.json").read_text()) == {"title": "Überblick", "chart": "output.bin"}
+    assert Path("output.bin").read_text() == "chart"
 
 
 @pytest.mark.parametrize("command", ["run", "stream"])

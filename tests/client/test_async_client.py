@@ -570,7 +570,7 @@ def quiet(caplog):
 
 @pytest.mark.usefixtures("quiet")
 class TestLeaving:
-    """Whoever leaves early frees the connection and cancels the prediction, however he leaves."""
+    """Leaving early, in any way, frees the connection and cancels the prediction."""
 
     @pytest.mark.parametrize("streams", [False, True], ids=["polling", "streaming"])
     def test_a_task_that_is_cancelled(self, streams):

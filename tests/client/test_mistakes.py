@@ -452,7 +452,7 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         lambda here: here.client.run("owner/other").then,
         "UnexpectedRequest",
         (
-            "the fake was asked for the model 'owner/other'.\nDefined is:\n  fake.on('owner/llm')\n"
+            "the fake was asked for the model 'owner/other'.\nDefined:\n  fake.on('owner/llm')\n"
             "  fake.on('owner/image')\n  fake.on('owner/images')\n  fake.on('owner/slow')\n  fake.on('owner/untold')\n"
             "  fake.on('owner/buggy')\n  fake.on('owner/asserts')\n"
             'Add, for example: fake.on("owner/other").streams("Hello", " world")'
@@ -462,8 +462,8 @@ MISTAKES: dict[str, tuple[Callable[[Here], Any], str, str]] = {
         lambda here: here.client.run("owner/untold"),
         "UnexpectedRequest",
         (
-            "the fake was asked for a prediction of 'owner/untold', and fake.on('owner/untold') was not told what to "
-            "answer.\nDefined is:\n  fake.on('owner/llm')\n  fake.on('owner/image')\n  fake.on('owner/images')\n"
+            "the fake was asked for a prediction of 'owner/untold', for which fake.on('owner/untold') has no "
+            "answer.\nDefined:\n  fake.on('owner/llm')\n  fake.on('owner/image')\n  fake.on('owner/images')\n"
             "  fake.on('owner/slow')\n  fake.on('owner/untold')\n  fake.on('owner/buggy')\n  fake.on('owner/asserts')\n"
             'Add, for example: fake.on("owner/untold").streams("Hello", " world")'
         ),

@@ -192,7 +192,8 @@ class TestTheOutputOfAPredictionThatIsHeld:
         assert painted.output["images"][0].file == painted.result().files[0]
         assert painted.output["images"][0].file.save(tmp_path / "one.png").read_bytes() == b"one"
 
-    def test_without_files_it_is_the_same_object_each_time(self, client):
+    def test_is_the_same_object_until_it_is_updated(self, client, painted):
+        assert painted.output is painted.output
         held = client.predictions.create("owner/llm", {"prompt": "Hi"})
         assert held.output is None
         assert held.wait().output is held.output == ["Hel", "lo"]
@@ -228,7 +229,7 @@ class TestErrors:
         assert (caught.value.prediction.error, caught.value.prediction.logs) == ("out of memory", "step 1\n")
         assert caught.value.prediction.id in str(caught.value)
 
-    def test_a_reference_that_is_none_is_a_value_error(self, client):
+    def test_a_malformed_reference_is_a_value_error(self, client):
         with pytest.raises(InvalidInput, match="expected 'owner/name'") as caught:
             client.predictions.create(deployment="app", input={})
         assert isinstance(caught.value, ValueError)

@@ -86,7 +86,7 @@ def test_what_a_model_cannot_do_is_a_failed_prediction_that_says_why(model, inpu
 
 
 class _Silent:
-    """A run that nobody follows."""
+    """A run that is not followed."""
 
     def sleep(self, seconds: float) -> None:
         """No time passes."""

@@ -18,6 +18,7 @@ from replicate_home.dialects.replicate import Replicate
 from replicate_home.drivers.adrive import AsyncDrive
 from replicate_home.drivers.drive import Drive
 from replicate_home.drivers.driving import MAY_EXIST
+from replicate_home.drivers.gate import Gate
 from replicate_home.exceptions import ConnectFailed, Disconnected, ProtocolError, RequestTimeout
 from replicate_home.lifecycle.life import Terms
 from replicate_home.lifecycle.machine import Settled, creating, plain
@@ -132,7 +133,7 @@ def told(drive, news):
 
 def driven(script, timeout, leave_after):
     transport = Scripted(script)
-    drive = Drive(beginning(transport.clock, timeout), transport, transport.clock)
+    drive = Drive(beginning(transport.clock, timeout), transport, transport.clock, Gate())
     news = []
     while True:
         for one in drive.news:
@@ -149,7 +150,9 @@ def driven_in_a_loop(script, timeout, leave_after):
     transport = Scripted(script)
 
     async def main():
-        drive = AsyncDrive(beginning(transport.clock, timeout), ThreadedTransport(transport), transport.clock, set())
+        drive = AsyncDrive(
+            beginning(transport.clock, timeout), ThreadedTransport(transport), transport.clock, Gate(), set()
+        )
         news = []
         while True:
             for one in drive.news:
@@ -181,7 +184,11 @@ def test_settle_goes_on_to_the_end_whatever_the_news():
     async def main():
         request = Request("GET", f"{API}/account")
         drive = AsyncDrive(
-            plain(Terms(Replicate(API, None)), request, 0.0), ThreadedTransport(transport), transport.clock, set()
+            plain(Terms(Replicate(API, None)), request, 0.0),
+            ThreadedTransport(transport),
+            transport.clock,
+            Gate(),
+            set(),
         )
         return await drive.settle()
 
@@ -194,7 +201,7 @@ def test_a_deadline_is_told_on_the_transports_own_clock():
     clock = FakeClock()
 
     async def main():
-        drive = AsyncDrive(beginning(clock, 5.0), ThreadedTransport(transport), clock, set())
+        drive = AsyncDrive(beginning(clock, 5.0), ThreadedTransport(transport), clock, Gate(), set())
         await drive.settle()
 
     asyncio.run(main())
@@ -205,7 +212,9 @@ def test_leaving_a_life_that_is_over_does_nothing():
     transport = Scripted(Script([], [], []))
 
     async def main():
-        drive = AsyncDrive(beginning(transport.clock, None), ThreadedTransport(transport), transport.clock, set())
+        drive = AsyncDrive(
+            beginning(transport.clock, None), ThreadedTransport(transport), transport.clock, Gate(), set()
+        )
         await drive.settle()
         asked = len(transport.asked)
         await drive.leave()
@@ -224,7 +233,9 @@ def test_what_a_transport_should_not_raise_passes_and_leaves():
     transport = Broken(Script([prediction("starting", None, 201)], [], []))
 
     async def main():
-        drive = AsyncDrive(beginning(transport.clock, None), ThreadedTransport(transport), transport.clock, set())
+        drive = AsyncDrive(
+            beginning(transport.clock, None), ThreadedTransport(transport), transport.clock, Gate(), set()
+        )
         with pytest.raises(KeyError) as caught:
             await drive.settle()
         assert caught.value.__notes__ == ["while waiting for prediction id1"]
@@ -238,7 +249,7 @@ def test_what_comes_in_the_middle_of_a_create_says_that_a_prediction_may_have_be
         clock = FakeClock()
 
         async def send(self, request, deadline):
-            raise RuntimeError("a transport of somebody else's")
+            raise RuntimeError("a foreign transport")
 
         async def close(self):
             """Nothing is open."""

@@ -176,7 +176,7 @@ def test_uploads_and_outputs_of_this_server_are_given_by_their_url() -> None:
         ("data:nothing", "looks like"),
     ],
 )
-def test_a_file_that_cannot_be_had_fails_the_prediction(uri: str, error: str) -> None:
+def test_an_unavailable_file_fails_the_prediction(uri: str, error: str) -> None:
     prediction = api_of(lambda run_id, image=b"": None).held(run_id=1, image=uri)
     assert prediction["status"] == "succeeded"  # not annotated as a file, it is a string like any other
 

@@ -264,7 +264,7 @@ def test_the_provider_after_it_answers_where_it_fails(server, chat):
     assert (reply.text, reply.last.provider) == ("Hi", "Second")
 
 
-def test_where_it_fails_after_its_first_words_no_other_provider_begins_anew(server, chat):
+def test_after_its_first_words_a_failure_starts_no_other_provider(server, chat):
     server.add(GEMMA, job(Step("processing", ["Hel"]), Step("failed", ["Hel"], "out of memory", poll=2)))
     with pytest.raises(replicate_home.ModelError, match="out of memory"):
         chat(provider=IterListProvider([ReplicateHome, ReplicateHome], shuffle=False), model="gemma-2b")
@@ -319,7 +319,7 @@ def test_ten_at_once_in_one_event_loop(server):
 
 
 def test_tools_are_asked_for_in_the_prompt(server, chat):
-    """g4f does so for every provider that knows no tools; what it adds to the call is accepted."""
+    """g4f does so forevery provider that knows no tools; what it adds to the call is accepted."""
     tool = {"type": "function", "function": {"name": "clock", "description": "the time", "parameters": {}}}
     server.add(GEMMA, returns(["No need."]))
     assert chat(tools=[tool]).text == "No need."
@@ -367,7 +367,7 @@ def test_of_a_list_of_keys_its_own_is_taken(hosted, chat):
 
 
 @pytest.mark.parametrize("key", ["g4f_secret", "gfs_secret", {"Other": "x"}])
-def test_a_key_for_somebody_else_is_sent_to_nobody(server, chat, key):
+def test_a_key_for_another_provider_is_not_sent(server, chat, key):
     server.add(GEMMA, returns(["Hi"]))
     assert chat(api_key=key).text == "Hi"
     assert all("authorization" not in request.headers for request in server.requests)

@@ -202,7 +202,7 @@ def test_a_file_that_came_as_a_data_uri_is_the_file_that_is_named_by_url_later(d
         ([{"image": PNG}], [[FILE]]),
     ],
 )
-def test_what_only_resembles_a_file_that_is_named_anew_contradicts(delivered, output):
+def test_what_only_resembles_a_file_with_a_new_url_contradicts(delivered, output):
     assert new_items(delivered, output, final=True) is None
 
 
@@ -270,7 +270,7 @@ def test_any_json_is_compared_without_a_crash(delivered, output, final):
     assert new is None or isinstance(new, list)
 
 
-def test_a_file_that_is_signed_anew_is_not_a_new_file():
+def test_a_new_signature_does_not_make_a_new_file():
     first = snapshot("processing", ["https://replicate.delivery/x.png?Expires=1"])
     state = polling(known(streams=False)).next(told("processing", first.output), NOW)
     assert isinstance(state, Pausing)

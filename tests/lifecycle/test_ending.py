@@ -145,7 +145,7 @@ def test_one_that_was_delivered_whole_is_done():
 
 
 def test_a_run_that_only_waited_has_nothing_to_show_for_it():
-    """Its stream said done, but nobody took the output in."""
+    """Its stream said done, but the output was not read."""
     state = end(data_removed=True, life=known(terms=terms(delivers=False), done=True))
     assert type(state.error) is FileExpired
 

@@ -87,7 +87,7 @@ class Server:
         self.patience = STEPS
 
     def does(self, rule: str, chance: float = 0.15) -> bool:
-        """Whether it breaks this rule now; not for ever."""
+        """Whether it breaks this rule now; not forever."""
         done = self.patience > 0 and self.random.random() < chance
         self.rules[rule] += done
         return done
@@ -217,7 +217,7 @@ def event_bytes(item: Any, own_id: str | None) -> bytes:
 
 
 def without_split_line_breaks(pieces: list[str]) -> list[str]:
-    """A CR and an LF in neighbouring pieces are two line breaks in an event stream: nobody can tell."""
+    """A CR and an LF in neighboring pieces are two line breaks in an event stream: nobody can tell."""
     kept: list[str] = []
     for piece in pieces:
         if not (kept and "".join(kept).endswith("\r") and piece.startswith("\n")):

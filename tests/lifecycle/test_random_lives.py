@@ -253,7 +253,7 @@ def _creating(life_terms: Any) -> State:
 
 
 def dead_end(state: State, watch: Watch, now: float) -> None:
-    """From here on nobody answers: it is over soon."""
+    """From here on no request is answered: it is over soon."""
     nobody = (ConnectFailed("refused"), None, 0.0)
     for _ in range(40):
         if isinstance(state, Settled):
@@ -262,7 +262,7 @@ def dead_end(state: State, watch: Watch, now: float) -> None:
         watch.answered(state, nobody[0])
         state = after(state, nobody, now)
         watch.look(state, now)
-    pytest.fail(f"it goes on for ever: {state!r}")
+    pytest.fail(f"it goes on forever: {state!r}")
 
 
 @examples(150, 10_000)

@@ -102,7 +102,7 @@ def test_a_redirect_within_the_origin_of_the_stream_is_followed():
 # ---- reading -------------------------------------------------------------------------------------------------
 
 
-def test_all_that_came_at_once_is_one_piece_of_news_and_the_silence_starts_anew():
+def test_all_that_came_at_once_is_one_piece_of_news_and_restarts_the_silence():
     state = READING.next(numbered("Hel", "lo"), NOW + 5)
     assert state == Reading(after(LIFE, "Hel", "lo"), NOW + 65, (Output(["Hel", "lo"]),))
 
@@ -222,7 +222,7 @@ def test_after_five_cuts_that_brought_nothing_it_is_polled(cuts, kind):
     assert state.then.kind is kind
 
 
-def test_a_new_event_makes_the_count_start_anew_but_one_that_may_be_a_replay_does_not():
+def test_a_new_event_restarts_the_count_but_a_possible_replay_does_not():
     life = attrs.evolve(after(LIFE, "a"), cuts=4, reopen=True)
     assert Reading(life).next(numbered("b", first=1), NOW).life.cuts == 0
     assert Reading(life).next([event("ping", None, "message")], NOW).life.cuts == 4

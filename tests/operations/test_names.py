@@ -72,7 +72,7 @@ def shown(value: Any) -> str:
 
 @pytest.mark.parametrize("ask", BY_ID.values(), ids=BY_ID)
 @pytest.mark.parametrize("id", BAD_IDS, ids=shown)
-def test_an_id_that_is_none_is_refused(ask, id):
+def test_a_malformed_id_is_refused(ask, id):
     with pytest.raises(InvalidInput, match="must be letters and digits") as caught:
         ask(id)
     assert len(str(caught.value)) < 300
@@ -80,7 +80,7 @@ def test_an_id_that_is_none_is_refused(ask, id):
 
 @pytest.mark.parametrize("ask", BY_NAME.values(), ids=BY_NAME)
 @pytest.mark.parametrize("name", BAD_NAMES, ids=shown)
-def test_a_name_that_is_none_is_refused(ask, name):
+def test_a_malformed_name_is_refused(ask, name):
     with pytest.raises(InvalidInput, match="expected 'owner/name'") as caught:
         ask(name)
     assert len(str(caught.value)) < 300
@@ -101,7 +101,7 @@ def test_a_name_of_another_type_is_a_type_error(ask, value):
 
 
 @pytest.mark.parametrize("slug", BAD_IDS, ids=shown)
-def test_a_slug_that_is_none_is_refused(slug):
+def test_a_malformed_slug_is_refused(slug):
     with pytest.raises(InvalidInput, match="a slug must be letters"):
         collections.get_collection(slug)
 

@@ -1,4 +1,4 @@
-"""G7: the SSE decoder gives the same events for every way of cutting the bytes, and those the standard defines.
+"""G7: the SSE decoder gives the same events forevery way of cutting the bytes, and those the standard defines.
 
 Three judges: a table of vectors with their outcome written out, the web-platform-tests (where
 ``REPLICATE_HOME_TEST_DATA`` names the folder that has them), and a decoder written below as plainly as
@@ -107,7 +107,7 @@ OF_LINES: dict[str, tuple[str, Outcome]] = {
     "a usual event after an id": ("id: 1\ndata: x\nid: 2\ndata: y\n\n", Outcome([message("x\ny", id="2")], None, "2")),
     "data lines around the id": ("data: x\nid: 7\ndata: y\n\n", Outcome([message("x\ny", id="7")], None, "7")),
     "fields without a value": ("event: e\nevent\nid: 7\nid\ndata\ndata\n\n", Outcome([message("\n", id="")])),
-    "a field nobody knows": (
+    "an unknown field": (
         "event: e\nid: 7\ndate: x\ndata: x\n\n",
         Outcome([message("x", event="e", id="7")], None, "7"),
     ),

@@ -386,7 +386,7 @@ def test_width_and_height_go_before_size(server: HomeServer, ask: Ask) -> None:
     assert sent(server)["input"] == {"prompt": "Hi", "width": 512, "height": 768}
 
 
-def test_a_size_that_is_none_is_a_value_error(server: HomeServer, ask: Ask) -> None:
+def test_a_malformed_size_is_a_value_error(server: HomeServer, ask: Ask) -> None:
     with pytest.raises(ValueError, match="size must be width and height such as '1024x768'"):
         ask(SD3, HI, size="large")
     assert server.requests == []
@@ -580,7 +580,7 @@ def test_the_key_is_in_no_error_and_in_no_frame_of_ours(ask: Ask, options: dict[
     assert not [frame for frame in ours if KEY in str(frame.locals)]
 
 
-def test_a_key_that_is_none_is_an_error_before_any_request(ask: Ask) -> None:
+def test_a_malformed_key_is_an_error_before_any_request(ask: Ask) -> None:
     with pytest.raises(AuthenticationError):
         ask(GEMMA, HI, api_key="not a key")
 

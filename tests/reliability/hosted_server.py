@@ -60,7 +60,7 @@ class Recording:
         return self.prelude + encoded(self.events, self.line_end)
 
     def after(self, event_id: str | None) -> bytes:
-        """What is left of the stream after the event with this id; all of it, where there is none."""
+        """What is left of the stream after the event with this id; all of it if there is none."""
         ids = [own_id for own_id, _, _ in self.events]
         start = ids.index(event_id) + 1 if event_id in ids and event_id is not None else 0
         return self.prelude + encoded(self.events[start:], self.line_end)

@@ -16,6 +16,8 @@ G4 = "tests/reliability/test_g04_deadlines.py"
 G5, JOURNALED = "tests/reliability/test_g05_batches.py", "tests/client/batch/test_journal.py"
 G6 = "tests/reliability/test_g06_only_our_errors.py"
 G7 = "tests/protocol/test_sse.py"
+G8 = "tests/reliability/test_g08_retries.py"
+GATES, LIMITS = "tests/drivers/test_gate.py", "tests/lifecycle/test_limits.py"
 NAMES, PAGES = "tests/operations/test_names.py", "tests/operations/test_pages.py"
 RECORDS = "tests/records/test_records.py"
 REPLAYED = "tests/lifecycle/test_replays.py"
@@ -47,7 +49,7 @@ LIFECYCLE, LIFE = "lifecycle/machine.py", "lifecycle/life.py"
 REPLAYS, DELTAS, POLICY, URLS = "lifecycle/replays.py", "lifecycle/deltas.py", "lifecycle/policy.py", "protocol/urls.py"
 DIALECT, REPLICATE = "dialects/base.py", "dialects/replicate.py"
 REDACTION = "protocol/redaction.py"
-DRIVE, LEAVING = "drivers/drive.py", "drivers/leaving.py"
+DRIVE, LEAVING, GATE = "drivers/drive.py", "drivers/leaving.py", "drivers/gate.py"
 CONNECTION, EXCHANGE = "transports/over_requests/connections.py", "transports/over_requests/exchange.py"
 BODY, ANSWER = "transports/over_requests/bodies.py", "transports/over_requests/answers.py"
 SENDER, ADAPTER = "transports/over_requests/sender.py", "transports/over_requests/adapter.py"
@@ -73,7 +75,7 @@ MUTANTS = (
     Mutant("what a stream missed is not delivered at the end", LIFECYCLE,
            "(life, []) if removed else life.delivering(final=succeeded)", "(life, [])",
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
-    Mutant("a stream is opened again for ever", LIFECYCLE,
+    Mutant("a stream is opened again forever", LIFECYCLE,
            "cuts=life.cuts + 1", "cuts=life.cuts", f"{G1}::test_a_stream_whose_cuts_bring_nothing_is_given_up"),
     Mutant("a stream is opened again sooner than the server asked", POLICY,
            "return patient(min(10.0, max(0.1, retry_ms / 1000)), drawn)", "return drawn * min(10.0, max(0.1, retry_ms / 1000))",
@@ -95,7 +97,7 @@ MUTANTS = (
            "if have.startswith(seen) and not final:", "if have.startswith(seen):",
            f"{G1}::test_a_server_that_contradicts_itself_is_an_error_that_shows_both_sides"),
     Mutant("half an event is joined to the next connection's first", DRIVE,
-           "        self._decoder = None\n        return response", "        return response",
+           "            self.decoder = None\n        except", "        except",
            f"{G1}::test_a_stream_that_is_cut_at_any_byte_still_delivers_every_piece_once"),
     Mutant("the end of a body that was cut passes for its end", ANSWER,
            'raise Cut("it ended before all of it had come")', "pass",
@@ -249,7 +251,7 @@ MUTANTS = (
            "if snapshot.is_terminal and not (tried and stopped):", "if False:", f"{G4}::test_a_result_that_is_there_at_the_deadline_is_returned"),
     Mutant("at the deadline nothing is canceled", LIFECYCLE,
            "cancel = _cancel_request(life)\n    until", "cancel = None\n    until",
-           f"{G4}::test_whoever_created_the_prediction_cancels_it_and_says_so"),
+           f"{G4}::test_the_call_that_created_the_prediction_cancels_it_and_says_so"),
     # ---- G5: batches that survive kill -9
     Mutant("a create is sent before its intent is written", ITEM,
            "            await self._write(Journal.intend, row, self.pending.index)\n", "            pass\n",
@@ -309,15 +311,15 @@ MUTANTS = (
     Mutant("a prediction without a status is a KeyError", DIALECT,
            'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an answer that is no HTTP is not taken for an outcome", DRIVE,
-           "self.deadline_for(sending.until))\n        except (TransportError, ProtocolError) as lost:",
+           "self.deadline_for(sending.until))\n            self._decoder = None\n        except (TransportError, ProtocolError) as lost:",
            "self.deadline_for(sending.until))\n        except TransportError as lost:",
            f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an id that is a path is asked for", DIALECT,
            "if not _ID.fullmatch(prediction_id):", "if False:", f"{G6}::test_an_argument_that_cannot_be_meant_is_refused_before_any_request", quick=True),
     Mutant("a name that is a path is asked for", "operations/names.py",
-           "if not _OWNER_AND_NAME.fullmatch(text):", "if False:", f"{NAMES}::test_a_name_that_is_none_is_refused"),
+           "if not _OWNER_AND_NAME.fullmatch(text):", "if False:", f"{NAMES}::test_a_malformed_name_is_refused"),
     Mutant("an id of a file that is a path is asked for", "operations/names.py",
-           "if not _ID.fullmatch(id):", "if False:", f"{NAMES}::test_an_id_that_is_none_is_refused"),
+           "if not _ID.fullmatch(id):", "if False:", f"{NAMES}::test_a_malformed_id_is_refused"),
     Mutant("a field of a wrong kind is handed out", "records/base.py",
            "        if wrong is not None:", "        if False:", f"{RECORDS}::test_a_value_of_a_wrong_kind_is_named_and_not_shown"),
     # ---- G7: the decoder
@@ -329,6 +331,42 @@ MUTANTS = (
            '.replace("\\r", "\\n")', "", G7),
     Mutant("an id is forgotten where it comes before the name", "protocol/sse.py",
            '                elif name == "event":\n                    event = value', '                elif name == "event":\n                    event, own_id = value, None', G7),
+    # ---- G8: retries
+    Mutant("retries cost nothing", GATE,
+           "                self._budget = left\n", "                pass\n", f"{GATES}::test_where_nothing_succeeds_there_are_so_many_retries_and_then_none", quick=True),
+    Mutant("failures pay for retries too", GATE,
+           "            if answered:\n", "            if True:\n", f"{GATES}::test_five_answers_pay_for_a_retry_and_failures_for_none"),
+    Mutant("no retry is denied", DRIVE,
+           "if pausing.failure is not None and not self.gate.lends(pausing.failure):", "if False:", f"{G8}::test_over_threads_an_outage_uses_up_the_budget_too"),
+    Mutant("in an event loop no retry is denied", "drivers/adrive.py",
+           "if pausing.failure is not None and not self.gate.lends(pausing.failure):", "if False:", f"{G8}::test_retries_are_a_fifth_of_the_load_at_most_once_the_outage_lasts"),
+    Mutant("a retry does not say that it is one", LIFECYCLE,
+           "return Pausing(life, now + delay, then, failure=error)", "return Pausing(life, now + delay, then)", f"{LIMITS}::test_a_retry_says_what_it_is_for_and_without_a_budget_that_is_the_end"),
+    Mutant("a refusal after the wait is for nothing", GATE,
+           "self._budget = self._budget.spent(policy.RETRY) or self._budget", "pass", f"{GATES}::test_those_that_waited_as_asked_and_are_refused_nevertheless_are_like_other_failures"),
+    Mutant("only the call that was told to waits", GATE,
+           "            if closes and sending.kind", "            if False and sending.kind", f"{G8}::test_no_request_of_a_client_is_sent_sooner_than_the_server_asked"),
+    Mutant("a server that asks for an hour stops everything", GATE,
+           "if wait is not None and wait <= policy.LONGEST_SERVER_WAIT:", "if wait is not None:", f"{GATES}::test_nobody_waits_for_what_asks_for_nothing_or_for_longer_than_a_minute"),
+    # ---- G9: limits
+    Mutant("creates are not paced", "client/engine/connections.py",
+           "return Gate(base_url, policy.HOSTED_CREATES, policy.HOSTED_OTHERS)", "return Gate(base_url, others=policy.HOSTED_OTHERS)", f"{GATES}::test_only_the_hosted_api_has_limits_that_are_known_before", quick=True),
+    Mutant("a minute may be twice as busy at its edge", POLICY,
+           "return max(at, taken[-self.most] + self.seconds)", "return max(at, taken[-1] + self.seconds / self.most)", f"{LIMITS}::test_in_any_stretch_of_so_many_seconds_there_are_never_more"),
+    Mutant("what waits takes no place", GATE,
+           "self._windows[creates] = window.taking(at)", "self._windows[creates] = window.taking(now)", f"{GATES}::test_creates_and_other_requests_have_limits_of_their_own"),
+    Mutant("a cancel waits for its turn", GATE,
+           "return now if hurries else at", "return at", f"{GATES}::test_what_leaves_a_prediction_is_counted_and_never_waits"),
+    Mutant("what comes too late takes a place", GATE,
+           "if hurries or deadline is None or at < deadline:", "if True:", f"{GATES}::test_what_would_come_too_late_takes_no_place"),
+    Mutant("a retry keeps the place of the first request", LIFECYCLE,
+           "asked = self if self.admitted is None else attrs.evolve(self, admitted=None)", "asked = self", f"{LIMITS}::test_what_comes_of_it_has_no_place_yet"),
+    Mutant("all who have waited go at once", POLICY,
+           "step=AFTER_CLOSING)", "step=0.0)", f"{LIMITS}::test_nothing_is_sent_before_the_server_allows_it_and_then_one_in_two_seconds"),
+    Mutant("all tokens share one gate", "client/engine/connections.py",
+           "gate = self._gates.get((origin, dialect.token))", "gate = next(iter(self._gates.values()), None)", f"{GATES}::test_calls_share_it_where_server_and_token_are_the_same"),
+    Mutant("a forked child waits for a thread of its parent", GATE,
+           "    os.register_at_fork(after_in_child=_renew_locks)", "    pass", f"{GATES}::test_a_forked_child_passes_though_a_thread_of_its_parent_was_just_passing"),
     # ---- G10: memory
     Mutant("an answer of any length is held", DECODING,
            "WHOLE_LIMIT = 64 * 1024 * 1024", "WHOLE_LIMIT = 640 * 1024 * 1024", f"{G10}::test_a_json_answer_beyond_the_cap_is_an_error_and_not_held"),
@@ -345,8 +383,8 @@ MUTANTS = (
            'target.parent / f".{os.urandom(8).hex()}.part"', "target", f"{G11}::test_a_process_that_is_killed_leaves_what_was_there"),
     Mutant("a file that could not be written whole stays where it is", DOWNLOAD,
            "self._path.unlink(missing_ok=True)", "pass", f"{G11}::test_a_disk_that_is_full_leaves_what_was_there"),
-    Mutant("a download that always begins anew is never given up", "client/outputs/resuming.py",
-           "self.place <= self.furthest", "False", "tests/client/outputs/test_resuming.py::test_a_server_that_always_begins_anew_and_breaks_off_is_given_up"),
+    Mutant("a download that always starts over is never given up", "client/outputs/resuming.py",
+           "self.place <= self.furthest", "False", "tests/client/outputs/test_resuming.py::test_a_server_that_always_starts_over_and_breaks_off_is_given_up"),
     # ---- G12: webhooks
     Mutant("any signature will do", SIGNATURES, "hmac.compare_digest(expected, given.encode(\"utf-8\", \"replace\"))", "True",
            f"{G12}::test_any_bit_of_the_body_that_is_changed_is_noticed"),

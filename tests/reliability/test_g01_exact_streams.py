@@ -119,7 +119,7 @@ def test_a_stream_that_is_cut_twice_still_delivers_every_piece_once(server, clie
 
 
 def test_a_stream_without_ids_is_not_opened_again(server, client):
-    """Nobody could tell what of a second opening is new."""
+    """After a second opening, new output could not be told from old."""
     found = by_name("no ids")
     for place, how in counted(itertools.product(range(0, len(found.wire), 9), HOWS[:3]), at_least=40):
         job = Job(found, [CutAfter(place, how)])
@@ -191,7 +191,7 @@ ALL_THE_SAME: list[tuple[str, list[Opening], Opening]] = [
     ("events come again at once", [saying(0, 0, 1, 1, 0, 2, 3)], Whole()),
     ("all come again after a cut", [saying(0, 1)], Whole(honours=False)),
     ("an old one comes again after a cut", [saying(0, 1), saying(1, 0, 2, 3)], Whole()),
-    ("the numbers begin anew", [saying(0, 1), RENUMBERED], GONE),
+    ("the numbers start over", [saying(0, 1), RENUMBERED], GONE),
     ("opaque ids come again", [saying(0, 1, ids=opaque), saying(0, 1, 2, ids=opaque), saying(2, 3, ids=opaque)], GONE),
     ("ids vanish after a cut", [saying(0, 1), saying(2, 3, ids=without)], GONE),
     ("all come again without ids", [saying(0, 1), saying(0, 1, 2, 3, ids=without)], Whole()),

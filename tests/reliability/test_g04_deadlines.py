@@ -53,7 +53,7 @@ class Forever:
     seconds: float = 0.02
 
     def play(self, line: Line) -> None:
-        """Until nobody listens, or so late that the test has failed."""
+        """Until the client is gone, or so late that the test has failed."""
         end = time.monotonic() + 4
         while time.monotonic() < end:
             line.sock.sendall(self.data)
@@ -64,7 +64,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 FAULTS: dict[str, list[Step]] = {
     "silence": [Stall()],
-    "nobody reads": [Freeze()],
+    "it reads nothing": [Freeze()],
     "a dripping status line": [Drip(b"HTTP/1.1 200 " + b"O" * 5000)],
     "dripping headers": [Send(HEAD), Forever(b"X: y\r\n")],
     "one endless header": [Send(HEAD + b"X: "), Forever(b"y")],
@@ -202,7 +202,7 @@ def never() -> Job:
     return Job(RECORDINGS[0], [Refuses(404)], polls_to_end=10**6)
 
 
-def test_whoever_created_the_prediction_cancels_it_and_says_so():
+def test_the_call_that_created_the_prediction_cancels_it_and_says_so():
     table = [
         (lambda c: c.run("owner/model", {}, timeout=3), True),
         (lambda c: list(c.stream("owner/model", {}, timeout=3)), True),

@@ -150,7 +150,7 @@ TIMES = 4096 if NIGHTLY else 160
 NOISE: dict[str, Job] = {
     "one endless comment": streaming(Send(b":"), Repeat(PIECE, TIMES)),
     "many comments": streaming(Repeat((b":" + b"x" * 255 + b"\n") * 256, TIMES)),
-    "fields that nobody knows": streaming(Repeat((b"weather: " + b"x" * 247 + b"\n") * 256, TIMES)),
+    "unknown fields": streaming(Repeat((b"weather: " + b"x" * 247 + b"\n") * 256, TIMES)),
     "a gzip bomb of comments": streaming(Send(bomb(b":" + b" " * 65535, TIMES)), zipped=True),
 }
 

@@ -1,7 +1,7 @@
 """G13: sockets, threads and files are back to the starting count, also after Ctrl-C at any step.
 
-Whoever leaves early (break, exception, garbage collection, Ctrl-C, the end of the interpreter) has the prediction that
-the call created canceled once, within a short grace; a second Ctrl-C passes at once.
+Leaving early (break, exception, garbage collection, Ctrl-C, the end of the interpreter) cancels the prediction that the
+call created, once and briefly; a second Ctrl-C passes at once.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class CtrlC:
     """
 
     def play(self, line: Line) -> None:
-        """Send the signal, and again to whoever is still there."""
+        """Send the signal, and again to what is still running."""
         line.pause(0.01)
         line.sock.settimeout(0.3)
         data = b"x"

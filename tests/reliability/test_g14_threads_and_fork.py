@@ -301,7 +301,7 @@ def leave_its_block(streams: list[Any]) -> None:
 
 @needs_fork
 def test_a_child_that_leaves_its_parents_stream_cancels_nothing():
-    """It is the parent's prediction: leaving the copy of a stream in a child is nobody's leaving."""
+    """It is the parent's prediction: leaving a child's copy of the stream does not leave it."""
     for leave in counted((drop, close, leave_its_block), at_least=3):
         held = Held()
         with HostedServer(Job(RECORDINGS[0], [held])) as server:

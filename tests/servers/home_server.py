@@ -269,7 +269,7 @@ class _Threads(socketserver.ThreadingTCPServer):
         """A client that went away is its own affair."""
 
     def server_close(self) -> None:
-        for connection in list(self._open):  # a kept-alive connection would otherwise be waited for for ever
+        for connection in list(self._open):  # a kept-alive connection would otherwise be waited for forever
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         super().server_close()

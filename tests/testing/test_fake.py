@@ -367,7 +367,7 @@ def test_webhooks_are_kept_up_to_the_present_moment(fake: FakeReplicate) -> None
     fake.clock.sleep(5)
     assert [webhook.url for webhook in fake.webhooks] == ["https://example.com/hook"]
     fake.clock.sleep(5)
-    told = [json.loads(webhook.body) for webhook in fake.webhooks]  # type: ignore[arg-type]
+    told = [json.loads(webhook.body) for webhook in fake.webhooks]
     assert [(prediction["status"], prediction["output"]) for prediction in told] == [
         ("processing", ["a"]),
         ("processing", ["a", "b"]),
@@ -405,10 +405,9 @@ def test_a_script_may_be_an_example(fake: FakeReplicate) -> None:
 def test_limits_are_those_it_was_given() -> None:
     with FakeReplicate(limits=Limits(creates=6, burst=1, retention=60)) as fake:
         fake.on("owner/llm").returns("x")
-        client = fake.client(max_retries=0)
-        prediction = client.predictions.create("owner/llm").wait()
-        with pytest.raises(RateLimited):
-            client.predictions.create("owner/llm")
+        prediction = fake.client().predictions.create("owner/llm").wait()
+        with pytest.raises(RateLimited):  # of another client, which knows nothing of the first
+            fake.client(max_retries=0).predictions.create("owner/llm")
         fake.clock.sleep(60)
         assert prediction.reload().data_removed is True
 

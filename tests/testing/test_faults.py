@@ -190,7 +190,7 @@ def test_streams_are_exact_whatever_befalls_them(fake: FakeReplicate, effect: An
     assert fake.client().stream("owner/llm", prompt="Hi").text() == "Héllo"
 
 
-def test_the_same_in_an_event_loop_where_nobody_is_late(fake: FakeReplicate) -> None:
+def test_the_same_in_an_event_loop_where_no_run_is_late(fake: FakeReplicate) -> None:
     fake.on("owner/second").streams("a", "b").takes(2)
     fake.faults.add("stream", faults.stall(30, events=1), model="owner/llm")
 

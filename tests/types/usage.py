@@ -284,6 +284,8 @@ def fakes() -> None:
     fake = FakeReplicate()
     fake.on("owner/llm").streams("Hel", "lo").takes(600)
     assert fake.client().stream("owner/llm", prompt="Hi", timeout=700).text() == "Hello"
+    last = fake.webhooks[-1]
+    assert_type(fake.client().webhooks.unwrap(last.body, last.headers), Prediction)
 
 
 async def awaited() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import attrs
-
 from ...dialects.refs import ModelRef
 from ...drivers import calling
 from ...drivers.adrive import AsyncDrive
@@ -50,7 +48,8 @@ class AsyncEngine(BaseEngine):
     def drive(self, state: State, route: Route) -> AsyncDrive:
         """A life that begins with ``state``."""
         connections = self.async_connections
-        return AsyncDrive(state, connections.transport(route.connections), self.clock, connections.leaving)
+        gate = connections.shared.gate(route.dialect)
+        return AsyncDrive(state, connections.transport(route.connections), self.clock, gate, connections.leaving)
 
     async def begin(self, options: RunOptions, route: Route, *, delivers: bool) -> AsyncDrive:
         """The life of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
@@ -105,10 +104,6 @@ class AsyncEngine(BaseEngine):
         if self.connections.is_async_only:
             raise ReplicateHomeError("this came over a transport for event loops: await aread(), asave() or async for")
         return Engine(self.settings, self.connections)
-
-    def with_settings(self, **changes: Any) -> AsyncEngine:
-        """An engine with other settings over the same connections."""
-        return AsyncEngine(attrs.evolve(self.settings, **changes), self.async_connections)
 
     async def close(self) -> None:
         """Close the connections, after waiting for cancels; a transport that was passed in stays open."""

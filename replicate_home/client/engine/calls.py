@@ -9,12 +9,10 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mappin
 from functools import partial
 from os import PathLike, urandom
 from pathlib import Path
-from random import random
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar
 
 import attrs
 
-from ...clock import Clock, SystemClock
 from ...dialects.base import Create
 from ...dialects.refs import ModelRef
 from ...drivers.calling import Beginning, Calling
@@ -24,8 +22,7 @@ from ...lifecycle.machine import creating
 from ...records.prediction import Snapshot
 from ...wire import Timeout
 from ..inputs import prompting
-from .routing import Route
-from .settings import DEFAULT, Settings, TimeoutOption, checked_timeout, nearest
+from .settings import DEFAULT, TimeoutOption, checked_timeout, nearest
 
 if TYPE_CHECKING:
     from ...records.schema import Schema
@@ -234,21 +231,6 @@ def _check_events(events: Any) -> None:
     unknown = [event for event in events if event not in _EVENTS]
     if unknown:
         raise InvalidInput(f"webhook_events_filter may name {', '.join(_EVENTS)}; got {unknown[0]!r:.100}")
-
-
-def terms(given: Settings, route: Route, clock: Clock, timeout: Timeout, **more: Any) -> Terms:
-    """What holds for a call that begins now."""
-    now = clock.now()
-    return Terms(
-        dialect=route.dialect,
-        deadline=None if timeout.total is None else now + timeout.total,
-        timeout=timeout,
-        max_retries=given.max_retries,
-        # With a custom clock, such as a test's, every run is the same.
-        seed=random() if isinstance(clock, SystemClock) else 0.5,  # noqa: S311 - jitter is not secret
-        epoch=clock.time() - now,
-        **more,
-    )
 
 
 def begin(

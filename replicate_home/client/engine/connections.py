@@ -8,11 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...clock import SYSTEM_CLOCK, Clock
+from ...dialects.replicate import BASE_URL
+from ...drivers.gate import Gate
+from ...lifecycle import policy
+from ...protocol import urls
 from .routing import LOCAL_URL
 
 if TYPE_CHECKING:
+    from ...dialects.base import Dialect
     from ...emulator.transport import InProcessTransport
     from ...transports.base import Transport
+    from ...wire import Secret
 
 Models = Mapping[str, Callable[..., Any]]
 
@@ -58,6 +64,7 @@ class Connections:
         self.models = models
         self.clock: Clock = clock or getattr(given, "clock", None) or SYSTEM_CLOCK
         self._lock = threading.RLock()  # reentrant: Ctrl-C may come while it is held, and closing takes it
+        self._gates: dict[tuple[Any, Secret | None], Gate] = {}
         self._network: Transport | None = None
         self._local: InProcessTransport | None = None
 
@@ -80,6 +87,14 @@ class Connections:
         if connections == "local":
             return self.local()
         return self._made_network()
+
+    def gate(self, dialect: Dialect) -> Gate:
+        """What all calls with the same token to the same server pass; it has the limits of the hosted API."""
+        origin = urls.origin(dialect.base_url)
+        gate = self._gates.get((origin, dialect.token))
+        if gate is None:
+            gate = self._gates.setdefault((origin, dialect.token), _gate_at(dialect.base_url))
+        return gate
 
     def asked_already(self, connections: str) -> Any:
         """The transport that a route has used, of either kind; None if it was not used yet."""
@@ -126,3 +141,10 @@ def _local_transport(models: Models | None, clock: Clock) -> InProcessTransport:
     from ...emulator.transport import InProcessTransport
 
     return InProcessTransport(Emulator({**MODELS, **(models or {})}, clock=clock, base_url=LOCAL_URL))
+
+
+def _gate_at(base_url: str) -> Gate:
+    """A gate for the server there; the limits are those of the hosted API, over whatever transport it is asked."""
+    if urls.origin(base_url) == urls.origin(BASE_URL):
+        return Gate(base_url, policy.HOSTED_CREATES, policy.HOSTED_OTHERS)
+    return Gate(base_url)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from ...clock import Clock
+from ...clock import Clock, SystemClock
 from ...dialects.base import checked_id, snapshot_of_answer
 from ...dialects.refs import ModelRef
 from ...drivers import calling
@@ -26,7 +27,7 @@ from ...protocol import urls
 from ...records.prediction import Snapshot
 from ...wire import Response
 from ..inputs.prompting import checked_input, is_json
-from .calls import HOLD, RunOptions, begin, reference_of, terms
+from .calls import HOLD, RunOptions, begin, reference_of
 from .connections import Connections
 from .routing import Route, choose, named
 from .settings import DEFAULT, PLAIN_SECONDS, Settings, TimeoutOption
@@ -48,6 +49,7 @@ class BaseEngine:
     def __init__(self, settings: Settings, connections: Connections, **life_terms: Any) -> None:
         self.settings = settings
         self.connections = connections
+        self.clock: Clock = connections.clock
         self._life_terms = life_terms
         self.webhook_secret: str | None = None
         """The secret that signs the account's webhooks, once it was read."""
@@ -59,11 +61,6 @@ class BaseEngine:
         told = {"backend": given.backend, "base_url": given.base_url, "api_token": given.token}
         shown = [f"{name}={value!r}" for name, value in told.items() if value is not None]
         return ", ".join(shown if transport is None else [*shown, f"transport={type(transport).__name__}"])
-
-    @property
-    def clock(self) -> Clock:
-        """The clock that all its calls use."""
-        return self.connections.clock
 
     def route(self, ref: Any = None, backend: str | None = None) -> Route:
         """Where a call about the model ``ref`` goes, or one about something at ``backend``."""
@@ -84,8 +81,19 @@ class BaseEngine:
 
     def terms(self, route: Route, timeout: TimeoutOption = DEFAULT, seconds: float | None = None, **more: Any) -> Terms:
         """What holds for a call that begins now; ``seconds`` is its default limit."""
-        budget = self.settings.budget(timeout, seconds)
-        return terms(self.settings, route, self.clock, budget, **self._life_terms, **more)
+        clock, budget = self.clock, self.settings.budget(timeout, seconds)
+        now = clock.now()
+        return Terms(
+            dialect=route.dialect,
+            deadline=None if budget.total is None else now + budget.total,
+            timeout=budget,
+            max_retries=self.settings.max_retries,
+            # With a custom clock, such as a test's, every run is the same.
+            seed=random() if isinstance(clock, SystemClock) else 0.5,  # noqa: S311 - jitter is not secret
+            epoch=clock.time() - now,
+            **self._life_terms,
+            **more,
+        )
 
     def plain_terms(self, route: Route) -> Terms:
         """What holds for a call that follows no prediction."""
@@ -220,7 +228,8 @@ class Engine(BaseEngine):
 
     def drive(self, state: State, route: Route) -> Drive:
         """A life that begins with ``state``."""
-        return Drive(state, self.connections.transport(route.connections), self.clock)
+        gate = self.connections.gate(route.dialect)
+        return Drive(state, self.connections.transport(route.connections), self.clock, gate)
 
     def begin(self, options: RunOptions, route: Route, *, delivers: bool) -> Drive:
         """The life of a new prediction; ``delivers`` is whether its output is handed out as it grows."""
@@ -266,10 +275,6 @@ class Engine(BaseEngine):
         if error is not None:
             raise error
         return drive
-
-    def with_settings(self, **changes: Any) -> Engine:
-        """An engine with other settings over the same connections."""
-        return Engine(attrs.evolve(self.settings, **changes), self.connections)
 
     def close(self) -> None:
         """Close the connections; a transport that was passed in stays open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import Any, Final, ParamSpec
 import attrs
 
 from ...exceptions import AuthenticationError, InvalidInput
+from ...lifecycle.policy import Window
 from ...protocol import urls
 from ...wire import Secret, Timeout
 
@@ -35,6 +37,7 @@ DEFAULT: Final = _Default.DEFAULT
 TimeoutOption = float | Timeout | None | _Default
 PLAIN_SECONDS = 120.0
 _LONGEST_SECONDS = sys.float_info.max
+_RATE_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 _HEADER = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -212,6 +215,22 @@ def checked_retries(value: Any) -> int:
     if isinstance(total, bool) or not isinstance(total, int) or total < 0:
         raise InvalidInput(f"max_retries must be a whole number from 0, or a urllib3 Retry; got {value!r}")
     return total
+
+
+def checked_rate(value: Any) -> Window:
+    """A limit such as ``"20/s"``, ``"300/min"`` or ``"1000/h"``; a number is so many in a second."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError(f"rate_limit must be a string such as '20/s', a number or None; got {type(value).__name__}")
+    most, _, unit = value.partition("/") if isinstance(value, str) else (str(value), "", "s")
+    seconds = _RATE_SECONDS.get(unit.strip())
+    try:
+        number = float(most)
+    except ValueError:
+        number = math.nan
+    if seconds is None or not 0 < number < math.inf:
+        raise InvalidInput(f"rate_limit must be such as '20/s', '300/min' or '1000/h', or a number; got {value!r:.100}")
+    whole = max(1, int(number))
+    return Window(whole, seconds * whole / number)
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

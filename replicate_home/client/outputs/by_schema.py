@@ -1,4 +1,4 @@
-"""Files that only the model's schema can tell from text: whole URLs at hosts that are nobody's in particular.
+"""Files that only the model's schema can tell from text: whole URLs at other hosts.
 
 Not imported for an output in which there is none.
 """
@@ -26,7 +26,7 @@ _REFERENCE = "#/components/schemas/"
 def urls_of_files(engine: BaseEngine, terms: Terms, snapshot: Snapshot) -> Calling[frozenset[str]]:
     """The strings in an output that the model's schema says are URLs; a model's schema is asked for once.
 
-    None where it cannot be had: a finished prediction is not lost for that.
+    None if it is not available: a finished prediction is not lost for that.
     """
     schema = yield from engine.asking_schema(attrs.evolve(terms, max_retries=0), _ref_of(snapshot))
     return frozenset(said_to_be_urls(snapshot.output, schema))

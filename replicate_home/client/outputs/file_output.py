@@ -273,7 +273,7 @@ def _copy(content: IO[bytes], file: Any) -> None:
 
 
 def _write_at(file: IO[bytes], place: int, piece: bytes) -> None:
-    """Write the next piece; if the file begins anew, in place of what is there."""
+    """Write the next piece; if the file starts over, in place of what is there."""
     if file.tell() != place:
         file.seek(place)
         file.truncate()
@@ -303,7 +303,7 @@ def may_be_file(value: Any, base_url: str) -> bool:
     if isinstance(value, str):
         return value.startswith("http") and _URL.fullmatch(value) is not None and not is_file(value, base_url)
     if isinstance(value, list):
-        return _may_be_files(value) and any(may_be_file(item, base_url) for item in value)
+        return has_urls(value) and any(may_be_file(item, base_url) for item in value)
     return isinstance(value, dict) and any(may_be_file(item, base_url) for item in value.values())
 
 
@@ -312,7 +312,7 @@ def with_files(value: Any, base_url: str, source: FileSource, known: Container[s
     if isinstance(value, str):
         return FileOutput(value, source, base_url) if value in known or is_file(value, base_url) else value
     if isinstance(value, list):
-        return [with_files(item, base_url, source, known) for item in value] if _may_be_files(value) else value[:]
+        return [with_files(item, base_url, source, known) for item in value] if has_urls(value) else value[:]
     if isinstance(value, dict):
         return {key: with_files(item, base_url, source, known) for key, item in value.items()}
     return value
@@ -320,10 +320,10 @@ def with_files(value: Any, base_url: str, source: FileSource, known: Container[s
 
 def items_with_files(items: list[Any], base_url: str, source: FileSource) -> list[Any]:
     """Like :func:`with_files`, for items of output as they arrive."""
-    return [with_files(item, base_url, source) for item in items] if _may_be_files(items) else items
+    return [with_files(item, base_url, source) for item in items] if has_urls(items) else items
 
 
-def _may_be_files(items: list[Any]) -> bool:
+def has_urls(items: list[Any]) -> bool:
     """Whether to check each item; one cheap check rules out files among ordinary tokens."""
     try:
         text = "\n".join(items)

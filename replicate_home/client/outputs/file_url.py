@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .download import FileSource
-from .file_output import LARGEST_READ, FileOutput, files_in, with_files
+from .file_output import LARGEST_READ, FileOutput, has_urls, is_file
 
 
 class FileURL(str):
@@ -30,15 +30,10 @@ class FileURL(str):
         return str, (str(self),)
 
 
-def with_urls(output: Any, base_url: str, source: FileSource) -> Any:
+def with_urls(value: Any, base_url: str, source: FileSource) -> Any:
     """The output with its file URLs as :class:`FileURL`, at any depth."""
-    found = with_files(output, base_url, source)
-    return _urls(found) if files_in(found) else output
-
-
-def _urls(value: Any) -> Any:
-    if isinstance(value, FileOutput):
-        return FileURL(value)
+    if isinstance(value, str):
+        return FileURL(FileOutput(value, source, base_url)) if is_file(value, base_url) else value
     if isinstance(value, list):
-        return [_urls(item) for item in value]
-    return {key: _urls(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return [with_urls(item, base_url, source) for item in value] if has_urls(value) else value
+    return {key: with_urls(item, base_url, source) for key, item in value.items()} if isinstance(value, dict) else value

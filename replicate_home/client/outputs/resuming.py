@@ -16,7 +16,7 @@ _ATTEMPTS = 3
 
 @attrs.define
 class Resuming:
-    """How far a download has come. With ``restarts``, it begins anew where the rest cannot be had."""
+    """How far a download has come. With ``restarts``, it starts over if the rest is not available."""
 
     restarts: bool
     place: int = 0
@@ -43,7 +43,7 @@ class Resuming:
         """So many bytes have arrived; attempts that bring the download on are not counted."""
         self.place += length
         if self.place <= self.furthest:
-            return  # had before: a server that always begins anew and breaks off is given up
+            return  # read before: a server that always starts over and breaks off is given up
         self.furthest = self.place
         if self._cut is not None and self.rest is not None:
             self._attempts, self._cut = _ATTEMPTS, None
@@ -57,7 +57,7 @@ class Resuming:
 
 
 def arriving(opened: Callable[[Rest | None], Download], resuming: Resuming) -> Iterator[tuple[int, bytes]]:
-    """The pieces of a file, each with its place; one at place 0 begins the file anew."""
+    """The pieces of a file, each with its place; one at place 0 starts the file over."""
     while True:
         try:
             with contextlib.closing(opened(resuming.rest)) as download:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from collections.abc import Container, Iterator
@@ -103,7 +102,7 @@ class Delivery:
         if isinstance(state, Settled) and state.error is not None:
             raise state.error
         # A life that was left is settled too, but not done.
-        done = isinstance(state, Settled) and any(isinstance(news, DoneEvent) for news in state.news)
+        done = isinstance(state, Settled) and DoneEvent in map(type, state.news)
         if not done or life is None or snapshot is None:
             raise ReplicateHomeError("the stream was closed before its end, so there is no result", prediction=snapshot)
         return snapshot, life.state.life.terms
@@ -190,10 +189,11 @@ class Stream(Iterator[str]):
     def result(self) -> Result:
         """Wait for the end and return the whole output, as ``run()`` does."""
         self._batch = iter(())
-        with contextlib.suppress(StopIteration):
+        try:
             while True:
                 self._next_news(keeps=False)
-        snapshot, terms = self._delivery.succeeded()
+        except StopIteration:
+            snapshot, terms = self._delivery.succeeded()
         format, engine = self._delivery.format, self._engine
         asking = format.asking(engine, terms, snapshot)
         return format.result(snapshot, () if asking is None else engine.perform(asking, self._route))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...operations.deployments import (
     create_deployment,
@@ -21,40 +21,41 @@ from .predictions import AsyncPrediction, Prediction, acreated, created
 if TYPE_CHECKING:
     from ..engine.async_engine import AsyncEngine
 
+E = TypeVar("E", "Engine", "AsyncEngine")
 
-class Deployment(DeploymentFields):
-    """A deployment of yours: a model on machines of its own."""
+
+class BaseDeployment(DeploymentFields, Generic[E]):
+    """What both handles on a deployment share."""
 
     __slots__ = ("_engine",)
 
-    def __init__(self, fields: DeploymentFields, engine: Engine) -> None:
+    def __init__(self, fields: DeploymentFields, engine: E) -> None:
         super().__init__(fields.to_dict())
-        self._engine = engine
+        self._engine: E = engine
 
     def __reduce__(self) -> tuple[type[DeploymentFields], tuple[dict[str, object]]]:
-        return DeploymentFields, (self.to_dict(),)  # a client does not come along
+        return DeploymentFields, (self.to_dict(),)  # its client is left behind
+
+
+class Deployment(BaseDeployment["Engine"]):
+    """One of your deployments: a model on machines of its own."""
+
+    __slots__ = ()
 
     @property
     def predictions(self) -> PredictionsOfDeployment:
-        """What runs on it."""
+        """Its predictions."""
         return PredictionsOfDeployment(self, self._engine)
 
 
-class AsyncDeployment(DeploymentFields):
-    """A deployment of yours; the same as :class:`Deployment`, awaited."""
+class AsyncDeployment(BaseDeployment["AsyncEngine"]):
+    """One of your deployments; the same as :class:`Deployment`, awaited."""
 
-    __slots__ = ("_engine",)
-
-    def __init__(self, fields: DeploymentFields, engine: AsyncEngine) -> None:
-        super().__init__(fields.to_dict())
-        self._engine = engine
-
-    def __reduce__(self) -> tuple[type[DeploymentFields], tuple[dict[str, object]]]:
-        return DeploymentFields, (self.to_dict(),)
+    __slots__ = ()
 
     @property
     def predictions(self) -> AsyncPredictionsOfDeployment:
-        """What runs on it."""
+        """Its predictions."""
         return AsyncPredictionsOfDeployment(self, self._engine)
 
 

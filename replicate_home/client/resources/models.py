@@ -17,7 +17,7 @@ from ...operations.models import (
     search_models,
     update_model,
 )
-from ...records.base import Field
+from ...records.base import Field, Record
 from ...records.model import ModelFields, VersionFields
 from ...records.schema import Schema
 from ..engine.calls import RunOptions, taking
@@ -35,20 +35,21 @@ if TYPE_CHECKING:
 E = TypeVar("E", "Engine", "AsyncEngine")
 
 
-class BaseVersion(VersionFields, Generic[E]):
-    """What both handles on a version share."""
+class Handle(Record, Generic[E]):
+    """A record with methods; to be mixed in after its fields. Pickling leaves its client behind."""
 
     __slots__ = ("_engine",)
 
-    def __init__(self, fields: VersionFields, engine: E) -> None:
+    def __init__(self, fields: Record, engine: E) -> None:
         super().__init__(fields.to_dict())
         self._engine: E = engine
 
-    def __reduce__(self) -> tuple[type[VersionFields], tuple[dict[str, Any]]]:
-        return VersionFields, (self.to_dict(),)  # its client is left behind
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = next(kind for kind in type(self).__mro__ if not issubclass(kind, Handle))
+        return fields, (self.to_dict(),)
 
 
-class Version(BaseVersion["Engine"]):
+class Version(VersionFields, Handle["Engine"]):
     """One version of a model."""
 
     __slots__ = ()
@@ -59,7 +60,7 @@ class Version(BaseVersion["Engine"]):
             return stream.result()
 
 
-class AsyncVersion(BaseVersion["AsyncEngine"]):
+class AsyncVersion(VersionFields, Handle["AsyncEngine"]):
     """One version of a model; the same as :class:`Version`, awaited."""
 
     __slots__ = ()
@@ -72,17 +73,10 @@ class AsyncVersion(BaseVersion["AsyncEngine"]):
             return await stream.result()
 
 
-class BaseModel(ModelFields, Generic[E]):
+class BaseModel(ModelFields, Handle[E]):
     """What both handles on a model share."""
 
-    __slots__ = ("_engine",)
-
-    def __init__(self, fields: ModelFields, engine: E) -> None:
-        super().__init__(fields.to_dict())
-        self._engine: E = engine
-
-    def __reduce__(self) -> tuple[type[ModelFields], tuple[dict[str, Any]]]:
-        return ModelFields, (self.to_dict(),)  # its client is left behind
+    __slots__ = ()
 
     def predict(self, *_: Any, **__: Any) -> NoReturn:
         """Not supported: use ``client.run``, or ``predict`` of a version."""

@@ -36,13 +36,14 @@ E = TypeVar("E", "Engine", "AsyncEngine")
 class BaseRun(PredictionFields, Generic[E]):
     """A handle on a prediction or a training: the latest snapshot, and the engine that fetches the next one."""
 
-    __slots__ = ("_backend", "_engine")
+    __slots__ = ("_backend", "_engine", "_readable")
     _things = "predictions"
 
     def __init__(self, snapshot: PredictionFields, engine: E | None = None, backend: str | None = None) -> None:
         self._data = snapshot.to_dict()
         self._engine: E | None = engine
         self._backend = backend
+        self._readable: tuple[Mapping[str, Any], Any] | None = None  # the data, and its output with files to read
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -62,6 +63,17 @@ class BaseRun(PredictionFields, Generic[E]):
                 f"{things.removesuffix('s')} {self.id} belongs to no client: use client.{things}.get({self.id!r})"
             )
         return self._engine, self._engine.route_to(self._things, self._backend)
+
+    def _output(self, files: Callable[[Any, Route], FileSource]) -> Any:
+        """The output as the API sent it; its files can be read if it is known how to ask for them."""
+        if self._readable is None or self._readable[0] is not self._data:
+            output = self.snapshot.output
+            try:
+                engine, route = self._owner()
+            except ReplicateHomeError:
+                return output
+            self._readable = self._data, with_urls(output, route.dialect.base_url, files(engine, route))
+        return self._readable[1]
 
     def _update(self, snapshot: Snapshot) -> Self:
         self._data = snapshot.to_dict()
@@ -132,7 +144,7 @@ class Prediction(Run):
     @Field
     def output(self) -> Any:
         """The output as JSON, None if there is none yet. The URL of a file can be read: ``output.read()``."""
-        return _output(self, Files)
+        return self._output(Files)
 
     def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Wait, and return the output as ``client.run()`` does; raises :class:`ModelError` if it failed."""
@@ -190,7 +202,7 @@ class AsyncPrediction(AsyncRun):
     @Field
     def output(self) -> Any:
         """The output as JSON, None if there is none yet. Read the file of a URL by ``await output.file.aread()``."""
-        return _output(self, AsyncFiles)
+        return self._output(AsyncFiles)
 
     async def result(self, timeout: TimeoutOption = DEFAULT) -> Result:
         """Wait, and return the output as ``client.run()`` does; raises :class:`ModelError` if it failed."""
@@ -212,16 +224,6 @@ class AsyncPrediction(AsyncRun):
     def output_iterator(self, timeout: TimeoutOption = DEFAULT) -> AsyncStream:
         """The items of the output as they arrive, including those that are already there."""
         return self.stream(timeout)
-
-
-def _output(held: BaseRun[Any], files: Callable[[Any, Route], FileSource]) -> Any:
-    """The output as the API sent it; its files can be read if its client is known."""
-    output = held.snapshot.output
-    try:
-        engine, route = held._owner()
-    except ReplicateHomeError:
-        return output
-    return with_urls(output, route.dialect.base_url, files(engine, route))
 
 
 def created(engine: Engine, options: RunOptions) -> Prediction:

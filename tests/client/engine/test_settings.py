@@ -16,8 +16,16 @@ from urllib3.util import Retry
 
 from replicate_home import AuthenticationError, Client, InvalidInput, Timeout
 from replicate_home.client.engine.routing import choose
-from replicate_home.client.engine.settings import DEFAULT, Settings, checked_retries, checked_timeout, settings
+from replicate_home.client.engine.settings import (
+    DEFAULT,
+    Settings,
+    checked_rate,
+    checked_retries,
+    checked_timeout,
+    settings,
+)
 from replicate_home.dialects import catalogue
+from replicate_home.lifecycle.policy import Window
 from replicate_home.testing.fake import FakeReplicate
 
 TOKEN = "r8_0123456789abcdefghijklmnopqrstuvwxyz"
@@ -182,7 +190,7 @@ def test_rule_7_other_models_need_a_token_and_the_error_names_the_ways_out(ref: 
 
 
 @pytest.mark.parametrize("ref", ["nonsense", "", "a/b/c", "owner/name:", "ownr name"])
-def test_rule_7_what_is_no_reference_is_said_to_be_none(ref: str) -> None:
+def test_rule_7_an_invalid_reference_is_named_as_such(ref: str) -> None:
     with pytest.raises(InvalidInput, match="is not a model"):
         route(ref)
 
@@ -213,7 +221,7 @@ def test_what_ends_with_its_connection_cannot_be_left_running() -> None:
 
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest.mark.parametrize("backend", [None, "replicate"])
-def test_a_base_url_of_the_environment_that_is_none_is_said_to_be_the_fault(
+def test_a_malformed_base_url_of_the_environment_is_named(
     monkeypatch: pytest.MonkeyPatch, token: str | None, backend: str | None
 ) -> None:
     monkeypatch.setenv("REPLICATE_BASE_URL", "localhost:8000")
@@ -375,3 +383,23 @@ def test_a_copy_of_a_client_keeps_its_token_and_shares_its_connections() -> None
         assert other is not client
         assert other._engine.settings == client._engine.settings
         assert other._engine.connections is client._engine.connections
+
+
+@pytest.mark.parametrize(
+    ("rate", "most", "seconds"),
+    [("20/s", 20, 1), ("300/min", 300, 60), ("1000 / h", 1000, 3600), (20, 20, 1), (2.5, 2, 0.8), ("0.5/s", 1, 2)],
+)
+def test_a_rate_is_so_many_requests_in_a_second_a_minute_or_an_hour(rate: Any, most: int, seconds: float) -> None:
+    assert checked_rate(rate) == Window(most, seconds)
+
+
+@pytest.mark.parametrize("rate", ["20", "20/day", "many/s", "nan/s", "inf/s", 0, -1, "0/s", 10**400, ""])
+def test_a_rate_that_is_none_is_refused_with_examples(rate: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^rate_limit must be such as '20/s', '300/min' or '1000/h', or a number"):
+        checked_rate(rate)
+
+
+@pytest.mark.parametrize("rate", [True, None, ["20/s"]])
+def test_a_rate_of_another_type_is_refused(rate: Any) -> None:
+    with pytest.raises(TypeError, match=r"^rate_limit must be a string such as '20/s', a number or None; got"):
+        checked_rate(rate)

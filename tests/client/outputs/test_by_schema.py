@@ -164,7 +164,7 @@ def test_the_model_is_the_one_that_the_server_names(prediction: dict[str, Any], 
 
 @WAYS
 @pytest.mark.parametrize("schema", [None, Disconnected("gone")], ids=["there is none", "it cannot be reached"])
-def test_a_result_is_not_lost_for_a_schema_that_cannot_be_had(run: Run, schema: Any) -> None:
+def test_a_result_is_not_lost_for_a_missing_schema(run: Run, schema: Any) -> None:
     server = Server(ELSEWHERE, schema)
     assert run(server) == ELSEWHERE
     assert server.asked == [CREATE, MODEL], "and it is not asked for again and again"

@@ -41,7 +41,7 @@ URL = "https://replicate.delivery/abc/out.png"
 
 
 class Server:
-    """Answers each request with the next of its answers, the last for ever; knows what was asked and closed."""
+    """Answers each request with the next of its answers, the last forever; knows what was asked and closed."""
 
     def __init__(self, *answers: list[bytes | Exception], content_type: str = "image/png") -> None:
         self.answers = list(answers)
@@ -89,7 +89,7 @@ def cut() -> Disconnected:
 # ---- reading ----
 
 
-def test_it_is_opened_when_it_is_read_and_each_time_anew() -> None:
+def test_it_is_opened_each_time_it_is_read() -> None:
     file, server = file_of([b"Hel", b"lo"])
     assert server.opened == 0
     assert file.read() == b"Hello"
@@ -107,7 +107,7 @@ def test_a_part_can_be_read(size: Any, content: bytes) -> None:
 
 
 def test_a_part_needs_no_more_than_it() -> None:
-    file, server = file_of([b"Hel", AssertionError("nobody asked for this piece")])
+    file, server = file_of([b"Hel", AssertionError("this piece was not asked for")])
     assert file.read(3) == b"Hel"
     assert server.closed == 1
 
@@ -309,7 +309,7 @@ def test_saving_where_there_is_no_folder_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
-def test_saved_files_have_the_permissions_of_any_new_file_and_saving_touches_nobody_elses(tmp_path: Path) -> None:
+def test_saved_files_have_the_permissions_of_any_new_file_and_saving_changes_no_other(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         files = [file_of([b"Hello"])[0] for _ in range(8)]

@@ -123,7 +123,7 @@ def test_three_attempts_in_a_row_that_bring_nothing_are_enough(get: Way) -> None
 
 @pytest.mark.parametrize("get", WHOLE)
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_file_that_has_changed_is_read_anew_and_never_mixed(get: Way, ranges: bool) -> None:
+def test_a_file_that_has_changed_is_read_from_the_start_and_never_mixed(get: Way, ranges: bool) -> None:
     host = Host([5_000, 100], ranges, [CONTENT, CONTENT[::-1][:3_000]])
     assert get(FileOutput(URL, host)) == CONTENT[::-1][:3_000]
 
@@ -153,7 +153,7 @@ def test_a_rest_that_begins_elsewhere_is_a_protocol_error() -> None:
     assert host.closed == 2
 
 
-def test_a_server_that_always_begins_anew_and_breaks_off_is_given_up(tmp_path: Path) -> None:
+def test_a_server_that_always_starts_over_and_breaks_off_is_given_up(tmp_path: Path) -> None:
     states = [bytes([number]) + CONTENT for number in range(9)]  # each time another, so that nothing can be resumed
     host = Host([4_000] * 9, states=states)
     with pytest.raises(Disconnected):

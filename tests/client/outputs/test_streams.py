@@ -1,4 +1,4 @@
-"""What a stream keeps for whoever reads it in more than one way, or after it is closed."""
+"""What a stream keeps for a caller who reads it in several ways, or after it is closed."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ class TestWhatIsNamedWrongly:
         with pytest.raises(TypeError, match="give version, model= or deployment=, one of them"):
             client.predictions.create(**given)
 
-    def test_a_file_that_is_none_is_a_mistake(self, client):
+    def test_a_malformed_file_is_a_mistake(self, client):
         with pytest.raises(TypeError, match="got int"):
             client.files.create(7)
 

@@ -221,9 +221,8 @@ def delivered(fake: FakeReplicate) -> tuple[bytes, Any]:
     """Body and headers of the last webhook of a run of fifteen minutes."""
     client = fake.client(timeout=None)
     client.run("owner/llm", {}, webhook="https://example.com/hook", webhook_events_filter=["completed"])
-    body = fake.webhooks[-1].body
-    assert isinstance(body, bytes)
-    return body, fake.webhooks[-1].headers
+    last = fake.webhooks[-1]
+    return last.body, last.headers
 
 
 def test_a_secret_that_was_not_given_is_asked_for_once(fake: FakeReplicate) -> None:

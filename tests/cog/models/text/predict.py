@@ -1,4 +1,4 @@
-"""Text in tokens, for every version of Cog from 0.9 on."""
+"""Text in tokens, forevery version of Cog from 0.9 on."""
 
 import time
 
