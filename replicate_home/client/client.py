@@ -119,9 +119,10 @@ class Client:
 
         ``on_error="raise"`` raises the first error, and leaves the rest; ``"collect"`` gives every item its own. An
         invalid token, or a lack of credit or permission, stops creating in either case: what runs is followed to its
-        end, and then the error is raised. ``timeout`` is for each item. ``save_to`` is a folder in which output files
-        are saved. ``then`` is called with each result in a thread, before the item is handed out; what it returns is
-        ``item.value``. ``progress=True`` shows a progress bar.
+        end, and then the error is raised. ``rate_limit``, such as ``"20/s"`` or ``"300/min"``, bounds how often a
+        prediction is created; the hosted API's own limits are kept anyway. ``timeout`` is for each item. ``save_to`` is
+        a folder in which output files are saved. ``then`` is called with each result in a thread, before the item is
+        handed out; what it returns is ``item.value``. ``progress=True`` shows a progress bar.
 
         The batch has a ``summary``, and ``retry_failed()`` runs again what failed. Leaving it cancels what it created,
         unless ``cancel_on_exit`` is False.

@@ -11,22 +11,23 @@ import attrs
 from ...clock import Clock
 from ...dialects.refs import ModelRef
 from ...exceptions import AuthenticationError, NotFound, PaymentRequired, PermissionDenied, ReplicateHomeError
-from ...lifecycle.policy import Pace
+from ...lifecycle import policy
 from ...operations.models import get_model
 from ...records.prediction import Snapshot
 from ...threads import ThreadPool
+from ...transports.async_base import sleep_on
 from ..engine.async_connections import AsyncConnections
 from ..engine.async_engine import AsyncEngine
 from ..engine.calls import MapOptions
 from ..engine.routing import Route
-from ..engine.settings import Settings
+from ..engine.settings import Settings, checked_rate
 from ..outputs.download import AsyncFiles
 from ..outputs.streams import Format
 from .journal import Journal
 from .look_up import LookUp
 from .writer import EndsBatch, Writer
 
-PACE = Pace(share=0.2, least=0.5, most=10.0)
+PACE = policy.Pace(share=0.2, least=0.5, most=10.0)
 """A tenth of the run late on average, for a quarter of the requests: what counts is the whole batch."""
 
 STOPPING = (AuthenticationError, PaymentRequired, PermissionDenied)
@@ -40,7 +41,8 @@ class CreatingStopped(Exception):
 class Common:
     """Shared by all items of a batch; ``ref`` may be asked by many at once.
 
-    ``format`` is how the caller gets outputs; in ``saving`` their files are read by the event loop itself.
+    ``outlives`` says whether predictions go on without the process that created them. ``format`` is how the caller gets
+    outputs; in ``saving`` their files are read by the event loop itself.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Common:
         self.slots = asyncio.Semaphore(options.concurrency)
         self.thens = ThreadPool(min(32, options.concurrency), "replicate-home-then")
         self.stopped: ReplicateHomeError | None = None
+        self.outlives = route.dialect.keeps and route.connections != "local"
+        self._window = policy.OPEN if options.rate_limit is None else checked_rate(options.rate_limit)
         self._named = ModelRef.parse(options.model, aliases=route.dialect.aliases)
         self._ref: ModelRef | None = None if journal is not None else self._named
         self._pinning = asyncio.Lock()
@@ -85,6 +89,14 @@ class Common:
         """Raise where nothing more is to be created."""
         if self.stopped is not None:
             raise CreatingStopped
+
+    async def turn(self) -> None:
+        """Wait until the caller's own limit lets one more be created."""
+        self.check_stopped()
+        at = self._window.moment(self.clock.now())
+        self._window = self._window.taking(at)
+        await sleep_on(self.clock, at - self.clock.now())
+        self.check_stopped()
 
     async def ref(self) -> ModelRef:
         """What is run: with a journal, always the version that was the latest when it began."""

@@ -22,7 +22,7 @@ from ...lifecycle.machine import creating
 from ...records.prediction import Snapshot
 from ...wire import Timeout
 from ..inputs import prompting
-from .settings import DEFAULT, TimeoutOption, checked_timeout, nearest
+from .settings import DEFAULT, TimeoutOption, checked_rate, checked_timeout, nearest
 
 if TYPE_CHECKING:
     from ...records.schema import Schema
@@ -96,6 +96,7 @@ class MapOptions:
     ordered: bool = attrs.field(default=False, kw_only=True)
     on_error: Literal["raise", "collect"] = attrs.field(default="raise", kw_only=True)
     on_unknown: Literal["raise", "resend", "skip"] = attrs.field(default="raise", kw_only=True)
+    rate_limit: str | float | None = attrs.field(default=None, kw_only=True)
     timeout: TimeoutOption = attrs.field(default=DEFAULT, kw_only=True)
     save_to: Path | None = attrs.field(default=None, kw_only=True, converter=_path)
     then: Callable[[Any], Any] | None = attrs.field(default=None, kw_only=True)
@@ -114,6 +115,8 @@ class MapOptions:
             raise TypeError(f"then must be callable, got {type(self.then).__name__}")
         if self.timeout is not DEFAULT:
             checked_timeout(self.timeout)
+        if self.rate_limit is not None:
+            checked_rate(self.rate_limit)
 
 
 class MoreMapOptions(TypedDict, total=False):
@@ -124,6 +127,7 @@ class MoreMapOptions(TypedDict, total=False):
     ordered: bool
     on_error: Literal["raise", "collect"]
     on_unknown: Literal["raise", "resend", "skip"]
+    rate_limit: str | float | None
     timeout: TimeoutOption
     save_to: str | PathLike[str] | None
     then: Callable[[Any], Any] | None

@@ -7,6 +7,7 @@ import gc
 import itertools
 import pickle
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,10 @@ def run(request, fake):
         return asyncio.run(main())
 
     return of_threads if request.param == "threads" else of_a_loop
+
+
+def moment(date):
+    return datetime.fromisoformat(date).timestamp()
 
 
 class TestItems:
@@ -156,6 +161,17 @@ class TestWindow:
         assert len(fake.calls) == 20
         assert most in (2, 3)
 
+    @pytest.mark.parametrize("journal", [None, "run.sqlite"])
+    def test_a_rate_limit_bounds_how_often_is_created(self, fake, journal, tmp_path, run):
+        fake.on(MODEL).returns("x").takes(600)
+        path = None if journal is None else tmp_path / journal
+        items = run(MODEL, map(str, range(50)), concurrency=50, rate_limit="10/s", journal=path, timeout=601)
+        assert all(item.ok for item in items), "the timeout of an item begins when it is its turn"
+        created = sorted(item.result.prediction.created_at for item in items)
+        seconds = [moment(at) - moment(created[0]) for at in created]
+        assert all(seconds[number + 10] - seconds[number] >= 0.99 for number in range(40))
+        assert seconds[-1] == pytest.approx(4, abs=0.1)
+
     def test_a_slow_source_does_not_keep_what_is_ready(self, fake):
         fake.on(MODEL).returns("x").takes(0.1)
         pulled = []
@@ -244,6 +260,7 @@ class TestErrors:
             ({"concurrency": True}, InvalidInput, "whole number from 1"),
             ({"on_error": "ignore"}, InvalidInput, "'raise', 'collect'"),
             ({"on_unknown": "yes"}, InvalidInput, "'raise', 'resend', 'skip'"),
+            ({"rate_limit": "fast"}, InvalidInput, "such as '20/s'"),
             ({"timeout": -1}, InvalidInput, "positive number"),
             ({"then": 3}, TypeError, "callable"),
             ({"temperature": 1}, TypeError, "temperature"),
