@@ -4,6 +4,7 @@
     python -m benchmarks --quick         smaller numbers, under two minutes; prints the tables
     python -m benchmarks --only run      some measures only (may be repeated); prints their tables
     python -m benchmarks --peer ours     some columns only (may be repeated)
+    python -m benchmarks --profile run   what a measure spends its time on (may be repeated), best with one --peer
     python -m benchmarks --output DIR    writes benchmarks.md and its plots into DIR, whatever was run
 
 Plots need matplotlib in the environment that runs this (``pip install matplotlib``); everything else each peer needs
@@ -20,7 +21,7 @@ import tempfile
 from . import report
 from .curve import curves
 from .environments import COLUMNS, ROOT
-from .measures import FULL, MEASURES, QUICK, Bench, take_all
+from .measures import FULL, MEASURES, QUICK, Bench, profiles_of, take_all
 from .processes import allow_many_sockets
 
 
@@ -29,6 +30,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this project beside its peers.")
     parser.add_argument("--quick", action="store_true", help="smaller numbers, under two minutes")
     parser.add_argument("--only", action="append", choices=[*MEASURES, "curve"], help="take this measure only")
+    parser.add_argument("--profile", action="append", choices=MEASURES, help="profile this measure instead")
     parser.add_argument("--peer", action="append", choices=COLUMNS, help="measure this peer only")
     parser.add_argument("--output", type=pathlib.Path, help="where to write; a whole run writes into docs/")
     return parser.parse_args()
@@ -49,6 +51,9 @@ def main() -> None:
             lambda line: print(line, file=sys.stderr, flush=True),
         )
         try:
+            if options.profile:
+                print(*profiles_of(bench, options.profile), sep="\n")
+                return
             results = take_all(bench, [name for name in names if name != "curve"])
             polling = curves(bench) if "curve" in names else {}
         finally:

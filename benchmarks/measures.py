@@ -56,6 +56,8 @@ class Bench:
         self.pythons = {name: self.environment(name) for name in columns}
         self.server = Server()
         self.workers: dict[str, Worker] = {}
+        self.profiles = False
+        """Whether measures are to tell what they spend their time on, instead of how much it is."""
 
     def environment(self, name: str) -> pathlib.Path:
         """The interpreter of a column."""
@@ -80,12 +82,12 @@ class Bench:
 
     def ask(self, column: str, command: str, **arguments: Any) -> Figures:
         """Have the lasting worker measure something."""
-        return self.worker(column).do(command, **arguments)
+        return self.worker(column).do(command, profile=self.profiles, **arguments)
 
     def ask_fresh(self, column: str, command: str, **arguments: Any) -> Figures:
         """Have a new worker measure something."""
         with self.new_worker(column) as worker:
-            return worker.do(command, **arguments)
+            return worker.do(command, profile=self.profiles, **arguments)
 
     def file(self, name: str, content: bytes | int) -> str:
         """The path of a file with ``content``, or of so many zero bytes."""
@@ -102,7 +104,7 @@ class Bench:
         """Milliseconds of a whole new interpreter that runs ``code``, and the process with what it printed."""
         begun = time.perf_counter()
         done = subprocess.run(
-            [str(self.pythons[column]), "-c", code],
+            [str(self.pythons[column]), *(["-X", "importtime"] if self.profiles else []), "-c", code],
             capture_output=True, text=True, timeout=60, env=clean_environ(), check=False, cwd=self.folder,
         )  # fmt: skip
         milliseconds = 1e3 * (time.perf_counter() - begun)
@@ -132,7 +134,14 @@ def first_result(bench: Bench, column: str, _: int) -> Figures:
     origin, adapter = bench.server.origin, COLUMNS[column].adapter
     code = f"import sys; sys.path.insert(0, {str(PEERS)!r}); import {adapter} as peer\n"
     code += f"print(peer.Peer({origin!r}).run('bench/finished'))"
-    return {"ms": bench.start(column, code)[0]}
+    milliseconds, done = bench.start(column, code)
+    return {"profile": slowest_imports(done.stderr)} if bench.profiles else {"ms": milliseconds}
+
+
+def slowest_imports(times: str) -> str:
+    """The lines of ``python -X importtime`` for the modules that took longest themselves."""
+    lines = [line for line in times.splitlines() if line.startswith("import time:") and "self [us]" not in line]
+    return "\n".join(sorted(lines, key=lambda line: -int(line.split(":")[1].split("|")[0]))[:40])
 
 
 def run(bench: Bench, column: str, _: int) -> Figures:
@@ -281,6 +290,15 @@ def take_all(bench: Bench, names: list[str]) -> Results:
                 results.add(name, column, take(bench, measure, column, turn))
         bench.say(f"{name}: {time.monotonic() - begun:.0f} s")
     return results
+
+
+def profiles_of(bench: Bench, names: list[str]) -> Iterator[str]:
+    """What every column spends its time on in the named measures."""
+    bench.profiles = True
+    for name in names:
+        for column in bench.columns:
+            found = take(bench, MEASURES[name], column, 0)
+            yield f"{name}, {COLUMNS[column].title}:\n{found.get('profile') or found}\n"
 
 
 def version(bench: Bench, column: str) -> str:

@@ -22,13 +22,13 @@ from .status_line import StatusLine
 
 @contextmanager
 def watched(name: str, cancels: bool) -> Iterator[StatusLine]:
-    """A status line for a prediction; whoever leaves early is told whether it is canceled, or how to resume it."""
+    """A status line for a prediction. An early end says whether the prediction is canceled, or how to resume it."""
     with StatusLine(name) as status:
         try:
             yield status
         except BaseException as error:
             status.remove()
-            fate = _fate(getattr(error, "prediction", None) or status.snapshot, cancels)
+            fate = fate_of(getattr(error, "prediction", None) or status.snapshot, cancels)
             if isinstance(error, KeyboardInterrupt) and fate is not None:
                 raise KeyboardInterrupt(fate) from None
             if fate is not None and not cancels:
@@ -36,13 +36,13 @@ def watched(name: str, cancels: bool) -> Iterator[StatusLine]:
             raise
 
 
-def _fate(known: Snapshot | None, cancels: bool) -> str | None:
+def fate_of(known: Snapshot | None, cancels: bool) -> str | None:
     """What becomes of a prediction that is not waited for any more; None where there is nothing to say."""
     if known is None or known.is_terminal:
         return None
     if cancels:
         return f"the cancellation of prediction {known.id} was requested"
-    return None if _is_local(known) else f"prediction {known.id} runs on; this waits for it: {_resuming(known)}"
+    return None if is_local(known) else f"prediction {known.id} runs on; this waits for it: {_resuming(known)}"
 
 
 def follow(pieces: Stream, status: StatusLine, answer: Answer, form: str | None) -> None:
@@ -91,7 +91,7 @@ def _seen(pieces: Stream, status: StatusLine) -> Iterator[Event]:
         yield event
 
 
-def _is_local(prediction: Snapshot) -> bool:
+def is_local(prediction: Snapshot) -> bool:
     """Whether it lives in this process, and so ends with it."""
     return urls.origin(prediction.urls.get("get", "")) == urls.origin(LOCAL_URL)
 

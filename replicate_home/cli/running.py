@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..exceptions import AuthenticationError, ConnectFailed, ReplicateHomeError
+from ..exceptions import AuthenticationError, ConnectFailed, InvalidInput, ReplicateHomeError
 from ..records.schema import Schema
 from . import completion, describing
 from .arguments import Stdin, read_inputs
-from .following import follow, show_result, watched
+from .exit_codes import say
+from .following import fate_of, follow, is_local, show_result, watched
 from .options import answers, asks_server, with_options
-from .printing import Answer
+from .printing import Answer, show_prediction
 from .status_line import is_terminal
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ _OPTIONS = (
 )
 
 
-def _runs_model(command: Callable[..., None]) -> click.Command:
-    """The command of a function that is given the client, the model, the arguments of the call, and the rest."""
+def _runs_model(command: Callable[..., None], *more: Callable[[Any], Any]) -> click.Command:
+    """The command of a function that is given the client, the model, the arguments of the call, and ``more``."""
 
     def call(
         client: Client,
@@ -72,35 +73,51 @@ def _runs_model(command: Callable[..., None]) -> click.Command:
             command(client, model, given, **rest)
 
     call.__doc__ = (command.__doc__ or "").rstrip() + _VALUES
-    decorated = with_options(answers(asks_server(call)), *_OPTIONS)
-    return click.command(command.__name__, add_help_option=False)(decorated)
+    decorated = with_options(answers(asks_server(call)), *_OPTIONS, *more)
+    return click.command(command.__name__.removeprefix("_"), add_help_option=False)(decorated)
 
 
-@_runs_model
-def run(client: Client, model: str, call: dict[str, Any], answer: Answer, form: str | None) -> None:
+def _run(client: Client, model: str, call: dict[str, Any], no_wait: bool, answer: Answer, form: str | None) -> None:
     """Run MODEL and print its output when it is done."""
-    if form == "jsonl":
+    if no_wait:
+        _create(client, model, call, answer, form)
+    elif form == "jsonl":
         _stream(client, model, call, answer, form)
-        return
-    if call["wait"] is None and is_terminal(sys.stderr):
-        call["wait"] = 0  # a server that holds its answer has nothing to show meanwhile
-    with watched(model, call["cancel_on_exit"]) as status:
-        result = client.run(model, on_update=status, **call)
-    show_result(result, answer, form)
+    else:
+        if call["wait"] is None and is_terminal(sys.stderr):
+            call["wait"] = 0  # a server that holds its answer has nothing to show meanwhile
+        with watched(model, call["cancel_on_exit"]) as status:
+            result = client.run(model, on_update=status, **call)
+        show_result(result, answer, form)
 
 
-@_runs_model
-def stream(client: Client, model: str, call: dict[str, Any], answer: Answer, form: str | None) -> None:
-    """Run MODEL and print its output as it arrives."""
-    _stream(client, model, call, answer, form)
+def _create(client: Client, model: str, call: dict[str, Any], answer: Answer, form: str | None) -> None:
+    del call["cancel_on_exit"]
+    prediction = client.predictions.create(model, **call)
+    if is_local(prediction.snapshot):
+        raise InvalidInput("a model in this process ends with it: leave out --no-wait")
+    if form is None:
+        answer.write(f"{prediction.id}\n")
+    else:
+        show_prediction(prediction.snapshot, None, answer)
+    fate = fate_of(prediction.snapshot, cancels=False)
+    if fate is not None:
+        say(fate)
 
 
 def _stream(client: Client, model: str, call: dict[str, Any], answer: Answer, form: str | None) -> None:
+    """Run MODEL and print its output as it arrives."""
     with (
         watched(model, call["cancel_on_exit"]) as status,
         client.stream(model, on_update=status, **call) as pieces,
     ):
         follow(pieces, status, answer, form)
+
+
+run = _runs_model(
+    _run, click.option("--no-wait", is_flag=True, help="Print the id of the prediction and exit; it runs on.")
+)
+stream = _runs_model(_stream)
 
 
 def _inputs(client: Client, model: str, arguments: tuple[str, ...]) -> dict[str, Any]:

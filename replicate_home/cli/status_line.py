@@ -78,11 +78,11 @@ class StatusLine:
 
 
 def _write(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody is looking any more
+    with contextlib.suppress(OSError):  # the terminal is gone
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether somebody is looking at it."""
+    """Whether a stream is a terminal."""
     return stream is not None and stream.isatty()

@@ -109,8 +109,9 @@ class Client:
         """Run a model over many inputs, a few at a time, and iterate the items as they finish.
 
         ``inputs`` are mappings, or strings, which are prompts; they are pulled as they are needed, so a generator may
-        be endless. At most ``concurrency`` predictions run at once. Each :class:`BatchItem` has ``ok``, ``index``,
-        ``result`` or ``error``, and more; with ``ordered=True`` they come in the order of the inputs.
+        be endless. At most ``concurrency`` predictions run at once, and at most ``rate_limit`` are created, such as
+        ``"20/s"``, ``"300/min"``, or a number a second, besides what the server allows. Each :class:`BatchItem` has
+        ``ok``, ``index``, ``result`` or ``error``, and more; with ``ordered=True`` they come in order.
 
         ``journal`` is a file that remembers everything: run the same call again after a crash, even ``kill -9``, and it
         continues. Nothing that finished is run again, and what still runs is followed. Where it is unknown whether a
@@ -119,10 +120,9 @@ class Client:
 
         ``on_error="raise"`` raises the first error, and leaves the rest; ``"collect"`` gives every item its own. An
         invalid token, or a lack of credit or permission, stops creating in either case: what runs is followed to its
-        end, and then the error is raised. ``rate_limit``, such as ``"20/s"`` or ``"300/min"``, bounds how often a
-        prediction is created; the hosted API's own limits are kept anyway. ``timeout`` is for each item. ``save_to`` is
-        a folder in which output files are saved. ``then`` is called with each result in a thread, before the item is
-        handed out; what it returns is ``item.value``. ``progress=True`` shows a progress bar.
+        end, and then the error is raised. ``timeout`` is for each item. ``save_to`` is a folder in which output files
+        are saved. ``then`` is called with each result in a thread, before the item is handed out; what it returns is
+        ``item.value``. ``progress=True`` shows a progress bar.
 
         The batch has a ``summary``, and ``retry_failed()`` runs again what failed. Leaving it cancels what it created,
         unless ``cancel_on_exit`` is False.

@@ -19,6 +19,7 @@ from .extra import borrow
 ENOUGH = 40  # words in an answer at least, unless the caller wants fewer
 STATE_SIZE = 2
 _REDRAWS = 20
+_CLOSING = ".!?:;…"  # after these, a sentence may begin
 
 
 def markov(
@@ -26,9 +27,9 @@ def markov(
 ) -> Iterator[str]:
     """Continue the prompt with prose from a Markov chain over the Python manual; a toy, not a neural network.
 
-    It continues from the longest ending of the prompt that the manual contains, or else starts a new sentence. It
-    yields one word at a time, ``tokens_per_second`` words per second, in whole sentences up to ``max_words``. The same
-    prompt and seed give the same text.
+    It repeats the prompt, and continues from its longest ending that the manual contains, or else with a new sentence.
+    It yields one word at a time, ``tokens_per_second`` words per second, in whole sentences up to ``max_words``. The
+    same prompt and seed give the same text.
     """
     if not prompt.strip():
         raise ValueError("prompt must not be empty: write the words to continue")
@@ -38,17 +39,18 @@ def markov(
         raise ValueError(f"tokens_per_second must be more than 0, got {tokens_per_second}")
     # repr, because a lone surrogate in the prompt cannot be encoded; without a seed every run differs.
     dice = random.Random(repr((seed, prompt)) if seed is not None else None)  # noqa: S311  # nothing secret is drawn
-    for number, word in enumerate(_text(_manual(), prompt, max_words, dice)):
-        if number:
-            run.sleep(1 / tokens_per_second)
+    manual, said = _manual(), prompt.strip()
+    state = manual.state_after(prompt, dice)
+    yield f"{said}." if state == manual.start and said[-1] not in _CLOSING else said
+    for word in _text(manual, state, max_words, dice):
+        run.sleep(1 / tokens_per_second)
         yield f" {word}"
 
 
-def _text(manual: Manual, prompt: str, max_words: int, dice: random.Random) -> Iterator[str]:
+def _text(manual: Manual, state: tuple[str, ...], max_words: int, dice: random.Random) -> Iterator[str]:
     """Whole sentences while they fit; one is cut short only if the text would be too short without it."""
     enough = ENOUGH if max_words >= ENOUGH else 1
     said = 0
-    state = manual.state_after(prompt, dice)
     while said < max_words:
         room = max_words - said
         sentence = manual.sentence(state, room, dice)

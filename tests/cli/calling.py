@@ -87,7 +87,7 @@ def _called(arguments: tuple[str, ...], stdin: int, stdout: int, stderr: int) ->
 
 
 def _reading(ours: int) -> Callable[[], str]:
-    """Read in a thread, so that nobody who writes has to wait; the result is all that came."""
+    """Read in a thread, so that a full pipe holds nothing up; the result is all that came."""
     found = io.BytesIO()
 
     def read() -> None:

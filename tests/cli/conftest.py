@@ -17,5 +17,5 @@ def workplace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def ordinary_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stdout is buffered, as it is for everybody who did not ask for anything else."""
+    """Stdout is buffered, as it is unless Python is told otherwise."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)

@@ -13,7 +13,7 @@ from replicate_home import Client, LocalRun, local_model
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
 
-from .calling import WAYS, Call, piped
+from .calling import WAYS, Call, forever, piped, served
 
 
 def echo(prompt: str = "", steps: int = 1, loud: bool = False) -> dict[str, Any]:
@@ -252,6 +252,24 @@ def test_a_prediction_that_failed_is_the_document(url: str) -> None:
     assert (found.code, prediction["status"], prediction["error"]) == (1, "failed", "ValueError: out of ideas")
     waited = piped("predictions", "wait", prediction["id"], "--json", "--base-url", url)
     assert (waited.code, json.loads(waited.output)) == (1, prediction)
+
+
+def test_a_run_that_is_not_waited_for_prints_its_id() -> None:
+    with served(forever=forever) as (url, _):
+        created = piped("run", "owner/forever", "--no-wait", "--base-url", url)
+        name = created.output.strip()
+        resumed = f"this waits for it: replicate-home predictions wait {name} --base-url={url}"
+        assert created == (0, f"{name}\n", f"replicate-home: prediction {name} runs on; {resumed}\n")
+        assert piped("predictions", "cancel", name, "--base-url", url).code == 0
+        created = piped("run", "owner/forever", "prompt=Hi", "--no-wait", "--json", "--base-url", url)
+        assert json.loads(created.output)["input"] == {"prompt": "Hi"}
+        assert piped("predictions", "cancel", json.loads(created.output)["id"], "--base-url", url).code == 0
+
+
+def test_a_run_in_this_process_has_to_be_waited_for() -> None:
+    found = piped("run", "local/say", "prompt=Hi", "--no-wait")
+    said = "replicate-home: a model in this process ends with it: leave out --no-wait\n"
+    assert found == (2, "", said)
 
 
 def test_a_prediction_of_another_is_waited_for_with_its_files(url: str) -> None:

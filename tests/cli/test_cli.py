@@ -289,7 +289,7 @@ def test_the_folder_is_there_before_money_is_spent() -> None:
         assert list(emulator.requests) == []
 
 
-def test_nobody_there_is_code_5() -> None:
+def test_a_server_that_is_not_there_is_code_5() -> None:
     with served() as (url, _):
         pass
     code, printed, complaints = piped("run", "owner/say", "prompt=x", "--base-url", url)

@@ -13,7 +13,10 @@ from .conftest import Run
 
 
 def say(prompt: str, **options) -> list[str]:
-    return list(markov(Run(), prompt, **options))
+    """What comes after the prompt, which is repeated first."""
+    repeated, *pieces = markov(Run(), prompt, **options)
+    assert repeated in (prompt.strip(), f"{prompt.strip()}.")
+    return pieces
 
 
 SENTENCES = sentences()
@@ -84,6 +87,19 @@ def test_the_case_and_punctuation_of_the_prompt_do_not_matter() -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("prompt", "repeated"),
+    [
+        ("The interpreter", "The interpreter"),
+        (" The interpreter\n", "The interpreter"),
+        ("xyzzy", "xyzzy."),
+        ("xyzzy?", "xyzzy?"),
+    ],
+)
+def test_the_prompt_is_repeated_and_ends_where_a_sentence_begins(prompt, repeated) -> None:
+    assert next(markov(Run(), prompt)) == repeated
+
+
 def test_where_nothing_of_the_prompt_is_known_it_begins_a_sentence() -> None:
     starts = {sentence[0] for sentence in SENTENCES}
     assert {say("xyzzy", seed=seed)[0].strip() for seed in range(20)} <= starts
@@ -99,7 +115,7 @@ def test_without_a_seed_every_run_is_another() -> None:
     assert say("The interpreter") != say("The interpreter")
 
 
-def test_a_pause_stands_between_pieces_and_none_before_the_first(run) -> None:
+def test_a_pause_stands_before_each_word_and_none_before_the_prompt(run) -> None:
     stream = markov(run, "The interpreter", tokens_per_second=8)
     next(stream)
     assert run.sleeps == []

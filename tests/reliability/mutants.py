@@ -318,7 +318,7 @@ MUTANTS = (
     Mutant("a prediction without a status is a KeyError", DIALECT,
            'if "status" not in found:', "if False:", f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an answer that is no HTTP is not taken for an outcome", DRIVE,
-           "self.deadline_for(sending.until))\n            self._decoder = None\n        except (TransportError, ProtocolError) as lost:",
+           "self.deadline_for(sending.until))\n            self.decoder = None\n        except (TransportError, ProtocolError) as lost:",
            "self.deadline_for(sending.until))\n        except TransportError as lost:",
            f"{G2}::test_an_answer_without_sense_is_no_reason_to_create_again"),
     Mutant("an id that is a path is asked for", DIALECT,

@@ -40,6 +40,8 @@ from tests.transports.asking import SOON, ask, failure_of, ok, truth
 pytestmark = pytest.mark.reliability
 
 CHUNKED = {"Transfer-Encoding": "chunked"}
+LASTING = 20.0
+"""How many seconds a server floods or drips; what keeps to its deadline ends long before, on a busy machine too."""
 EVENTS = "text/event-stream"
 
 
@@ -66,9 +68,12 @@ class TestFloods:
         more = chunk(nothing.flush(zlib.Z_FULL_FLUSH) or b"\x00\x00\x00\xff\xff" * 5000)
         packed = answer(headers={**CHUNKED, "Content-Encoding": "gzip"}, framed=False) + chunk(begun)
         return {
-            "interim answers": ([Flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)], "wait"),
-            "gzip that unpacks to nothing": ([Send(packed), Flood(more)], "body"),
-            "chunks of one byte": ([Send(answer(headers=CHUNKED, framed=False)), Flood(chunk(b"a") * 3000)], "body"),
+            "interim answers": ([Flood(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, LASTING)], "wait"),
+            "gzip that unpacks to nothing": ([Send(packed), Flood(more, LASTING)], "body"),
+            "chunks of one byte": (
+                [Send(answer(headers=CHUNKED, framed=False)), Flood(chunk(b"a") * 3000, LASTING)],
+                "body",
+            ),
         }
 
     @pytest.mark.parametrize("name", floods())
@@ -79,11 +84,11 @@ class TestFloods:
             error = failure_of(transport, server.url, RequestTimeout, method="POST", body=b"{}", seconds=0.5)
             took = time.monotonic() - began
         assert truth(error) == (RequestTimeout, phase, True)
-        assert took < 2
+        assert took < LASTING / 3
 
     def test_a_stream_of_comments_ends_at_the_deadline_of_its_reads(self, transport, tls):
         head = answer(headers=CHUNKED, content_type=EVENTS, framed=False)
-        with ScriptedServer([Receive(), Send(head), Flood(chunk(b": nothing\n\n" * 1000))], tls=tls) as server:
+        with ScriptedServer([Receive(), Send(head), Flood(chunk(b": nothing\n\n" * 1000), LASTING)], tls=tls) as server:
             _, body = ask(transport, server.url, streams=True, headers={"Accept": EVENTS})
             began = time.monotonic()
             deadline = transport.clock.now() + SOON
@@ -91,7 +96,7 @@ class TestFloods:
                 all(iter(lambda: body.read(deadline), b""))
             took = time.monotonic() - began
             body.close()
-        assert took < 2
+        assert took < LASTING / 3
 
 
 SPOKEN = {
@@ -195,7 +200,7 @@ class TestTLS:
             error = failure_of(transport, "https://elsewhere.example/", RequestTimeout, method="POST", seconds=SOON)
             took = time.monotonic() - began
         assert truth(error) == (RequestTimeout, "proxy", False)
-        assert took < 2
+        assert took < LASTING / 3
 
 
 class TestEarlyAnswers:

@@ -22,5 +22,6 @@ def mistakes(client: Client) -> None:
 async def awaited(client: AsyncClient) -> None:
     """The same, awaited."""
     await client.run("owner/llm", promt="Hi")  # wrong
+    await replicate_home.async_run("owner/llm", promt="Hi")  # wrong
     async for chunk in client.stream("owner/llm", prompt="Hi"):
         chunk.no_such_method()  # wrong

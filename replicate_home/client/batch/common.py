@@ -66,9 +66,9 @@ class Common:
         self.saving = Format(route.dialect.base_url, AsyncFiles(self.engine, route))
         self.slots = asyncio.Semaphore(options.concurrency)
         self.thens = ThreadPool(min(32, options.concurrency), "replicate-home-then")
+        self._creates = policy.OPEN if options.rate_limit is None else checked_rate(options.rate_limit)
         self.stopped: ReplicateHomeError | None = None
         self.outlives = route.dialect.keeps and route.connections != "local"
-        self._window = policy.OPEN if options.rate_limit is None else checked_rate(options.rate_limit)
         self._named = ModelRef.parse(options.model, aliases=route.dialect.aliases)
         self._ref: ModelRef | None = None if journal is not None else self._named
         self._pinning = asyncio.Lock()
@@ -93,9 +93,11 @@ class Common:
     async def turn(self) -> None:
         """Wait until the caller's own limit lets one more be created."""
         self.check_stopped()
-        at = self._window.moment(self.clock.now())
-        self._window = self._window.taking(at)
-        await sleep_on(self.clock, at - self.clock.now())
+        now = self.clock.now()
+        at = self._creates.moment(now)
+        self._creates = self._creates.taking(at)
+        if at > now:
+            await sleep_on(self.clock, at - now)
         self.check_stopped()
 
     async def ref(self) -> ModelRef:

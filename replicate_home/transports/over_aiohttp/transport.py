@@ -78,15 +78,9 @@ class AiohttpTransport:
 
     def blocking(self) -> RequestsTransport:
         """The blocking transport with the same settings."""
-        import requests
+        from ..over_requests.transport import ProxiedTransport, RequestsTransport
 
-        from ..over_requests.transport import RequestsTransport
-
-        if self._proxy is None:
-            return RequestsTransport()
-        session = requests.Session()
-        session.proxies = {"http": self._proxy, "https": self._proxy}
-        return RequestsTransport(session)
+        return RequestsTransport() if self._proxy is None else ProxiedTransport(self._proxy)
 
     def _adopt(self, session: aiohttp.ClientSession) -> None:
         from .session import LoopSession, adopted

@@ -276,8 +276,16 @@ class IdleStack:
         return len(self._items)
 
 
+_OURS = {HTTPConnection: DeadlineConnection, HTTPSConnection: DeadlineTLSConnection}
+
+
 class _ServesExchange:
     """What a pool does differently while an exchange is at it."""
+
+    @property
+    def ConnectionCls(self) -> Any:
+        current = super().ConnectionCls  # type: ignore[misc]  # a recorder may have put one of its own there
+        return _OURS.get(current, current)
 
     def __init__(self, host: str, port: int | None = None, **options: Any) -> None:
         if not options.get("block"):
@@ -294,23 +302,12 @@ class _ServesExchange:
         return super().urlopen(method, url, *args, **options)  # type: ignore[misc]
 
 
-class DeadlinePool(_ServesExchange, HTTPConnectionPool):  # type: ignore[misc]
+class DeadlinePool(_ServesExchange, HTTPConnectionPool):  # type: ignore[misc, override]
     """Connections in the clear to one host."""
 
-    @property
-    def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: D102
-        # Recorders put connections of theirs in the place of urllib3's.
-        current = HTTPConnectionPool.ConnectionCls
-        return DeadlineConnection if current is HTTPConnection else current
 
-
-class DeadlineTLSPool(_ServesExchange, HTTPSConnectionPool):  # type: ignore[misc]
+class DeadlineTLSPool(_ServesExchange, HTTPSConnectionPool):  # type: ignore[misc, override]
     """Connections under TLS to one host."""
-
-    @property
-    def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: D102
-        current = HTTPSConnectionPool.ConnectionCls
-        return DeadlineTLSConnection if current is HTTPSConnection else current
 
 
 POOLS = {"http": DeadlinePool, "https": DeadlineTLSPool}

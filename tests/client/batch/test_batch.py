@@ -7,7 +7,6 @@ import gc
 import itertools
 import pickle
 import threading
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -61,10 +60,6 @@ def run(request, fake):
         return asyncio.run(main())
 
     return of_threads if request.param == "threads" else of_a_loop
-
-
-def moment(date):
-    return datetime.fromisoformat(date).timestamp()
 
 
 class TestItems:
@@ -161,17 +156,6 @@ class TestWindow:
         assert len(fake.calls) == 20
         assert most in (2, 3)
 
-    @pytest.mark.parametrize("journal", [None, "run.sqlite"])
-    def test_a_rate_limit_bounds_how_often_is_created(self, fake, journal, tmp_path, run):
-        fake.on(MODEL).returns("x").takes(600)
-        path = None if journal is None else tmp_path / journal
-        items = run(MODEL, map(str, range(50)), concurrency=50, rate_limit="10/s", journal=path, timeout=601)
-        assert all(item.ok for item in items), "the timeout of an item begins when it is its turn"
-        created = sorted(item.result.prediction.created_at for item in items)
-        seconds = [moment(at) - moment(created[0]) for at in created]
-        assert all(seconds[number + 10] - seconds[number] >= 0.99 for number in range(40))
-        assert seconds[-1] == pytest.approx(4, abs=0.1)
-
     def test_a_slow_source_does_not_keep_what_is_ready(self, fake):
         fake.on(MODEL).returns("x").takes(0.1)
         pulled = []
@@ -239,6 +223,28 @@ class TestErrors:
         assert batch.summary.done == 3
         assert set(states(fake)) == {"succeeded"}
 
+    def test_nor_is_what_waits_for_the_servers_limits_then_created(self, fake):
+        fake.on(MODEL).returns("x")
+        fake.faults.add("create", faults.status(402), times=1000)
+        client = fake.client(api_token="t", base_url="https://api.replicate.com/v1")
+        with pytest.raises(PaymentRequired):
+            list(client.map(MODEL, map(str, range(2_000)), concurrency=1_000, timeout=None))
+        creates = [asked for asked in fake.requests if asked.method == "POST"]
+        assert len(creates) == 480, "what a minute allows was sent at once"
+
+    def test_a_rate_of_the_callers_own_spreads_the_creates(self, fake, run):
+        began = []
+        fake.on(MODEL).calls(lambda prompt: began.append(int(fake.clock.now())) or "x")
+        items = run(MODEL, map(str, range(10)), concurrency=10, rate_limit="3/min", timeout=5)
+        assert [item.ok for item in items] == [True] * 10, "the timeout of an item begins when it may be created"
+        assert began == [0, 0, 0, 60, 60, 60, 120, 120, 120, 180]
+
+    @pytest.mark.parametrize("rate", ["often", 0, "3/week"])
+    def test_a_rate_that_is_none_is_refused_before_anything_is_sent(self, fake, rate):
+        with pytest.raises(InvalidInput, match="rate_limit must be such as"):
+            fake.client().map(MODEL, ["a"], rate_limit=rate)
+        assert fake.requests == []
+
     def test_each_item_has_a_timeout_of_its_own(self, fake, run):
         fake.on(MODEL, prompt="slow").returns("x").takes(100)
         fake.on(MODEL, prompt="ok").returns("y").takes(5)
@@ -260,7 +266,6 @@ class TestErrors:
             ({"concurrency": True}, InvalidInput, "whole number from 1"),
             ({"on_error": "ignore"}, InvalidInput, "'raise', 'collect'"),
             ({"on_unknown": "yes"}, InvalidInput, "'raise', 'resend', 'skip'"),
-            ({"rate_limit": "fast"}, InvalidInput, "such as '20/s'"),
             ({"timeout": -1}, InvalidInput, "positive number"),
             ({"then": 3}, TypeError, "callable"),
             ({"temperature": 1}, TypeError, "temperature"),
