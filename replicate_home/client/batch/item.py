@@ -8,13 +8,14 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...drivers.adrive import AsyncDrive
 from ...drivers.calling import snapshot_of
 from ...exceptions import CreateOutcomeUnknown, FileExpired, ModelError, ReplicateHomeError
+from ...lifecycle import machine
 from ...lifecycle.machine import Sending, Settled, following
 from ...records.prediction import Snapshot, Status
 from ...transports.threaded import in_thread
@@ -28,6 +29,9 @@ from .keys import digest, key_of
 from .recorded import RecordedLife
 from .saving import saved
 from .writer import EndsBatch
+
+if TYPE_CHECKING:
+    from .workers import Done
 
 _STOPPED = frozenset({Status.CANCELED, Status.ABORTED})
 _FINAL = (ModelError, FileExpired)
@@ -43,6 +47,7 @@ class Item:
         self.pending = pending
         self.life: RecordedLife | None = None
         self._snapshot: Snapshot | None = None
+        self._elsewhere: Done | None = None  # what a worker has made of it
 
     @property
     def place(self) -> tuple[bytes, int]:
@@ -147,6 +152,10 @@ class Item:
         """The end of one create, and what the journal has of it."""
         common = self._common
         await common.turn()
+        if common.workers is not None and common.route.connections == "local":
+            over = await self._made_by_worker(attempts)
+            if over is not None:
+                return over, None
         drive = await common.engine.begin(await self._options(), common.route, delivers=False)
         row = Row(*self.place, State.INTENT, _sent(drive), attempts=attempts) if common.writer.writes else None
         over = await self._settle(drive, row)
@@ -162,11 +171,42 @@ class Item:
         )
 
     async def _settle(self, drive: AsyncDrive, row: Row | None) -> Settled:
-        self.life = RecordedLife(self._common, drive, row, self.pending.index)
+        elsewhere = None if self._common.workers is None else self._followed_by_worker
+        self.life = RecordedLife(self._common, drive, row, self.pending.index, elsewhere)
         try:
             return await self.life.settle()
         finally:
             self._snapshot = drive.state.life.snapshot
+
+    async def _followed_by_worker(self, state: machine.State) -> machine.State:
+        """The end of a prediction as a worker has seen it; the state as it is where none has."""
+        common, terms = self._common, state.life.terms
+        assert common.workers is not None
+        now = common.clock.now()
+        left = None if terms.deadline is None else terms.deadline - now
+        done = await common.workers.done(
+            self.pending.index, await self._options(), state.life.snapshot, left, common.clock
+        )
+        if done is None:
+            return state
+        self._elsewhere = done
+        return following(terms, Snapshot(done.prediction), common.clock.now())
+
+    async def _made_by_worker(self, attempts: int) -> Settled | None:
+        """The end of a prediction of a model that runs in a worker; None where it is to run here."""
+        common, options = self._common, await self._options()
+        assert common.workers is not None
+        terms = common.engine.terms(common.route, common.options.timeout, delivers=False)
+        done = await common.workers.done(self.pending.index, options, None, terms.timeout.total, common.clock)
+        if done is None:
+            return None
+        self._elsewhere = done
+        if common.writer.writes:
+            row = Row(*self.place, State.INTENT, b"", common.clock.time(), attempts=attempts)
+            await self._write(Journal.intend, row, self.pending.index)
+        over = following(terms, Snapshot(done.prediction), common.clock.now())
+        assert isinstance(over, Settled)
+        return over
 
     async def _finished(self, over: Settled) -> BatchItem:
         """The item of a life that is over."""
@@ -185,18 +225,20 @@ class Item:
 
     async def _with_files(self, snapshot: Snapshot, known: tuple[str, ...], *, reused: bool) -> BatchItem:
         """The item of a prediction that succeeded: its files saved, then written down, then handed to ``then``."""
-        common, folder = self._common, self._common.options.save_to
+        common, folder, elsewhere = self._common, self._common.options.save_to, self._elsewhere
         urls = await common.file_urls(snapshot)
         item = self._item(result=common.format.result(snapshot, urls), reused=reused)
         if folder is not None:
-            paths = tuple(folder / name for name in known)
-            if not paths or not all(path.exists() for path in paths):
+            paths = tuple(folder / name for name in (known if elsewhere is None else elsewhere.names))
+            if elsewhere is None and (not paths or not all(path.exists() for path in paths)):
                 # What this raises leaves the row as it is, so that saving is tried again.
                 paths = await self._saved(snapshot, common.saving.result(snapshot, urls).files, folder)
             item = attrs.evolve(item, paths=paths)
         if not reused:
             names = tuple(path.name for path in item.paths)
             await self._write(Journal.finish, *self.place, snapshot, None, names)
+        if elsewhere is not None:
+            return attrs.evolve(item, value=elsewhere.value, error=elsewhere.error)
         return await self._after(item)
 
     async def _saved(self, snapshot: Snapshot, files: list[FileOutput], folder: Path) -> tuple[Path, ...]:

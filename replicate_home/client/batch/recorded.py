@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import attrs
 
 from ...drivers.adrive import AsyncDrive
@@ -9,22 +11,26 @@ from ...lifecycle.machine import Kind, Sending, Settled, State
 from .common import Common
 from .journal import Journal, Row
 
+Elsewhere = Callable[[State], Awaitable[State]]
 _CANCELING = frozenset({Kind.CANCEL, Kind.LAST_CANCEL})
 
 
 class RecordedLife:
-    """A life under way; ``row`` is what the journal has, or is to have, of it.
+    """A life under way; ``row`` is what the journal has, or is to have, of it, and None without a journal.
 
-    It is None without a journal.
+    What is known to exist may be followed ``elsewhere``, which gives the state at its end, or the same one.
     """
 
-    def __init__(self, common: Common, drive: AsyncDrive, row: Row | None, index: int) -> None:
+    def __init__(
+        self, common: Common, drive: AsyncDrive, row: Row | None, index: int, elsewhere: Elsewhere | None
+    ) -> None:
         self.drive = drive
         self.row = row
         self._index = index
         self._common = common
         self._write = common.writer.write
         self._is_known = drive.state.life.snapshot is not None
+        self._elsewhere = elsewhere
         self._is_sending = False  # a create, of which the response may be lost
 
     async def settle(self) -> Settled:
@@ -33,6 +39,9 @@ class RecordedLife:
         try:
             while not isinstance(state, Settled):
                 state = await self._step(state)
+                if self._elsewhere is not None and self._is_known and not isinstance(state, Settled):
+                    follow, self._elsewhere = self._elsewhere, None
+                    state = self.drive.state = await follow(state)
         except BaseException:
             await self.drive.leave()
             await self._left()
