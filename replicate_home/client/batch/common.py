@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...clock import Clock
 from ...dialects.refs import ModelRef
-from ...exceptions import AuthenticationError, NotFound, PaymentRequired, PermissionDenied, ReplicateHomeError
+from ...exceptions import (
+    AuthenticationError,
+    InvalidInput,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    ReplicateHomeError,
+)
 from ...lifecycle import policy
 from ...lifecycle.policy import Pace
 from ...operations.models import get_model
@@ -27,6 +34,11 @@ from ..outputs.streams import Format
 from .journal import Journal
 from .look_up import LookUp
 from .writer import EndsBatch, Writer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from .workers import Workers
 
 PACE = Pace(share=0.2, least=0.5, most=10.0)
 """A tenth of the run late on average, for a quarter of the requests: what counts is the whole batch."""
@@ -67,6 +79,7 @@ class Common:
         self.slots = asyncio.Semaphore(options.concurrency)
         self.thens = ThreadPool(min(32, options.concurrency), "replicate-home-then")
         self._creates = policy.OPEN if options.rate_limit is None else checked_rate(options.rate_limit)
+        self.workers = None if options.executor is None else self._workers(options.executor)
         self.stopped: ReplicateHomeError | None = None
         self._named = ModelRef.parse(options.model, aliases=route.dialect.aliases)
         self._ref: ModelRef | None = None if journal is not None else self._named
@@ -76,6 +89,16 @@ class Common:
     def clock(self) -> Clock:
         """The clock that all goes by."""
         return self.engine.clock
+
+    def _workers(self, executor: Executor) -> Workers:
+        if not self.route.dialect.keeps:
+            raise InvalidInput(
+                f"a {self.route.dialect.name} server ends a prediction with the connection that asked for it, so no "
+                "worker can follow it: leave executor= out"
+            )
+        from .workers import Workers  # few batches need it
+
+        return Workers(executor, self.engine.blocking(), self.options.save_to, self.options.then)
 
     def stop_at(self, error: Exception) -> bool:
         """Whether this error means that nothing more is to be created."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...drivers.adrive import AsyncDrive
 from ...drivers.calling import snapshot_of
 from ...exceptions import CreateOutcomeUnknown, FileExpired, ModelError, ReplicateHomeError
+from ...lifecycle import machine
 from ...lifecycle.machine import Kind, Sending, Settled, following
 from ...records.prediction import Snapshot, Status
 from ...transports.threaded import in_thread
@@ -27,6 +28,9 @@ from .journal import Journal, Row, State
 from .keys import digest, key_of
 from .saving import saved
 from .writer import EndsBatch
+
+if TYPE_CHECKING:
+    from .workers import Done
 
 _CANCELING = frozenset({Kind.CANCEL, Kind.LAST_CANCEL})
 _STOPPED = frozenset({Status.CANCELED, Status.ABORTED})
@@ -43,6 +47,7 @@ class Item:
         self.pending = pending
         self.drive: AsyncDrive | None = None
         self._snapshot: Snapshot | None = None
+        self._elsewhere: Done | None = None  # what a worker has made of it
 
     @property
     def place(self) -> tuple[bytes, int]:
@@ -150,6 +155,10 @@ class Item:
     async def _created(self, attempts: int) -> tuple[Settled, Row | None]:
         common = self._common
         await common.turn()
+        if common.workers is not None and common.route.connections == "local":
+            over = await self._made_by_worker(attempts)
+            if over is not None:
+                return over, None
         drive = await common.engine.begin(await self._options(), common.route, delivers=False)
         if not common.writer.writes:
             return await self._settle(drive), None
@@ -175,7 +184,7 @@ class Item:
     async def _settle(self, drive: AsyncDrive) -> Settled:
         """The end of a life, of which each turn is written down before the next request."""
         self.drive = drive
-        state = drive.state
+        state, tried = drive.state, False
         try:
             while not isinstance(state, Settled):
                 if isinstance(state, Sending) and state.kind is Kind.CREATE and self._common.stopped is not None:
@@ -187,12 +196,45 @@ class Item:
                 if self._snapshot is None and state.life.snapshot is not None:
                     await self._write(Journal.created, *self.place, state.life.snapshot.id)
                 self._snapshot = state.life.snapshot
+                if self._common.workers is not None and not (tried or isinstance(state, Settled)) and self._snapshot:
+                    tried = True
+                    state = drive.state = await self._followed_by_worker(state)
         except BaseException:
             creates = drive.creates
             await drive.leave()
             await self._left(drive, creates)
             raise
         return state
+
+    async def _followed_by_worker(self, state: machine.State) -> machine.State:
+        """The end of a prediction as a worker has seen it; the state as it is where none has."""
+        common, terms = self._common, state.life.terms
+        assert common.workers is not None
+        now = common.clock.now()
+        left = None if terms.deadline is None else terms.deadline - now
+        done = await common.workers.done(
+            self.pending.index, await self._options(), state.life.snapshot, left, common.clock
+        )
+        if done is None:
+            return state
+        self._elsewhere = done
+        return following(terms, Snapshot(done.prediction), common.clock.now())
+
+    async def _made_by_worker(self, attempts: int) -> Settled | None:
+        """The end of a prediction of a model that runs in a worker; None where it is to run here."""
+        common, options = self._common, await self._options()
+        assert common.workers is not None
+        terms = common.engine.terms(common.route, common.options.timeout, delivers=False)
+        done = await common.workers.done(self.pending.index, options, None, terms.timeout.total, common.clock)
+        if done is None:
+            return None
+        self._elsewhere = done
+        if common.writer.writes:
+            row = Row(*self.place, State.INTENT, b"", common.clock.time(), attempts=attempts)
+            await self._write(Journal.intend, row, self.pending.index)
+        over = following(terms, Snapshot(done.prediction), common.clock.now())
+        assert isinstance(over, Settled)
+        return over
 
     async def _left(self, drive: AsyncDrive, creates: bool) -> None:
         """Write down what is known of a life that was left."""
@@ -221,18 +263,20 @@ class Item:
 
     async def _with_files(self, snapshot: Snapshot, known: tuple[str, ...], *, reused: bool) -> BatchItem:
         """The item of a prediction that succeeded: its files saved, then written down, then handed to ``then``."""
-        common, folder = self._common, self._common.options.save_to
+        common, folder, elsewhere = self._common, self._common.options.save_to, self._elsewhere
         urls = await common.file_urls(snapshot)
         item = self._item(result=common.format.result(snapshot, urls), reused=reused)
         if folder is not None:
-            paths = tuple(folder / name for name in known)
-            if not paths or not all(path.exists() for path in paths):
+            paths = tuple(folder / name for name in (known if elsewhere is None else elsewhere.names))
+            if elsewhere is None and (not paths or not all(path.exists() for path in paths)):
                 # What this raises leaves the row as it is, so that saving is tried again.
                 paths = await self._saved(snapshot, common.saving.result(snapshot, urls).files, folder)
             item = attrs.evolve(item, paths=paths)
         if not reused:
             names = tuple(path.name for path in item.paths)
             await self._write(Journal.finish, *self.place, snapshot, None, names)
+        if elsewhere is not None:
+            return attrs.evolve(item, value=elsewhere.value, error=elsewhere.error)
         return await self._after(item)
 
     async def _saved(self, snapshot: Snapshot, files: list[FileOutput], folder: Path) -> tuple[Path, ...]:
