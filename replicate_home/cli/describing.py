@@ -13,12 +13,13 @@ from itertools import islice
 from typing import Any
 
 from ..exceptions import InvalidInput
+from ..protocol.redaction import excerpt
 from ..records.schema import Schema
 from .suggesting import did_you_mean
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _BOUNDS = (("minimum", "At least"), ("maximum", "At most"))
-_MOST = 100
+_MOST, _LONGEST = 100, 1000
 
 
 def kinds(schema: Schema, name: str) -> set[str]:
@@ -35,9 +36,9 @@ def kinds(schema: Schema, name: str) -> set[str]:
 def check(schema: Schema, model: str, name: str, value: Any) -> None:
     """InvalidInput for an input that the model does not have, or a path where a file is meant.
 
-    A schema without inputs is none to go by.
+    A schema without inputs, or of a model that takes any, is none to go by.
     """
-    if schema.input and name not in schema.input and name != "messages":
+    if schema.input and name not in schema.input and name != "messages" and not _takes_any(schema):
         taken = ", ".join(_in_order(schema))
         raise InvalidInput(f"{model} has no input {name!r}{did_you_mean(name, schema.input) or '.'} It takes: {taken}")
     if isinstance(value, str) and _type(schema, schema.input.get(name)) == "file" and os.path.isfile(value):
@@ -47,7 +48,8 @@ def check(schema: Schema, model: str, name: str, value: Any) -> None:
 def inputs(schema: Schema) -> list[tuple[str, str]]:
     """Each input, and what the schema says of it in a few words."""
     required = _required(schema)
-    return [(name, ". ".join(_words(schema, name, name in required))) for name in _in_order(schema)]
+    words = {name: ". ".join(_words(schema, name, name in required)) for name in _in_order(schema)}
+    return [(excerpt(name), excerpt(text, _LONGEST)) for name, text in words.items()]
 
 
 def output(schema: Schema) -> str:
@@ -82,7 +84,11 @@ def _type(schema: Schema, described: Any) -> str:
 
 def _named(part: Mapping[str, Any]) -> list[str]:
     named = part.get("type")
-    return [kind for kind in (named if isinstance(named, list) else [named]) if isinstance(kind, str)]
+    return [
+        kind
+        for kind in (named if isinstance(named, list) else [named])
+        if isinstance(kind, str) and kind.isidentifier()
+    ]
 
 
 def _parts(schema: Schema, described: Any) -> Iterator[Mapping[str, Any]]:
@@ -109,10 +115,19 @@ def _referred(schema: Schema, reference: str) -> Any:
     return found
 
 
+def _takes_any(schema: Schema) -> bool:
+    return _whole(schema).get("additionalProperties") is True
+
+
 def _required(schema: Schema) -> list[Any]:
-    found = _referred(schema, "#/components/schemas/Input")
-    names = found.get("required") if isinstance(found, Mapping) else None
+    names = _whole(schema).get("required")
     return names if isinstance(names, list) else []
+
+
+def _whole(schema: Schema) -> Mapping[str, Any]:
+    """The schema of all inputs together."""
+    found = _referred(schema, "#/components/schemas/Input")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _in_order(schema: Schema) -> list[str]:

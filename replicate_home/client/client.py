@@ -122,7 +122,8 @@ class Client:
         invalid token, or a lack of credit or permission, stops creating in either case: what runs is followed to its
         end, and then the error is raised. ``timeout`` is for each item. ``save_to`` is a folder in which output files
         are saved. ``then`` is called with each result in a thread, before the item is handed out; what it returns is
-        ``item.value``. ``progress=True`` shows a progress bar.
+        ``item.value``. ``progress=True`` shows a progress bar. The workers of an ``executor`` follow what was created
+        here, save the files and call ``then``; of models in this process they run whole items.
 
         The batch has a ``summary``, and ``retry_failed()`` runs again what failed. Leaving it cancels what it created,
         unless ``cancel_on_exit`` is False.

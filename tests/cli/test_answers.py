@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from replicate_home import Client, LocalRun, local_model
+from replicate_home import Client, FileOutput, LocalRun, ReplicateHomeError, local_model
+from replicate_home.cli.printing import Answer
 from replicate_home.emulator.emulator import Emulator
 from replicate_home.emulator.http_server import serve
 
@@ -79,6 +80,11 @@ def test_a_wrong_name_gets_the_nearest_one_and_costs_nothing(call: Call) -> None
         2,
         "replicate-home: local/echo has no input 'promt', did you mean 'prompt'? It takes: prompt, steps, loud\n",
     )
+
+
+def test_a_model_that_takes_any_input_is_given_any() -> None:
+    local_model("local/any")(lambda prompt="", **inputs: json.dumps(inputs))
+    assert piped("run", "local/any", "other=5") == (0, '{"other": 5}\n', "")
 
 
 @WAYS
@@ -214,6 +220,12 @@ def test_a_dash_is_stdout_itself(command: str) -> None:
         5,
         "replicate-home: there is more than one file, and -o - has place for one: use --output-directory\n",
     )
+
+
+def test_a_file_that_cannot_be_fetched_leaves_nothing_behind() -> None:
+    with pytest.raises(ReplicateHomeError, match="has no client"):
+        Answer(Path("out")).place(FileOutput("http://127.0.0.1:1/a.png"))
+    assert list(Path("out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

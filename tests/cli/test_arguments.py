@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replicate_home.cli.arguments import read_inputs
+from replicate_home.cli.arguments import Stdin, read_inputs
 from replicate_home.records.schema import Schema
 
 STRING, INTEGER, NUMBER, BOOLEAN = ({"type": name} for name in ("string", "integer", "number", "boolean"))
@@ -108,6 +109,13 @@ def test_a_file_is_its_path(tmp_path: Path) -> None:
 )
 def test_stdin_is_a_text_or_else_a_file(content: bytes, expected: str | bytes) -> None:
     assert read_inputs(["prompt=@-"], lambda: content).typed(Schema()) == {"prompt": expected}
+
+
+def test_stdin_that_is_no_file_is_read_once_and_a_missing_one_is_empty() -> None:
+    stdin = Stdin(io.TextIOWrapper(io.BytesIO(b"Hello\n")))
+    assert (stdin.has_more(), stdin.prompt(), stdin.has_more()) == (True, {"prompt": "Hello"}, False)
+    nothing = Stdin(None)
+    assert (nothing.has_more(), nothing.read(), nothing.prompt()) == (False, b"", {})
 
 
 @pytest.mark.parametrize(

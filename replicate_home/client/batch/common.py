@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...clock import Clock
 from ...dialects.refs import ModelRef
-from ...exceptions import AuthenticationError, NotFound, PaymentRequired, PermissionDenied, ReplicateHomeError
+from ...exceptions import (
+    AuthenticationError,
+    InvalidInput,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    ReplicateHomeError,
+)
 from ...lifecycle import policy
-from ...lifecycle.policy import Pace
 from ...operations.models import get_model
 from ...records.prediction import Snapshot
 from ...threads import ThreadPool
@@ -28,7 +34,12 @@ from .journal import Journal
 from .look_up import LookUp
 from .writer import EndsBatch, Writer
 
-PACE = Pace(share=0.2, least=0.5, most=10.0)
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from .workers import Workers
+
+PACE = policy.Pace(share=0.2, least=0.5, most=10.0)
 """A tenth of the run late on average, for a quarter of the requests: what counts is the whole batch."""
 
 STOPPING = (AuthenticationError, PaymentRequired, PermissionDenied)
@@ -42,7 +53,8 @@ class CreatingStopped(Exception):
 class Common:
     """Shared by all items of a batch; ``ref`` may be asked by many at once.
 
-    ``format`` is how the caller gets outputs; in ``saving`` their files are read by the event loop itself.
+    ``outlives`` says whether predictions go on without the process that created them. ``format`` is how the caller gets
+    outputs; in ``saving`` their files are read by the event loop itself.
     """
 
     def __init__(
@@ -67,7 +79,9 @@ class Common:
         self.slots = asyncio.Semaphore(options.concurrency)
         self.thens = ThreadPool(min(32, options.concurrency), "replicate-home-then")
         self._creates = policy.OPEN if options.rate_limit is None else checked_rate(options.rate_limit)
+        self.workers = None if options.executor is None else self._workers(options.executor)
         self.stopped: ReplicateHomeError | None = None
+        self.outlives = route.dialect.keeps and route.connections != "local"
         self._named = ModelRef.parse(options.model, aliases=route.dialect.aliases)
         self._ref: ModelRef | None = None if journal is not None else self._named
         self._pinning = asyncio.Lock()
@@ -76,6 +90,16 @@ class Common:
     def clock(self) -> Clock:
         """The clock that all goes by."""
         return self.engine.clock
+
+    def _workers(self, executor: Executor) -> Workers:
+        if not self.route.dialect.keeps:
+            raise InvalidInput(
+                f"a {self.route.dialect.name} server ends a prediction with the connection that asked for it, so no "
+                "worker can follow it: leave executor= out"
+            )
+        from .workers import Workers  # few batches need it
+
+        return Workers(executor, self.engine.blocking(), self.options.save_to, self.options.then)
 
     def stop_at(self, error: Exception) -> bool:
         """Whether this error means that nothing more is to be created."""
@@ -91,6 +115,7 @@ class Common:
 
     async def turn(self) -> None:
         """Wait until the caller's own limit lets one more be created."""
+        self.check_stopped()
         now = self.clock.now()
         at = self._creates.moment(now)
         self._creates = self._creates.taking(at)

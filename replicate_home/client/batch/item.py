@@ -8,14 +8,15 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...drivers.adrive import AsyncDrive
 from ...drivers.calling import snapshot_of
 from ...exceptions import CreateOutcomeUnknown, FileExpired, ModelError, ReplicateHomeError
-from ...lifecycle.machine import Kind, Sending, Settled, following
+from ...lifecycle import machine
+from ...lifecycle.machine import Sending, Settled, following
 from ...records.prediction import Snapshot, Status
 from ...transports.threaded import in_thread
 from ..engine.calls import RunOptions
@@ -25,10 +26,13 @@ from .common import Common, CreatingStopped
 from .items import BatchItem, Pending
 from .journal import Journal, Row, State
 from .keys import digest, key_of
+from .recorded import RecordedLife
 from .saving import saved
 from .writer import EndsBatch
 
-_CANCELING = frozenset({Kind.CANCEL, Kind.LAST_CANCEL})
+if TYPE_CHECKING:
+    from .workers import Done
+
 _STOPPED = frozenset({Status.CANCELED, Status.ABORTED})
 _FINAL = (ModelError, FileExpired)
 """How predictions end; any other error is about the way to them, which may be open another time."""
@@ -41,8 +45,9 @@ class Item:
         self._common = common
         self._write = common.writer.write
         self.pending = pending
-        self.drive: AsyncDrive | None = None
+        self.life: RecordedLife | None = None
         self._snapshot: Snapshot | None = None
+        self._elsewhere: Done | None = None  # what a worker has made of it
 
     @property
     def place(self) -> tuple[bytes, int]:
@@ -57,9 +62,7 @@ class Item:
                 return await self._reused(row)
             async with self._common.slots:
                 return await self._finished(await self._run(row))
-        except EndsBatch:
-            raise
-        except CreatingStopped:
+        except (EndsBatch, CreatingStopped):
             raise
         except Exception as error:
             if self._common.stop_at(error) and self._snapshot is None:
@@ -95,17 +98,14 @@ class Item:
 
     async def _run(self, row: Row | None) -> Settled:
         """The end of a prediction that goes on, or that is created."""
-        while row is not None:
-            prediction_id = row.prediction_id
-            if prediction_id is None:
-                prediction_id = await self._looked_up(row)
-                if prediction_id is None:
-                    return await self._create(row.attempts + 1)
-            over = await self._resume(prediction_id, row)
-            if over is not None:
-                return over
-            row = None
-        return await self._create(1)
+        if row is None:
+            return await self._create(1)
+        if not self._common.outlives:
+            await self._write(Journal.forget, *self.place)
+            return await self._create(row.attempts + 1)
+        prediction_id = row.prediction_id or await self._looked_up(row)
+        over = None if prediction_id is None else await self._resume(prediction_id, row)
+        return over or await self._create(row.attempts + 1)
 
     async def _resume(self, prediction_id: str, row: Row) -> Settled | None:
         """The end of a prediction that was created before; None where it is to be created anew."""
@@ -118,7 +118,8 @@ class Item:
         terms = common.engine.terms(
             common.route, common.options.timeout, delivers=False, cancels=common.options.cancel_on_exit
         )
-        return await self._settle(common.engine.drive(following(terms, snapshot, common.clock.now()), common.route))
+        drive = common.engine.drive(following(terms, snapshot, common.clock.now()), common.route)
+        return await self._settle(drive, row)
 
     async def _looked_up(self, row: Row) -> str | None:
         """The id that an unanswered create turns out to have; None where it is to be sent again."""
@@ -148,20 +149,17 @@ class Item:
             attempts += 1
 
     async def _created(self, attempts: int) -> tuple[Settled, Row | None]:
+        """The end of one create, and what the journal has of it."""
         common = self._common
         await common.turn()
+        if common.workers is not None and common.route.connections == "local":
+            over = await self._made_by_worker(attempts)
+            if over is not None:
+                return over, None
         drive = await common.engine.begin(await self._options(), common.route, delivers=False)
-        if not common.writer.writes:
-            return await self._settle(drive), None
-        row = Row(*self.place, State.INTENT, _sent(drive), common.clock.time(), attempts=attempts)
-        try:
-            await self._write(Journal.intend, row, self.pending.index)
-            common.check_stopped()
-        except BaseException:
-            await self._write(Journal.forget, *self.place)  # nothing was sent
-            raise
-        with common.look_up.sending(row.sent):
-            return await self._settle(drive), row
+        row = Row(*self.place, State.INTENT, _sent(drive), attempts=attempts) if common.writer.writes else None
+        over = await self._settle(drive, row)
+        return over, None if self.life is None else self.life.row
 
     async def _options(self) -> RunOptions:
         # The create is not held, so that its id is known, and written down, as soon as it can be.
@@ -172,37 +170,43 @@ class Item:
             str(ref), self.pending.input, timeout=options.timeout, cancel_on_exit=options.cancel_on_exit, **told
         )
 
-    async def _settle(self, drive: AsyncDrive) -> Settled:
-        """The end of a life, of which each turn is written down before the next request."""
-        self.drive = drive
-        state = drive.state
+    async def _settle(self, drive: AsyncDrive, row: Row | None) -> Settled:
+        elsewhere = None if self._common.workers is None else self._followed_by_worker
+        self.life = RecordedLife(self._common, drive, row, self.pending.index, elsewhere)
         try:
-            while not isinstance(state, Settled):
-                if isinstance(state, Sending) and state.kind is Kind.CREATE and self._common.stopped is not None:
-                    await self._write(Journal.forget, *self.place)  # it waited for its turn, and was not sent
-                    raise CreatingStopped
-                if isinstance(state, Sending) and state.kind in _CANCELING:
-                    await self._write(Journal.leave, [self.place])
-                state = await drive.step()
-                if self._snapshot is None and state.life.snapshot is not None:
-                    await self._write(Journal.created, *self.place, state.life.snapshot.id)
-                self._snapshot = state.life.snapshot
-        except BaseException:
-            creates = drive.creates
-            await drive.leave()
-            await self._left(drive, creates)
-            raise
-        return state
+            return await self.life.settle()
+        finally:
+            self._snapshot = drive.state.life.snapshot
 
-    async def _left(self, drive: AsyncDrive, creates: bool) -> None:
-        """Write down what is known of a life that was left."""
-        snapshot = drive.state.life.snapshot
-        if snapshot is not None:
-            await self._write(Journal.created, *self.place, snapshot.id)
-        elif not creates:
-            await self._write(Journal.forget, *self.place)
-        if self._common.options.cancel_on_exit:
-            await self._write(Journal.leave, [self.place])
+    async def _followed_by_worker(self, state: machine.State) -> machine.State:
+        """The end of a prediction as a worker has seen it; the state as it is where none has."""
+        common, terms = self._common, state.life.terms
+        assert common.workers is not None
+        now = common.clock.now()
+        left = None if terms.deadline is None else terms.deadline - now
+        done = await common.workers.done(
+            self.pending.index, await self._options(), state.life.snapshot, left, common.clock
+        )
+        if done is None:
+            return state
+        self._elsewhere = done
+        return following(terms, Snapshot(done.prediction), common.clock.now())
+
+    async def _made_by_worker(self, attempts: int) -> Settled | None:
+        """The end of a prediction of a model that runs in a worker; None where it is to run here."""
+        common, options = self._common, await self._options()
+        assert common.workers is not None
+        terms = common.engine.terms(common.route, common.options.timeout, delivers=False)
+        done = await common.workers.done(self.pending.index, options, None, terms.timeout.total, common.clock)
+        if done is None:
+            return None
+        self._elsewhere = done
+        if common.writer.writes:
+            row = Row(*self.place, State.INTENT, b"", common.clock.time(), attempts=attempts)
+            await self._write(Journal.intend, row, self.pending.index)
+        over = following(terms, Snapshot(done.prediction), common.clock.now())
+        assert isinstance(over, Settled)
+        return over
 
     async def _finished(self, over: Settled) -> BatchItem:
         """The item of a life that is over."""
@@ -221,18 +225,20 @@ class Item:
 
     async def _with_files(self, snapshot: Snapshot, known: tuple[str, ...], *, reused: bool) -> BatchItem:
         """The item of a prediction that succeeded: its files saved, then written down, then handed to ``then``."""
-        common, folder = self._common, self._common.options.save_to
+        common, folder, elsewhere = self._common, self._common.options.save_to, self._elsewhere
         urls = await common.file_urls(snapshot)
         item = self._item(result=common.format.result(snapshot, urls), reused=reused)
         if folder is not None:
-            paths = tuple(folder / name for name in known)
-            if not paths or not all(path.exists() for path in paths):
+            paths = tuple(folder / name for name in (known if elsewhere is None else elsewhere.names))
+            if elsewhere is None and (not paths or not all(path.exists() for path in paths)):
                 # What this raises leaves the row as it is, so that saving is tried again.
                 paths = await self._saved(snapshot, common.saving.result(snapshot, urls).files, folder)
             item = attrs.evolve(item, paths=paths)
         if not reused:
             names = tuple(path.name for path in item.paths)
             await self._write(Journal.finish, *self.place, snapshot, None, names)
+        if elsewhere is not None:
+            return attrs.evolve(item, value=elsewhere.value, error=elsewhere.error)
         return await self._after(item)
 
     async def _saved(self, snapshot: Snapshot, files: list[FileOutput], folder: Path) -> tuple[Path, ...]:

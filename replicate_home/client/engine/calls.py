@@ -25,6 +25,8 @@ from ..inputs import prompting
 from .settings import DEFAULT, TimeoutOption, checked_rate, checked_timeout, nearest
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ...records.schema import Schema
 
 P = ParamSpec("P")
@@ -100,6 +102,7 @@ class MapOptions:
     timeout: TimeoutOption = attrs.field(default=DEFAULT, kw_only=True)
     save_to: Path | None = attrs.field(default=None, kw_only=True, converter=_path)
     then: Callable[[Any], Any] | None = attrs.field(default=None, kw_only=True)
+    executor: Executor | None = attrs.field(default=None, kw_only=True)
     progress: Any = attrs.field(default=False, kw_only=True)
     cancel_on_exit: bool = attrs.field(default=True, kw_only=True)
 
@@ -113,6 +116,11 @@ class MapOptions:
         _check_choice("on_unknown", self.on_unknown, ("raise", "resend", "skip"))
         if self.then is not None and not callable(self.then):
             raise TypeError(f"then must be callable, got {type(self.then).__name__}")
+        if self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            raise TypeError(
+                f"executor must be a concurrent.futures.Executor, or anything with its submit(); got "
+                f"{type(self.executor).__name__}"
+            )
         if self.rate_limit is not None:
             checked_rate(self.rate_limit)
         if self.timeout is not DEFAULT:
@@ -131,6 +139,7 @@ class MoreMapOptions(TypedDict, total=False):
     timeout: TimeoutOption
     save_to: str | PathLike[str] | None
     then: Callable[[Any], Any] | None
+    executor: Executor | None
     progress: Any
     cancel_on_exit: bool
 

@@ -24,7 +24,6 @@ _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
 _EXTENSION = re.compile(r"[A-Za-z0-9]{1,16}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 LARGEST_READ = 1024 * 2**20
 """How many bytes ``read()`` holds in memory at most, by default."""
@@ -241,18 +240,12 @@ class FileOutput:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """What a notebook shows: a picture, an audio or video player, or a link."""
-        with contextlib.suppress(ReplicateHomeError):  # an expired file is still shown as a link
-            if self.content_type in _PICTURES:
-                return {self.content_type: base64.b64encode(self.read()).decode(), "text/plain": repr(self)}
-        from html import escape
+        from .notebook import PICTURES, link_to  # only notebooks need it
 
-        kind = (self.content_type or "").partition("/")[0]
-        link = escape(self.url, quote=True)
-        if kind in ("audio", "video"):
-            shown = f'<{kind} controls src="{link}"></{kind}>'
-        else:
-            shown = f'<a href="{link}">{escape(self.name)}</a>'
-        return {"text/html": shown, "text/plain": repr(self)}
+        with contextlib.suppress(ReplicateHomeError):  # an expired file is still shown as a link
+            if self.content_type in PICTURES:
+                return {self.content_type: base64.b64encode(self.read()).decode(), "text/plain": repr(self)}
+        return {"text/html": link_to(self), "text/plain": repr(self)}
 
 
 def _spooled() -> IO[bytes]:

@@ -136,6 +136,15 @@ class Result:
             return found[0].url
         return json.dumps(self.output, ensure_ascii=False, default=str)
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """What a notebook shows: text as text, files as pictures and players, one beside the other."""
+        from .notebook import html_of  # only notebooks need it
+
+        plain = {"text/plain": repr(self)}
+        if isinstance(self.output, (bool, int, float, type(None))):
+            return plain
+        return {"text/html": html_of(self.output), **plain}
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.output, self.prediction)
 
@@ -200,6 +209,7 @@ class _File(Result, FileOutput):
 
     __str__ = FileOutput.__str__
     __repr__ = FileOutput.__repr__
+    _repr_mimebundle_ = FileOutput._repr_mimebundle_
 
 
 _CLASSES: tuple[tuple[type, type[Result]], ...] = (
@@ -209,9 +219,7 @@ for _, _class in _CLASSES:
     _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
 
 
-def result_of(
-    snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()
-) -> Result:
+def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()) -> Result:
     """The result of a prediction that succeeded; without a ``source``, files stay URLs.
 
     ``known`` are URLs that are known to be files, beside those that are seen to be.

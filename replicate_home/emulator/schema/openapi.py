@@ -12,11 +12,15 @@ from .kinds import Kind, kind_of
 _ITERATORS = (Iterator, Iterable, types.GeneratorType, typing.get_origin(typing.Generator[int, None, None]))
 
 
-def document(properties: Mapping[str, Any], required: Sequence[str], output: Mapping[str, Any]) -> dict[str, Any]:
-    """The document for inputs with these ``properties`` and an output of this schema."""
+def document(
+    properties: Mapping[str, Any], required: Sequence[str], output: Mapping[str, Any], *, takes_any: bool = False
+) -> dict[str, Any]:
+    """The document for inputs with these ``properties``, or any others too, and an output of this schema."""
     inputs: dict[str, Any] = {"title": "Input", "type": "object", "properties": dict(properties)}
     if required:
         inputs["required"] = list(required)
+    if takes_any:
+        inputs["additionalProperties"] = True
     post = {"operationId": "predict_predictions_post", "summary": "Predict"}
     return {
         "openapi": "3.0.2",

@@ -104,7 +104,8 @@ class Signature:
     def openapi(self) -> dict[str, Any]:
         """The document a version is served with, as Cog writes it."""
         properties = {field.name: field.schema(order) for order, field in enumerate(self.fields)}
-        return document(properties, [field.name for field in self.fields if field.required], self.output)
+        required = [field.name for field in self.fields if field.required]
+        return document(properties, required, self.output, takes_any=self.takes_any)
 
 
 def read_signature(function: Callable[..., Any], run_type: type) -> Signature:
