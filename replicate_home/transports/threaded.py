@@ -37,9 +37,13 @@ async def in_thread(
     def job() -> None:
         if future.cancelled():
             return
-        result = error = None
+        result = None
+        error: BaseException | None = None
         try:
             result = function(*args)
+        except StopIteration as stop:  # no future can hold it
+            error = RuntimeError(f"{function!r} raised StopIteration")
+            error.__cause__ = stop
         except BaseException as failure:
             error = failure
         try:

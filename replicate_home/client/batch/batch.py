@@ -134,12 +134,17 @@ class Batch(BaseBatch, Iterator[BatchItem]):
         connections = AsyncConnections(engine.connections, owned=False)
         self._work = Work(self._common(connections, route, Files(engine, route)))
         self._thread = LoopThread(engine.clock)
+        self._turn = threading.RLock()  # of several threads that take items, one pulls and waits
         self._finalizer = weakref.finalize(self, _dropped, self._thread, self._work)
 
     def __iter__(self) -> Batch:
         return self
 
     def __next__(self) -> BatchItem:
+        with self._turn:
+            return self._next()
+
+    def _next(self) -> BatchItem:
         if self._tally.ended is not None:
             raise StopIteration
         try:
@@ -161,9 +166,8 @@ class Batch(BaseBatch, Iterator[BatchItem]):
 
     def close(self) -> None:
         """Cancel what is under way, unless ``cancel_on_exit=False``; a journal keeps what is known of it."""
-        if self._tally.ended is None:
+        if self._finalizer.detach() is not None:  # the first who does that, in whichever thread
             self._over()
-            self._finalizer.detach()
             _leave(self._thread, self._work)
 
     def retry_failed(self) -> Batch:
@@ -193,8 +197,9 @@ class Batch(BaseBatch, Iterator[BatchItem]):
             pulled += 1
 
     def _end(self) -> None:
+        if self._finalizer.detach() is None:
+            return
         self._over()
-        self._finalizer.detach()
         if self._thread.is_running:
             self._thread.call(_ended(self._work))
             self._thread.stop()
@@ -213,11 +218,16 @@ class AsyncBatch(BaseBatch, AsyncIterator[BatchItem]):
         self._work = Work(self._common(engine.async_connections, route, AsyncFiles(engine, route)))
         self._finalizer: Any = weakref.finalize(self, self._work.end)
         self._has_begun = False
+        self._turn = asyncio.Lock()  # of several tasks that take items, one pulls and waits
 
     def __aiter__(self) -> AsyncBatch:
         return self
 
     async def __anext__(self) -> BatchItem:
+        async with self._turn:
+            return await self._next()
+
+    async def _next(self) -> BatchItem:
         if self._tally.ended is not None:
             raise StopAsyncIteration
         if not self._has_begun:

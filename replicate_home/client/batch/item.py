@@ -262,6 +262,7 @@ class Item:
                 value = await then(item.result)
             else:
                 value = await in_thread(common.thens, then, item.result)
+                value = await value if inspect.iscoroutine(value) else value
         except Exception as error:
             return attrs.evolve(item, error=error)
         return attrs.evolve(item, value=value)

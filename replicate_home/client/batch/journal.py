@@ -226,7 +226,8 @@ def _row(found: tuple[Any, ...]) -> Row:
 
 def _locked(path: Path) -> sqlite3.Connection:
     """A lock that ends with the process, whichever way that ends; the journal itself stays readable."""
-    beside = path.with_name(f"{path.name}.lock")
+    itself = path.resolve()  # by whichever name it is called
+    beside = itself.with_name(f"{itself.name}.lock")
     try:
         lock = sqlite3.connect(beside, timeout=0, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:

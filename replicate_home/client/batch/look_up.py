@@ -69,13 +69,14 @@ class LookUp:
     async def find(self, row: Row, ref: ModelRef) -> str:
         """The id of its prediction, which is in the journal then; CreateOutcomeUnknown where that cannot be told."""
         clock = self._engine.clock
+        until = min(row.sent_at, clock.time()) + PATIENCE  # the system's clock may have been set back since
         self._waiting.append(row)
         try:
             while True:
                 found = await self._look(row, ref)
                 if found is not None:
                     return found
-                if clock.time() >= row.sent_at + PATIENCE:
+                if clock.time() >= until:
                     raise _unknown(row, [])
                 await sleep_on(clock, PAUSE)
         finally:

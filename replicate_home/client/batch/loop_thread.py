@@ -6,8 +6,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ...clock import Clock, FakeClock
 
@@ -44,7 +45,7 @@ class LoopThread:
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """What ``work`` returns there; the caller waits for it."""
         if not self._only_awaited:
-            return asyncio.run_coroutine_threadsafe(work, self._started.result()).result()
+            return asyncio.run_coroutine_threadsafe(_outcome(work), self._started.result()).result()()
         done: Future[T] = Future()
         self._jobs.put((work, done))
         return done.result()
@@ -68,6 +69,19 @@ class LoopThread:
                 return
             while (job := self._jobs.get()) is not None:
                 _do(runner, *job)
+
+
+async def _outcome(work: Coroutine[Any, Any, T]) -> Callable[[], T]:
+    """What returns or raises what ``work`` does, elsewhere: an exit that is raised here would end the event loop."""
+    try:
+        result = await work
+    except (SystemExit, KeyboardInterrupt) as exit:
+        return partial(_raise, exit)
+    return lambda: result
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _do(runner: asyncio.Runner, work: Coroutine[Any, Any, T], done: Future[T]) -> None:

@@ -95,6 +95,10 @@ class Work:
             self._offer(item.pending.index, None)
         except EndsBatch as ends:
             self._failure = self._failure or ends.error
+        except BaseException as ends:  # such as an exit in the caller's function, which is not to end the event loop
+            if self._closed:
+                raise
+            self._failure = self._failure or ends
         else:
             if made.error is not None and not isinstance(made.error, CreateOutcomeUnknown):
                 self.failed.append(attrs.evolve(item.pending, again=True))

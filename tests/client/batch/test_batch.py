@@ -6,7 +6,9 @@ import asyncio
 import gc
 import itertools
 import pickle
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,41 @@ class TestItems:
         assert (item.ok, item.result) == (False, "X")
         assert isinstance(item.error, ValueError)
 
+    def test_a_function_that_returns_a_coroutine_has_it_awaited(self, fake, run):
+        fake.on(MODEL).calls(echo)
+
+        async def length(result):
+            return len(result)
+
+        assert [item.value for item in run(MODEL, ["ab"], then=lambda result: length(result))] == [2]
+
+    def test_a_function_that_stops_an_iteration_is_the_items_error(self, fake, run):
+        fake.on(MODEL).calls(echo)
+        (item,) = run(MODEL, ["x"], then=lambda result: next(iter(())), on_error="collect")
+        assert isinstance(item.error, RuntimeError)
+        assert isinstance(item.error.__cause__, StopIteration)
+
+    @pytest.mark.parametrize("ends", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_a_function_that_ends_the_program_ends_the_batch(self, fake, run, ends, is_async):
+        fake.on(MODEL, prompt="x").calls(echo)
+        fake.on(MODEL, prompt="long").returns("x").takes(600)
+
+        def then(result):
+            raise ends
+
+        async def athen(result):
+            raise ends
+
+        with pytest.raises(ends):
+            run(MODEL, ["long", "x"], then=athen if is_async else then, on_error="collect")
+        assert sorted(states(fake)) == ["canceled", "succeeded"]
+
+    def test_so_it_does_in_real_time(self, fake):
+        fake.on(MODEL).calls(echo)
+        with fake.serve(), Client() as client, pytest.raises(SystemExit):
+            list(client.map(MODEL, ["x"], then=lambda result: sys.exit(3)))
+
     def test_a_model_that_fails_is_the_items_error(self, fake, run):
         fake.on(MODEL, prompt="good").returns("fine")
         fake.on(MODEL, prompt="bad").fails("out of memory")
@@ -196,6 +233,52 @@ class TestWindow:
         with pytest.raises(LookupError):
             list(fake.client().map(MODEL, broken()))
         assert set(states(fake)) <= {"canceled"}
+
+
+class TestManyConsumers:
+    def test_threads_share_the_items_of_a_batch(self, fake):
+        fake.on(MODEL).returns("x").takes(1)
+        batch = fake.client().map(MODEL, (str(number) for number in range(100)), concurrency=2)
+        taken: list[int] = []
+        threads = [threading.Thread(target=lambda: taken.extend(item.index for item in batch)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert sorted(taken) == list(range(100))
+
+    def test_so_do_tasks_whatever_the_inputs_come_from(self, fake):
+        fake.on(MODEL).returns("x").takes(1)
+
+        async def inputs():
+            for number in range(30):
+                await asyncio.sleep(0)
+                yield str(number)
+
+        async def main():
+            batch = fake.async_client().map(MODEL, inputs(), concurrency=1)
+            taken = await asyncio.gather(*(listed(batch) for _ in range(5)))
+            return sorted(item.index for items in taken for item in items)
+
+        assert asyncio.run(main()) == list(range(30))
+
+    def test_a_thread_that_waits_when_another_closes_is_at_the_end(self, fake):
+        waits = threading.Event()
+
+        def model(prompt):
+            waits.set()
+            yield "a"
+            yield from iter(lambda: time.sleep(0.01), "never")
+
+        with Client.local({"local/endless": model}) as client:
+            batch = client.map("local/endless", ["x"])
+            taken: list[object] = []
+            thread = threading.Thread(target=lambda: taken.append(next(batch, "the end")))
+            thread.start()
+            assert waits.wait(60)
+            batch.close()
+            thread.join(60)
+        assert taken == ["the end"]
 
 
 class TestErrors:

@@ -336,6 +336,18 @@ class TestUnknownCreates:
         assert list(batch.retry_failed()) == []
         assert fake.calls == []
 
+    def test_a_clock_that_was_set_back_keeps_nobody_waiting(self, fake, journal):
+        fake.on(MODEL).calls(echo)
+        fake.faults.add("create", faults.unanswered())
+        list(fake.client().map(MODEL, ["a"], journal=journal, on_error="collect"))
+        with sqlite3.connect(journal) as database:
+            database.execute("UPDATE item SET sent_at = sent_at + 1000000")
+        database.close()
+        before = fake.clock.now()
+        (item,) = fake.client().map(MODEL, ["a"], journal=journal, on_error="collect")
+        assert isinstance(item.error, CreateOutcomeUnknown)
+        assert fake.clock.now() - before < 120
+
     def test_the_time_of_an_intent_is_when_its_create_is_sent(self, fake, journal):
         fake.on(MODEL).calls(echo)
         fake.faults.add("create", faults.status(429, retry_after=50))
@@ -419,6 +431,13 @@ class TestTheFile:
             fake.client().map(MODEL, ["a"], journal=journal)
         batch.close()
         fake.client().map(MODEL, ["a"], journal=journal).close()
+
+    def test_and_so_is_one_by_another_name_of_it(self, fake, journal, tmp_path):
+        batch = fake.client().map(MODEL, ["a"], journal=journal)
+        (tmp_path / "latest").symlink_to(journal)
+        with pytest.raises(BatchLocked):
+            fake.client().map(MODEL, ["a"], journal=tmp_path / "latest")
+        batch.close()
 
     def test_and_so_is_a_second_process(self, fake, journal):
         batch = fake.client().map(MODEL, ["a"], journal=journal)
