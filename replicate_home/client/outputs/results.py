@@ -236,9 +236,7 @@ for _, _class in _CLASSES:
     _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
 
 
-def result_of(
-    snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()
-) -> Result:
+def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()) -> Result:
     """The result of a prediction that succeeded; without a ``source``, files stay URLs.
 
     ``known`` are URLs that are known to be files, beside those that are seen to be.
