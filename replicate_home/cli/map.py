@@ -34,6 +34,7 @@ _OPTIONS = (
         "--journal", type=click.Path(dir_okay=False, path_type=Path), help="Remember everything here, to continue."
     ),
     click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="How many run at once."),
+    click.option("--rate", "rate_limit", metavar="N/s", help="Create no more than this, such as 20/s or 300/min."),
     click.option(
         "--save-to",
         type=click.Path(file_okay=False, path_type=Path),

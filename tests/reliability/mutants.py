@@ -60,6 +60,7 @@ COG, COG_TESTS, TIED = "dialects/cog.py", "tests/dialects/test_cog.py", "tests/l
 RESUMING = "tests/client/outputs/test_resuming.py"
 LOOPS = "transports/over_aiohttp"
 ITEM, LOOK_UP, JOURNAL = "client/batch/item.py", "client/batch/look_up.py", "client/batch/journal.py"
+RECORDED = "client/batch/recorded.py"
 LOOP_ATTACKS, LOOP_TESTS = "tests/transports/test_aiohttp_attacks.py", "tests/transports/test_aiohttp_transport.py"
 
 MUTANTS = (
@@ -129,7 +130,7 @@ MUTANTS = (
     Mutant("a forked child speaks on its parent's connection", CONNECTION,
            "self.owner == os.getpid() and", "", f"{BLOCKING}::TestPooling::test_a_child_process_takes_connections_of_its_own"),
     Mutant("a server is asked to cancel sooner than it can", REPLICATE,
-           "max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))", "math.ceil(wanted.cancel_after)",
+           "max(SHORTEST_CANCEL_AFTER, math.ceil(cancel_after))", "math.ceil(cancel_after)",
            f"{G2}::test_a_timeout_of_the_callers_own_bounds_the_cost_at_the_server"),
     Mutant("a prediction that is the caller's own is canceled by the server", "client/engine/calls.py",
            "if life_terms.cancels and is_limited else None", "if is_limited else None",
@@ -253,11 +254,11 @@ MUTANTS = (
            "cancel = _cancel_request(life)\n    until", "cancel = None\n    until",
            f"{G4}::test_the_call_that_created_the_prediction_cancels_it_and_says_so"),
     # ---- G5: batches that survive kill -9
-    Mutant("a create is sent before its intent is written", ITEM,
-           "            await self._write(Journal.intend, row, self.pending.index)\n", "            pass\n",
+    Mutant("a create is sent before its intent is written", RECORDED,
+           "        await self._write(Journal.intend, self.row, self._index)\n", "",
            f"{G5}::test_it_may_die_at_any_write[after created 1]"),
-    Mutant("the id is not written down before the next request", ITEM,
-           "if self._snapshot is None and state.life.snapshot is not None:", "if False:",
+    Mutant("the id is not written down before the next request", RECORDED,
+           "if snapshot is not None and not self._is_known and self.row is not None:", "if False:",
            f"{G5}::test_it_may_die_at_any_write[after created 1]", quick=True),
     Mutant("what is finished is run again", ITEM,
            "if row is not None and row.state in (State.DONE, State.FAILED):", "if False:",
@@ -269,8 +270,14 @@ MUTANTS = (
            "if row.state is State.LEAVING and snapshot.status in _STOPPED:", "if snapshot.status in _STOPPED:",
            f"{JOURNALED}::TestRunAgain::test_what_others_canceled_is_the_items_error"),
     Mutant("a batch that is left does not say so before it cancels", "client/batch/work.py",
-           "await self.common.writer.write(Journal.leave, [place for place, _ in drives])", "pass",
+           "await self.common.writer.write(Journal.leave, [place for place, _ in lives])", "pass",
            f"{G5}::test_it_may_die_while_it_is_left[before leave 1]"),
+    Mutant("an intent is as old as its place in the queue", RECORDED,
+           "        self.row = attrs.evolve(self.row, sent_at=self._common.clock.time())\n", "        self.row = attrs.evolve(self.row, sent_at=self.row.sent_at or self._common.clock.time())\n",
+           f"{JOURNALED}::TestUnknownCreates::test_the_time_of_an_intent_is_when_its_create_is_sent"),
+    Mutant("what was never sent counts as an intent", RECORDED,
+           "        elif not self._is_sending:\n            await self._write(Journal.forget, *place)\n", "",
+           f"{JOURNALED}::TestRunAgain::test_what_waited_for_its_turn_when_it_was_left_has_no_row"),
     Mutant("what was refused counts as an intent", ITEM,
            "if not isinstance(error, CreateOutcomeUnknown):  # refused, or never sent", "if False:",
            f"{JOURNALED}::TestRunAgain::test_what_was_refused_is_tried_again"),
@@ -354,7 +361,8 @@ MUTANTS = (
     Mutant("a minute may be twice as busy at its edge", POLICY,
            "return max(at, taken[-self.most] + self.seconds)", "return max(at, taken[-1] + self.seconds / self.most)", f"{LIMITS}::test_in_any_stretch_of_so_many_seconds_there_are_never_more"),
     Mutant("what waits takes no place", GATE,
-           "self._windows[creates] = window.taking(at)", "self._windows[creates] = window.taking(now)", f"{GATES}::test_creates_and_other_requests_have_limits_of_their_own"),
+           "self._windows[creates] = window.taking(at)", "self._windows[creates] = window.taking(now)",
+           f"{GATES}::test_what_waits_has_a_place_of_its_own"),
     Mutant("a cancel waits for its turn", GATE,
            "return now if hurries else at", "return at", f"{GATES}::test_what_leaves_a_prediction_is_counted_and_never_waits"),
     Mutant("what comes too late takes a place", GATE,
@@ -467,7 +475,7 @@ MUTANTS = (
            "left and left / (len(addresses) - number)", "left",
            f"{BLOCKING}::TestConnecting::test_the_addresses_of_a_host_are_tried_in_turn_within_one_limit"),
     Mutant("recorders are gone past", CONNECTION,
-           "return DeadlineConnection if current is HTTPConnection else current", "return DeadlineConnection",
+           "return _OURS.get(current, current)", "return DeadlineConnection",
            f"{TOOLS}::TestRecorders::test_vcrpy_records_plays_and_lets_nothing_out_that_it_has_not"),
     Mutant("mocks of sessions are gone past", SENDER,
            "response = self._session.send(", "self._session.headers = None\n        response = requests.Session.send(_own_session(), ",

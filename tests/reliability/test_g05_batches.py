@@ -214,7 +214,10 @@ def test_it_may_die_while_it_is_left(world, name, number, after):
 
 @attrs.frozen
 class Kill:
-    """When a process was killed, and what its journal had then: how many inputs in each state."""
+    """When a process was killed, and what its journal had then: how many inputs in each state.
+
+    An intent of an earlier process does not count.
+    """
 
     after: float
     states: Counter[str]
@@ -236,7 +239,8 @@ def killed_until_done(world: World, run: Run, chance: random.Random) -> tuple[li
         if status == 0:
             return kills, adopted
         assert status == -9
-        kills.append(Kill(time.monotonic() - began, Counter(state for state, _, _ in after.values())))
+        states = (row[0] for index, row in after.items() if row[0] != "intent" or index not in before)
+        kills.append(Kill(time.monotonic() - began, Counter(states)))
 
 
 def many_kills(world: World, wanted: int, folder: Path, *, inputs: int = 24) -> list[Kill]:

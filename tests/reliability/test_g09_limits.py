@@ -81,6 +81,19 @@ def test_a_thousand_predictions_in_flight_stay_under_both_limits(seconds):
     assert busiest[1] <= 2_400
 
 
+def test_a_batch_of_ten_thousand_inputs_stays_under_both_limits():
+    with FakeReplicate() as fake:
+        fake.on("owner/model").returns("done").takes(1)
+        counting = Counting(fake)
+        client = fake.client(api_token=TOKEN, base_url=HOSTED, transport=counting, timeout=None)
+        assert sum(item.ok for item in client.map("owner/model", map(str, range(10_000)), concurrency=256)) == 10_000
+        assert len(fake.calls) == len(counting.creates) == 10_000
+    busiest = busiest_minute(counting.creates), busiest_minute(counting.others)
+    print(f"\nG9, a batch: {busiest[0]} creates and {busiest[1]} others in the busiest minute")
+    assert busiest[0] == 480, "the allowance is used"
+    assert busiest[1] <= 2_400
+
+
 def in_threads(fake: FakeReplicate, number: int) -> list[str]:
     """What so many runs come to, each in a thread."""
     client = fake.client()

@@ -52,6 +52,12 @@ class BaseBatch:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summary})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ..outputs.notebook import table  # only notebooks need it
+
+        return table(attrs.asdict(self.summary))
+
     def __reduce__(self) -> Any:
         raise TypeError("a batch cannot be pickled or copied; with the same journal=, map() continues it")
 

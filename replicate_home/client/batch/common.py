@@ -19,7 +19,6 @@ from ...exceptions import (
     ReplicateHomeError,
 )
 from ...lifecycle import policy
-from ...lifecycle.policy import Pace
 from ...operations.models import get_model
 from ...records.prediction import Snapshot
 from ...threads import ThreadPool
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     from .workers import Workers
 
-PACE = Pace(share=0.2, least=0.5, most=10.0)
+PACE = policy.Pace(share=0.2, least=0.5, most=10.0)
 """A tenth of the run late on average, for a quarter of the requests: what counts is the whole batch."""
 
 STOPPING = (AuthenticationError, PaymentRequired, PermissionDenied)
@@ -54,7 +53,8 @@ class CreatingStopped(Exception):
 class Common:
     """Shared by all items of a batch; ``ref`` may be asked by many at once.
 
-    ``format`` is how the caller gets outputs; in ``saving`` their files are read by the event loop itself.
+    ``outlives`` says whether predictions go on without the process that created them. ``format`` is how the caller gets
+    outputs; in ``saving`` their files are read by the event loop itself.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class Common:
         self._creates = policy.OPEN if options.rate_limit is None else checked_rate(options.rate_limit)
         self.workers = None if options.executor is None else self._workers(options.executor)
         self.stopped: ReplicateHomeError | None = None
+        self.outlives = route.dialect.keeps and route.connections != "local"
         self._named = ModelRef.parse(options.model, aliases=route.dialect.aliases)
         self._ref: ModelRef | None = None if journal is not None else self._named
         self._pinning = asyncio.Lock()
@@ -114,6 +115,7 @@ class Common:
 
     async def turn(self) -> None:
         """Wait until the caller's own limit lets one more be created."""
+        self.check_stopped()
         now = self.clock.now()
         at = self._creates.moment(now)
         self._creates = self._creates.taking(at)

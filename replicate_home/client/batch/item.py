@@ -16,7 +16,7 @@ from ...drivers.adrive import AsyncDrive
 from ...drivers.calling import snapshot_of
 from ...exceptions import CreateOutcomeUnknown, FileExpired, ModelError, ReplicateHomeError
 from ...lifecycle import machine
-from ...lifecycle.machine import Kind, Sending, Settled, following
+from ...lifecycle.machine import Sending, Settled, following
 from ...records.prediction import Snapshot, Status
 from ...transports.threaded import in_thread
 from ..engine.calls import RunOptions
@@ -26,13 +26,13 @@ from .common import Common, CreatingStopped
 from .items import BatchItem, Pending
 from .journal import Journal, Row, State
 from .keys import digest, key_of
+from .recorded import RecordedLife
 from .saving import saved
 from .writer import EndsBatch
 
 if TYPE_CHECKING:
     from .workers import Done
 
-_CANCELING = frozenset({Kind.CANCEL, Kind.LAST_CANCEL})
 _STOPPED = frozenset({Status.CANCELED, Status.ABORTED})
 _FINAL = (ModelError, FileExpired)
 """How predictions end; any other error is about the way to them, which may be open another time."""
@@ -45,7 +45,7 @@ class Item:
         self._common = common
         self._write = common.writer.write
         self.pending = pending
-        self.drive: AsyncDrive | None = None
+        self.life: RecordedLife | None = None
         self._snapshot: Snapshot | None = None
         self._elsewhere: Done | None = None  # what a worker has made of it
 
@@ -62,9 +62,7 @@ class Item:
                 return await self._reused(row)
             async with self._common.slots:
                 return await self._finished(await self._run(row))
-        except EndsBatch:
-            raise
-        except CreatingStopped:
+        except (EndsBatch, CreatingStopped):
             raise
         except Exception as error:
             if self._common.stop_at(error) and self._snapshot is None:
@@ -100,17 +98,14 @@ class Item:
 
     async def _run(self, row: Row | None) -> Settled:
         """The end of a prediction that goes on, or that is created."""
-        while row is not None:
-            prediction_id = row.prediction_id
-            if prediction_id is None:
-                prediction_id = await self._looked_up(row)
-                if prediction_id is None:
-                    return await self._create(row.attempts + 1)
-            over = await self._resume(prediction_id, row)
-            if over is not None:
-                return over
-            row = None
-        return await self._create(1)
+        if row is None:
+            return await self._create(1)
+        if not self._common.outlives:
+            await self._write(Journal.forget, *self.place)
+            return await self._create(row.attempts + 1)
+        prediction_id = row.prediction_id or await self._looked_up(row)
+        over = None if prediction_id is None else await self._resume(prediction_id, row)
+        return over or await self._create(row.attempts + 1)
 
     async def _resume(self, prediction_id: str, row: Row) -> Settled | None:
         """The end of a prediction that was created before; None where it is to be created anew."""
@@ -123,7 +118,8 @@ class Item:
         terms = common.engine.terms(
             common.route, common.options.timeout, delivers=False, cancels=common.options.cancel_on_exit
         )
-        return await self._settle(common.engine.drive(following(terms, snapshot, common.clock.now()), common.route))
+        drive = common.engine.drive(following(terms, snapshot, common.clock.now()), common.route)
+        return await self._settle(drive, row)
 
     async def _looked_up(self, row: Row) -> str | None:
         """The id that an unanswered create turns out to have; None where it is to be sent again."""
@@ -153,6 +149,7 @@ class Item:
             attempts += 1
 
     async def _created(self, attempts: int) -> tuple[Settled, Row | None]:
+        """The end of one create, and what the journal has of it."""
         common = self._common
         await common.turn()
         if common.workers is not None and common.route.connections == "local":
@@ -160,17 +157,9 @@ class Item:
             if over is not None:
                 return over, None
         drive = await common.engine.begin(await self._options(), common.route, delivers=False)
-        if not common.writer.writes:
-            return await self._settle(drive), None
-        row = Row(*self.place, State.INTENT, _sent(drive), common.clock.time(), attempts=attempts)
-        try:
-            await self._write(Journal.intend, row, self.pending.index)
-            common.check_stopped()
-        except BaseException:
-            await self._write(Journal.forget, *self.place)  # nothing was sent
-            raise
-        with common.look_up.sending(row.sent):
-            return await self._settle(drive), row
+        row = Row(*self.place, State.INTENT, _sent(drive), attempts=attempts) if common.writer.writes else None
+        over = await self._settle(drive, row)
+        return over, None if self.life is None else self.life.row
 
     async def _options(self) -> RunOptions:
         # The create is not held, so that its id is known, and written down, as soon as it can be.
@@ -181,30 +170,13 @@ class Item:
             str(ref), self.pending.input, timeout=options.timeout, cancel_on_exit=options.cancel_on_exit, **told
         )
 
-    async def _settle(self, drive: AsyncDrive) -> Settled:
-        """The end of a life, of which each turn is written down before the next request."""
-        self.drive = drive
-        state, tried = drive.state, False
+    async def _settle(self, drive: AsyncDrive, row: Row | None) -> Settled:
+        elsewhere = None if self._common.workers is None else self._followed_by_worker
+        self.life = RecordedLife(self._common, drive, row, self.pending.index, elsewhere)
         try:
-            while not isinstance(state, Settled):
-                if isinstance(state, Sending) and state.kind is Kind.CREATE and self._common.stopped is not None:
-                    await self._write(Journal.forget, *self.place)  # it waited for its turn, and was not sent
-                    raise CreatingStopped
-                if isinstance(state, Sending) and state.kind in _CANCELING:
-                    await self._write(Journal.leave, [self.place])
-                state = await drive.step()
-                if self._snapshot is None and state.life.snapshot is not None:
-                    await self._write(Journal.created, *self.place, state.life.snapshot.id)
-                self._snapshot = state.life.snapshot
-                if self._common.workers is not None and not (tried or isinstance(state, Settled)) and self._snapshot:
-                    tried = True
-                    state = drive.state = await self._followed_by_worker(state)
-        except BaseException:
-            creates = drive.creates
-            await drive.leave()
-            await self._left(drive, creates)
-            raise
-        return state
+            return await self.life.settle()
+        finally:
+            self._snapshot = drive.state.life.snapshot
 
     async def _followed_by_worker(self, state: machine.State) -> machine.State:
         """The end of a prediction as a worker has seen it; the state as it is where none has."""
@@ -235,16 +207,6 @@ class Item:
         over = following(terms, Snapshot(done.prediction), common.clock.now())
         assert isinstance(over, Settled)
         return over
-
-    async def _left(self, drive: AsyncDrive, creates: bool) -> None:
-        """Write down what is known of a life that was left."""
-        snapshot = drive.state.life.snapshot
-        if snapshot is not None:
-            await self._write(Journal.created, *self.place, snapshot.id)
-        elif not creates:
-            await self._write(Journal.forget, *self.place)
-        if self._common.options.cancel_on_exit:
-            await self._write(Journal.leave, [self.place])
 
     async def _finished(self, over: Settled) -> BatchItem:
         """The item of a life that is over."""

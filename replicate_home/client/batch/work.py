@@ -67,11 +67,11 @@ class Work:
         if self._closed:
             return
         self._closed = True
-        drives = [(item.place, item.drive) for item in self._tasks.values() if item.drive is not None]
+        lives = [(item.place, item.life.drive) for item in self._tasks.values() if item.life is not None]
         if self.common.options.cancel_on_exit:
-            self.canceled = sum(drive.has_to_cancel() for _, drive in drives)
+            self.canceled = sum(drive.has_to_cancel() for _, drive in lives)
             with contextlib.suppress(EndsBatch):  # a full disk must not keep anything running
-                await self.common.writer.write(Journal.leave, [place for place, _ in drives])
+                await self.common.writer.write(Journal.leave, [place for place, _ in lives])
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

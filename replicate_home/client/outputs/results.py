@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Container, Iterator
 from os import PathLike
 from pathlib import Path
@@ -136,6 +137,31 @@ class Result:
             return found[0].url
         return json.dumps(self.output, ensure_ascii=False, default=str)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        from .frameworks import core_schema_of  # only pydantic needs it
+
+        return core_schema_of(cls, _json_value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: Any) -> dict[str, str]:
+        return {}
+
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        from .frameworks import serializer  # only pydantic needs it
+
+        return serializer(_json_value)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """What a notebook shows: text as text, files as pictures and players, one beside the other."""
+        from .notebook import html_of  # only notebooks need it
+
+        plain = {"text/plain": repr(self)}
+        if isinstance(self.output, (bool, int, float, type(None))):
+            return plain
+        return {"text/html": html_of(self.output), **plain}
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.output, self.prediction)
 
@@ -200,6 +226,7 @@ class _File(Result, FileOutput):
 
     __str__ = FileOutput.__str__
     __repr__ = FileOutput.__repr__
+    _repr_mimebundle_ = FileOutput._repr_mimebundle_
 
 
 _CLASSES: tuple[tuple[type, type[Result]], ...] = (
@@ -209,15 +236,23 @@ for _, _class in _CLASSES:
     _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
 
 
-def result_of(
-    snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()
-) -> Result:
+def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None, known: Container[str] = ()) -> Result:
     """The result of a prediction that succeeded; without a ``source``, files stay URLs.
 
     ``known`` are URLs that are known to be files, beside those that are seen to be.
     """
     output = snapshot.output
     return _rebuild(output if source is None else with_files(output, base_url, source, known), snapshot)
+
+
+def _json_value(result: Any) -> Any:
+    """The output as the API's JSON, with files as URLs."""
+    output = result.output if isinstance(result, Result) else result
+    if isinstance(output, FileOutput):
+        return output.url
+    if isinstance(output, list):
+        return [_json_value(item) for item in output]
+    return {name: _json_value(item) for name, item in output.items()} if isinstance(output, dict) else output
 
 
 def _rebuild(output: Any, prediction: Snapshot) -> Result:
@@ -228,6 +263,10 @@ def _rebuild(output: Any, prediction: Snapshot) -> Result:
 
 def _dressed(output: Any) -> Result:
     if output is None or isinstance(output, bool):
+        if "fastapi.encoders" in sys.modules:
+            from .frameworks import known_to_fastapi
+
+            known_to_fastapi(_Plain, _json_value)
         return _Plain()
     for kind, dressed in _CLASSES:
         if isinstance(output, kind):

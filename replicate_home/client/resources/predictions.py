@@ -89,6 +89,13 @@ class BaseRun(PredictionFields, Generic[E]):
                 self._update(error.prediction)
             raise
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ..outputs.notebook import table  # only notebooks need it
+
+        facts = {"id": self.id, "model": self.model, "status": self.status, "error": self.error, "output": self.output}
+        return table({name: value for name, value in facts.items() if value is not None})
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BaseRun) and other._data == self._data
 

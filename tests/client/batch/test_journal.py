@@ -13,10 +13,12 @@ import pytest
 
 from replicate_home import (
     BatchLocked,
+    Client,
     ConnectFailed,
     CreateOutcomeUnknown,
     FileExpired,
     InvalidInput,
+    LocalRun,
     ModelCanceled,
     ModelError,
     PaymentRequired,
@@ -183,6 +185,14 @@ class TestRunAgain:
         ] == list("ABCDEF")
         assert prompts(fake) == list("abcdef")
 
+    def test_what_waited_for_its_turn_when_it_was_left_has_no_row(self, fake, journal):
+        fake.on(MODEL).refuses(429, retry_after=30).then.returns("x")
+        fake.on(MODEL, prompt="b").returns("quick")
+        with fake.client().map(MODEL, ["b", "a"], journal=journal) as batch:
+            assert next(batch).result == "quick"
+        assert rows(journal) == ["done"]
+        assert len(fake.calls) == 1
+
     def test_then_is_called_again_for_what_is_reused(self, fake, journal):
         fake.on(MODEL).calls(echo)
         for _ in range(2):
@@ -326,6 +336,14 @@ class TestUnknownCreates:
         assert list(batch.retry_failed()) == []
         assert fake.calls == []
 
+    def test_the_time_of_an_intent_is_when_its_create_is_sent(self, fake, journal):
+        fake.on(MODEL).calls(echo)
+        fake.faults.add("create", faults.status(429, retry_after=50))
+        fake.faults.add("create", faults.unanswered())
+        list(fake.client().map(MODEL, ["a"], journal=journal, on_error="collect"))
+        (sent_at,) = rows(journal, "sent_at")
+        assert 50 <= sent_at - 1_700_000_000 <= 60
+
     def test_on_demand_it_is_sent_again(self, fake, journal):
         fake.on(MODEL).calls(echo)
         fake.faults.add("create", faults.unanswered())
@@ -374,6 +392,24 @@ class TestUnknownCreates:
         with pytest.raises(CreateOutcomeUnknown):
             list(fake.client(max_retries=2).map(MODEL, ["a"], on_unknown="resend"))
         assert len(fake.requests) == 3
+
+
+class TestPredictionsThatEndWithTheProcess:
+    """Those of models in this process: what had not ended is run anew, and costs nothing."""
+
+    def test_they_are_created_anew(self, journal):
+        with Client.local({"local/slow": slow}) as client:
+            with client.map("local/slow", ["a", "b"], journal=journal, cancel_on_exit=False) as batch:
+                assert next(batch).result == "a"
+            assert rows(journal) == ["done", "created"]
+        with Client.local({"local/slow": lambda prompt: prompt.upper()}) as client:
+            items = list(client.map("local/slow", ["a", "b"], journal=journal, ordered=True))
+        assert [(item.result, item.reused) for item in items] == [("a", True), ("B", False)]
+
+
+def slow(run: LocalRun, prompt: str) -> str:
+    run.sleep(0 if prompt == "a" else 60)
+    return prompt
 
 
 class TestTheFile:
