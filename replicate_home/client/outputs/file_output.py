@@ -7,10 +7,11 @@ import contextlib
 import io
 import os
 import re
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, overload
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ...exceptions import ProtocolError, ReplicateHomeError
 from ...protocol import data_uris, urls
@@ -29,6 +30,7 @@ from .download import (
 if TYPE_CHECKING:
     from .ranges import Rest
 
+_SAFE_IN_PAGES = "%/:;?#[]@!$&()*+,=~"  # all that URLs are made of, without quotation marks
 _URL = re.compile(r"https?://\S+")
 _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
@@ -67,6 +69,10 @@ class FileOutput:
         self.source = source
         """What it is read with; None if its client is not known, as after unpickling."""
         self._content_type: str | None = None
+        if "fastapi.encoders" in sys.modules:
+            from .frameworks import known_to_fastapi
+
+            known_to_fastapi(type(self), str)
 
     @property
     def name(self) -> str:
@@ -247,6 +253,26 @@ class FileOutput:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FileOutput, (self.url,)
+
+    def __html__(self) -> str:
+        """The URL, safe in a page: what templates show and Flask's ``jsonify`` gives."""
+        return quote(self.url, safe=_SAFE_IN_PAGES)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        from .frameworks import core_schema_of  # only pydantic needs it
+
+        return core_schema_of(cls, str)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: Any) -> dict[str, str]:
+        return {"type": "string", "format": "uri"}
+
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        from .frameworks import serializer  # only pydantic needs it
+
+        return serializer(str)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """What a notebook shows: a picture, an audio or video player, or a link."""
