@@ -15,7 +15,17 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ...exceptions import ProtocolError, ReplicateHomeError
 from ...protocol import data_uris, urls
-from .download import PIECE, AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
+from .download import (
+    AsyncDownload,
+    Download,
+    DownloadInThread,
+    FileSource,
+    PublicFiles,
+    copy_all,
+    in_thread,
+    part_of,
+    spooled,
+)
 
 if TYPE_CHECKING:
     from .ranges import Rest
@@ -103,7 +113,7 @@ class FileOutput:
 
     def open(self) -> IO[bytes]:
         """The content as a binary file to read and seek in; a large one is kept on disk."""
-        file = _spooled()
+        file = spooled()
         try:
             self._write_to(file)
         except BaseException:
@@ -123,11 +133,11 @@ class FileOutput:
         is written once all of it has arrived.
         """
         if not isinstance(path, (str, os.PathLike)):
-            with contextlib.closing(_spooled()) as content:
+            with contextlib.closing(spooled()) as content:
                 self._write_to(content)
                 _copy(content, path)
             return None
-        part = Part(self._target(path))
+        part = part_of(self._target(path))
         try:
             self._write_to(part.file)
             return part.finish()
@@ -153,11 +163,11 @@ class FileOutput:
     async def asave(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Like :meth:`save`, without blocking the event loop."""
         if not isinstance(path, (str, os.PathLike)):
-            with contextlib.closing(_spooled()) as content:
+            with contextlib.closing(spooled()) as content:
                 await self._awrite_to(content)
                 _copy(content, path)
             return None
-        part = Part(self._target(path))
+        part = part_of(self._target(path))
         try:
             await self._awrite_to(part.file)
             return await in_thread(part.finish)
@@ -274,21 +284,12 @@ class FileOutput:
         return {"text/html": link_to(self), "text/plain": repr(self)}
 
 
-def _spooled() -> IO[bytes]:
-    """A temporary file, on disk if it is large."""
-    import tempfile  # only needed here, and slow to import
-
-    return tempfile.SpooledTemporaryFile(max_size=2**20)
-
-
 def _copy(content: IO[bytes], file: Any) -> None:
     """Copy all of it into an open file of the caller's."""
     if isinstance(file, io.TextIOBase) or not callable(getattr(file, "write", None)):
         what = "a file in text mode: open it with mode 'wb'" if isinstance(file, io.TextIOBase) else type(file).__name__
         raise TypeError(f"save() takes a path or an open binary file, got {what}")
-    content.seek(0)
-    while piece := content.read(PIECE):
-        file.write(piece)
+    copy_all(content, file)
 
 
 def _write_at(file: IO[bytes], place: int, piece: bytes) -> None:
