@@ -397,11 +397,13 @@ MUTANTS = (
            f"{G10}::test_an_event_beyond_the_cap_ends_the_stream_and_polling_goes_on"),
     # ---- G11: saved files
     Mutant("a file is written under its own name", DOWNLOAD,
-           'target.parent / f".{os.urandom(8).hex()}.part"', "target", f"{G11}::test_a_process_that_is_killed_leaves_what_was_there"),
+           'self._place.parent / f".{os.urandom(8).hex()}.part"', "target", f"{G11}::test_a_process_that_is_killed_leaves_what_was_there"),
     Mutant("a file that could not be written whole stays where it is", DOWNLOAD,
            "self._path.unlink(missing_ok=True)", "pass", f"{G11}::test_a_disk_that_is_full_leaves_what_was_there"),
     Mutant("a download that always starts over is never given up", "client/outputs/resuming.py",
            "self.place <= self.furthest", "False", "tests/client/outputs/test_resuming.py::test_a_server_that_always_starts_over_and_breaks_off_is_given_up"),
+    Mutant("a file takes the place of a device", DOWNLOAD, "target.exists() and not target.is_file()", "False",
+           "tests/client/outputs/test_file_output.py::test_a_pipe_is_written_to_and_stays_a_pipe"),
     # ---- G12: webhooks
     Mutant("any signature will do", SIGNATURES, "hmac.compare_digest(expected, given.encode(\"utf-8\", \"replace\"))", "True",
            f"{G12}::test_any_bit_of_the_body_that_is_changed_is_noticed"),
