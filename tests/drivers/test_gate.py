@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import weakref
 
 import attrs
 import pytest
@@ -221,6 +222,12 @@ def test_calls_share_it_where_server_and_token_are_the_same():
     assert connections.gate(Replicate(API, Secret("b"))) is not here
     assert connections.gate(Replicate("http://127.0.0.1:5000/v1", Secret("a"))) is not here
     assert Connections(None, FakeClock(), None).gate(Replicate(API, Secret("a"))) is not here
+
+
+def test_a_server_that_calls_with_its_users_tokens_does_not_remember_all_of_them():
+    connections = Connections(None, FakeClock(), None)
+    gates = [weakref.ref(connections.gate(Replicate(API, Secret(str(number))))) for number in range(1_500)]
+    assert [gate() is not None for gate in gates] == [False] * 500 + [True] * 1_000
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ class Journal:
             for operation in operations:
                 operation()
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # also of a row that cannot be read
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise os_error(error, self.path) from None
@@ -247,7 +247,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     """The database, made if there is none; InvalidInput for a file that is no journal, or a damaged one."""
     database = None
     try:
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # To SQLite some names are no files, such as ":memory:".
+        database = sqlite3.connect(path.absolute(), isolation_level=None, check_same_thread=False)
         _check_file(database, path)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
@@ -280,7 +281,7 @@ def _check_file(database: sqlite3.Connection, path: Path) -> None:
         raise InvalidInput(f"the journal {path} is damaged ({sound}): nothing was sent, and it was left as it is")
 
 
-def os_error(error: sqlite3.Error, path: Path) -> OSError:
-    """What SQLite says of a file, as the OSError that a file of the caller's own raises."""
+def os_error(error: Exception, path: Path) -> OSError:
+    """What is wrong with a file, as the OSError that a file of the caller's own raises."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
     return OSError(_ERRNO.get(code, errno.EIO), f"the journal cannot be used: {error}", str(path))

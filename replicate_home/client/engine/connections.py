@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Models = Mapping[str, Callable[..., Any]]
 
+MOST_GATES = 1_000
+"""A server that calls with its users' tokens has ever more of them; of the oldest it is forgotten what they sent."""
+
 _stand_ins: list[Transport] = []
 _stand_ins_lock = threading.Lock()
 
@@ -93,7 +96,10 @@ class Connections:
         origin = urls.origin(dialect.base_url)
         gate = self._gates.get((origin, dialect.token))
         if gate is None:
-            gate = self._gates.setdefault((origin, dialect.token), _gate_at(dialect.base_url))
+            with self._lock:
+                gate = self._gates.setdefault((origin, dialect.token), _gate_at(dialect.base_url))
+                if len(self._gates) > MOST_GATES:
+                    del self._gates[next(iter(self._gates))]
         return gate
 
     def asked_already(self, connections: str) -> Any:

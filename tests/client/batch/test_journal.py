@@ -341,7 +341,7 @@ class TestUnknownCreates:
         fake.faults.add("create", faults.unanswered())
         list(fake.client().map(MODEL, ["a"], journal=journal, on_error="collect"))
         with sqlite3.connect(journal) as database:
-            database.execute("UPDATE item SET sent_at = sent_at + 1000000")
+            database.execute("UPDATE item SET sent_at = sent_at + 3600")
         database.close()
         before = fake.clock.now()
         (item,) = fake.client().map(MODEL, ["a"], journal=journal, on_error="collect")
@@ -438,6 +438,23 @@ class TestTheFile:
         with pytest.raises(BatchLocked):
             fake.client().map(MODEL, ["a"], journal=tmp_path / "latest")
         batch.close()
+
+    @pytest.mark.parametrize("name", [":memory:", "file:x?mode=memory", "a b ü 日.sqlite"])
+    def test_any_name_is_that_of_a_file(self, fake, tmp_path, monkeypatch, name):
+        fake.on(MODEL).calls(echo)
+        monkeypatch.chdir(tmp_path)
+        assert [item.reused for _ in "12" for item in fake.client().map(MODEL, ["a"], journal=name)] == [False, True]
+        assert (tmp_path / name).is_file()
+
+    def test_of_a_row_that_cannot_be_read_the_file_is_named_and_nothing_is_sent(self, fake, journal):
+        fake.on(MODEL).calls(echo)
+        list(fake.client().map(MODEL, ["a", "b"], journal=journal))
+        with sqlite3.connect(journal) as database:
+            database.execute("UPDATE item SET outcome = '{'")
+        database.close()
+        with pytest.raises(OSError, match=r"run\.sqlite"):
+            list(fake.client().map(MODEL, ["a"], journal=journal))
+        assert prompts(fake) == ["a", "b"]
 
     def test_and_so_is_a_second_process(self, fake, journal):
         batch = fake.client().map(MODEL, ["a"], journal=journal)
