@@ -75,11 +75,7 @@ class Replicate(OrdinaryAnswers):
             body["webhook"] = wanted.webhook
         if wanted.webhook_events_filter is not None:
             body["webhook_events_filter"] = wanted.webhook_events_filter
-        headers = {}
-        if wanted.wait:
-            headers["Prefer"] = f"wait={min(LONGEST_WAIT, wanted.wait)}"
-        if wanted.cancel_after is not None:
-            headers["Cancel-After"] = f"{max(SHORTEST_CANCEL_AFTER, math.ceil(wanted.cancel_after))}s"
+        headers = create_headers(wanted.wait, wanted.cancel_after)
         hold = float(wanted.wait or 0)
         return self.call("POST", path, json=body, headers=headers, hold=hold, about=str(wanted.ref))
 
@@ -125,6 +121,16 @@ class Replicate(OrdinaryAnswers):
             found = found["latest_version"]
         document = found.get("openapi_schema") if isinstance(found, dict) else None
         return document if isinstance(document, dict) else {}
+
+
+def create_headers(wait: int | None, cancel_after: float | None) -> dict[str, str]:
+    """How long the server may hold a create, and the run may take; in seconds, within what the API accepts."""
+    headers = {}
+    if wait:
+        headers["Prefer"] = f"wait={min(LONGEST_WAIT, wait)}"
+    if cancel_after is not None:
+        headers["Cancel-After"] = f"{max(SHORTEST_CANCEL_AFTER, math.ceil(cancel_after))}s"
+    return headers
 
 
 def _asked_for(ref: ModelRef) -> tuple[str, dict[str, Any]]:

@@ -5,19 +5,16 @@ Inputs are JSON here: the client uploads or encodes files first.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from ..dialects.replicate import create_headers
 from ..exceptions import ModelNotFound, NotFound
 from ..records.page import PageFields
 from ..records.prediction import Snapshot
 from .base import Cursor, Operation, given, page_at
 from .names import DeploymentName, ModelName, checked_id, owner_and_name, reference
 from .readers import One, Page
-
-SHORTEST_CANCEL_AFTER = 5
-LONGEST_WAIT = 60
 
 
 def create_prediction(
@@ -109,9 +106,5 @@ def _create(
     cancel_after: float | None,
     missing: type[NotFound] = ModelNotFound,
 ) -> Operation[Snapshot]:
-    headers = {}
-    if wait:
-        headers["Prefer"] = f"wait={min(LONGEST_WAIT, wait)}"
-    if cancel_after is not None:
-        headers["Cancel-After"] = f"{max(SHORTEST_CANCEL_AFTER, math.ceil(cancel_after))}s"
+    headers = create_headers(wait, cancel_after)
     return Operation(name, "POST", path, One(Snapshot), json=body, headers=headers, creates=True, missing=missing)

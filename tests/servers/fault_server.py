@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -26,6 +26,16 @@ def speaks_tls(name: str = "loopback") -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATES / f"{name}.pem")
     return context
+
+
+@attrs.frozen
+class Call:
+    """Do what the test wants at this point of the script."""
+
+    function: Callable[[], None]
+
+    def play(self, line: Line) -> None:
+        self.function()
 
 
 @attrs.frozen

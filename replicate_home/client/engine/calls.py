@@ -15,6 +15,7 @@ import attrs
 
 from ...dialects.base import Create
 from ...dialects.refs import ModelRef
+from ...dialects.replicate import LONGEST_WAIT
 from ...drivers.calling import Beginning, Calling
 from ...exceptions import InvalidInput
 from ...lifecycle.life import Terms
@@ -39,7 +40,6 @@ HOLD = 1.0
 
 A quick model is done by then, and the id is known soon enough to show progress and to cancel.
 """
-LONGEST_WAIT = 60
 _STRATEGIES = (None, "base64", "url")
 _EVENTS = ("start", "output", "logs", "completed")
 
