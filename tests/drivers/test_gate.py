@@ -51,6 +51,10 @@ def test_creates_and_other_requests_have_limits_of_their_own():
     assert moments(narrow(), *asked) == [0, 0, 0, 10, 10, 20]
 
 
+def test_what_waits_has_a_place_of_its_own():
+    assert moments(narrow(), CREATING, CREATING, CREATING) == [0, 10, 20]
+
+
 @pytest.mark.parametrize(
     "path",
     ["/predictions", "/models/o/n/predictions", "/deployments/o/n/predictions", "/models/o/n/versions/v/trainings"],

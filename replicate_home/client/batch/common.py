@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from .workers import Workers
 
+_POLLS_A_SECOND = 40  # which the hosted API allows for all that run at once
 PACE = policy.Pace(share=0.2, least=0.5, most=10.0)
 """A tenth of the run late on average, for a quarter of the requests: what counts is the whole batch."""
 
@@ -68,7 +69,8 @@ class Common:
         format: Format,
     ) -> None:
         streams = not connections.holds_threads(route.connections)
-        self.engine = AsyncEngine(settings, connections, pace=PACE, streams=streams)
+        pace = attrs.evolve(PACE, least=min(PACE.least, max(0.1, options.concurrency / _POLLS_A_SECOND)))
+        self.engine = AsyncEngine(settings, connections, pace=pace, streams=streams)
         self.route = route
         self.options = options
         self.each = each

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Mapping
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from os import urandom
 from pathlib import Path
 from typing import Any
@@ -148,10 +148,7 @@ class Workers:
         until = None if seconds is None else clock.time() + seconds
         known = None if prediction is None else dict(prediction)
         task = Task(self._shared, index, options, known, until, self._folder, self._then)
-        try:
-            future = None if self._executor is None else self._executor.submit(work, task)
-        except RuntimeError:  # it is broken, or was shut down
-            self._executor = future = None
+        future = self._submitted(task)
         if future is None:
             return None
         heard = asyncio.wrap_future(future)
@@ -161,6 +158,14 @@ class Workers:
         finally:
             heard.cancel()
         return self._result(heard)
+
+    def _submitted(self, task: Task) -> Future[Done] | None:
+        try:
+            return None if self._executor is None else self._executor.submit(work, task)
+        except Exception as error:  # some pickle at once, and what cannot be sent is done here
+            if isinstance(error, RuntimeError):  # it is broken, or was shut down
+                self._executor = None
+            return None
 
     def _result(self, heard: asyncio.Future[Done]) -> Done | None:
         if heard.cancelled():

@@ -198,8 +198,9 @@ class Part:
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "the folder does not exist", str(target))
         self._target = target
+        self._place = Path(os.path.realpath(target))  # a link goes on to lead where it did
         # Not tempfile, whose files only their owner can read: a model's output is an ordinary file.
-        self._path = target.parent / f".{os.urandom(8).hex()}.part"
+        self._path = self._place.parent / f".{os.urandom(8).hex()}.part"
         self.file: IO[bytes] = self._path.open("xb")
 
     def finish(self) -> Path:
@@ -207,7 +208,7 @@ class Part:
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
-        os.replace(self._path, self._target)
+        os.replace(self._path, self._place)
         return self._target
 
     def discard(self) -> None:
@@ -215,6 +216,44 @@ class Part:
         with contextlib.suppress(OSError):  # closing writes what is left, and the disk may be full
             self.file.close()
         self._path.unlink(missing_ok=True)
+
+
+class Spool:
+    """What is written to a device or a pipe once it is whole; to rename a file would take its place."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.file = spooled()
+
+    def finish(self) -> Path:
+        """Write it."""
+        with self._target.open("wb") as target:
+            copy_all(self.file, target)
+        self.file.close()
+        return self._target
+
+    def discard(self) -> None:
+        """Delete it."""
+        self.file.close()
+
+
+def part_of(target: Path) -> Part | Spool:
+    """What is written in the place of ``target`` until it is whole."""
+    return Spool(target) if target.exists() and not target.is_file() else Part(target)
+
+
+def spooled() -> IO[bytes]:
+    """A temporary file, on disk if it is large."""
+    import tempfile  # only needed here, and slow to import
+
+    return tempfile.SpooledTemporaryFile(max_size=2**20)
+
+
+def copy_all(content: IO[bytes], file: IO[bytes]) -> None:
+    """Copy all of it into an open file."""
+    content.seek(0)
+    while piece := content.read(PIECE):
+        file.write(piece)
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:

@@ -7,18 +7,30 @@ import contextlib
 import io
 import os
 import re
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, overload
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ...exceptions import ProtocolError, ReplicateHomeError
 from ...protocol import data_uris, urls
-from .download import PIECE, AsyncDownload, Download, DownloadInThread, FileSource, Part, PublicFiles, in_thread
+from .download import (
+    AsyncDownload,
+    Download,
+    DownloadInThread,
+    FileSource,
+    PublicFiles,
+    copy_all,
+    in_thread,
+    part_of,
+    spooled,
+)
 
 if TYPE_CHECKING:
     from .ranges import Rest
 
+_SAFE_IN_PAGES = "%/:;?#[]@!$&()*+,=~"  # all that URLs are made of, without quotation marks
 _URL = re.compile(r"https?://\S+")
 _DELIVERY = re.compile(r"(.+\.)?replicate\.delivery")
 _ODD = re.compile(r"[^\w.-]+", re.ASCII)
@@ -57,6 +69,10 @@ class FileOutput:
         self.source = source
         """What it is read with; None if its client is not known, as after unpickling."""
         self._content_type: str | None = None
+        if "fastapi.encoders" in sys.modules:
+            from .frameworks import known_to_fastapi
+
+            known_to_fastapi(type(self), str)
 
     @property
     def name(self) -> str:
@@ -97,7 +113,7 @@ class FileOutput:
 
     def open(self) -> IO[bytes]:
         """The content as a binary file to read and seek in; a large one is kept on disk."""
-        file = _spooled()
+        file = spooled()
         try:
             self._write_to(file)
         except BaseException:
@@ -117,11 +133,11 @@ class FileOutput:
         is written once all of it has arrived.
         """
         if not isinstance(path, (str, os.PathLike)):
-            with contextlib.closing(_spooled()) as content:
+            with contextlib.closing(spooled()) as content:
                 self._write_to(content)
                 _copy(content, path)
             return None
-        part = Part(self._target(path))
+        part = part_of(self._target(path))
         try:
             self._write_to(part.file)
             return part.finish()
@@ -147,11 +163,11 @@ class FileOutput:
     async def asave(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Like :meth:`save`, without blocking the event loop."""
         if not isinstance(path, (str, os.PathLike)):
-            with contextlib.closing(_spooled()) as content:
+            with contextlib.closing(spooled()) as content:
                 await self._awrite_to(content)
                 _copy(content, path)
             return None
-        part = Part(self._target(path))
+        part = part_of(self._target(path))
         try:
             await self._awrite_to(part.file)
             return await in_thread(part.finish)
@@ -238,6 +254,26 @@ class FileOutput:
     def __reduce__(self) -> tuple[Any, ...]:
         return FileOutput, (self.url,)
 
+    def __html__(self) -> str:
+        """The URL, safe in a page: what templates show and Flask's ``jsonify`` gives."""
+        return quote(self.url, safe=_SAFE_IN_PAGES)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        from .frameworks import core_schema_of  # only pydantic needs it
+
+        return core_schema_of(cls, str)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: Any) -> dict[str, str]:
+        return {"type": "string", "format": "uri"}
+
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        from .frameworks import serializer  # only pydantic needs it
+
+        return serializer(str)
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """What a notebook shows: a picture, an audio or video player, or a link."""
         from .notebook import PICTURES, link_to  # only notebooks need it
@@ -248,21 +284,12 @@ class FileOutput:
         return {"text/html": link_to(self), "text/plain": repr(self)}
 
 
-def _spooled() -> IO[bytes]:
-    """A temporary file, on disk if it is large."""
-    import tempfile  # only needed here, and slow to import
-
-    return tempfile.SpooledTemporaryFile(max_size=2**20)
-
-
 def _copy(content: IO[bytes], file: Any) -> None:
     """Copy all of it into an open file of the caller's."""
     if isinstance(file, io.TextIOBase) or not callable(getattr(file, "write", None)):
         what = "a file in text mode: open it with mode 'wb'" if isinstance(file, io.TextIOBase) else type(file).__name__
         raise TypeError(f"save() takes a path or an open binary file, got {what}")
-    content.seek(0)
-    while piece := content.read(PIECE):
-        file.write(piece)
+    copy_all(content, file)
 
 
 def _write_at(file: IO[bytes], place: int, piece: bytes) -> None:

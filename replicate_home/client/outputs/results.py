@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Container, Iterator
 from os import PathLike
 from pathlib import Path
@@ -136,6 +137,22 @@ class Result:
             return found[0].url
         return json.dumps(self.output, ensure_ascii=False, default=str)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        from .frameworks import core_schema_of  # only pydantic needs it
+
+        return core_schema_of(cls, _json_value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: Any) -> dict[str, str]:
+        return {}
+
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        from .frameworks import serializer  # only pydantic needs it
+
+        return serializer(_json_value)
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """What a notebook shows: text as text, files as pictures and players, one beside the other."""
         from .notebook import html_of  # only notebooks need it
@@ -228,6 +245,16 @@ def result_of(snapshot: Snapshot, base_url: str, source: FileSource | None, know
     return _rebuild(output if source is None else with_files(output, base_url, source, known), snapshot)
 
 
+def _json_value(result: Any) -> Any:
+    """The output as the API's JSON, with files as URLs."""
+    output = result.output if isinstance(result, Result) else result
+    if isinstance(output, FileOutput):
+        return output.url
+    if isinstance(output, list):
+        return [_json_value(item) for item in output]
+    return {name: _json_value(item) for name, item in output.items()} if isinstance(output, dict) else output
+
+
 def _rebuild(output: Any, prediction: Snapshot) -> Result:
     result = _dressed(output)
     result.output, result.prediction = output, prediction
@@ -236,6 +263,10 @@ def _rebuild(output: Any, prediction: Snapshot) -> Result:
 
 def _dressed(output: Any) -> Result:
     if output is None or isinstance(output, bool):
+        if "fastapi.encoders" in sys.modules:
+            from .frameworks import known_to_fastapi
+
+            known_to_fastapi(_Plain, _json_value)
         return _Plain()
     for kind, dressed in _CLASSES:
         if isinstance(output, kind):

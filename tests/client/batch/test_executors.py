@@ -129,6 +129,8 @@ class Broken(Executor):
         self.asked += 1
         if self.how == "refuses":
             raise RuntimeError("cannot schedule new futures after shutdown")
+        if self.how == "cannot pickle":
+            raise TypeError("cannot pickle '_thread.lock' object")
         future: Future[object] = Future()
         if self.how == "loses":
             future.set_exception(OSError("the worker is gone"))
@@ -137,7 +139,7 @@ class Broken(Executor):
         return future
 
 
-@pytest.mark.parametrize(("how", "asked"), [("refuses", 1), ("loses", 3), ("cancels", 3)])
+@pytest.mark.parametrize(("how", "asked"), [("refuses", 1), ("cannot pickle", 3), ("loses", 3), ("cancels", 3)])
 def test_where_an_executor_fails_the_rest_is_followed_here(fake, how, asked):
     executor = Broken(how)
     items = list(Client().map(MODEL, ["a", "b", "c"], executor=executor, ordered=True, concurrency=1))

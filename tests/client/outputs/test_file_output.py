@@ -264,6 +264,31 @@ def test_save_writes_to_a_path_or_into_a_folder_and_says_where(tmp_path: Path) -
     }
 
 
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        file, _ = file_of([b"Hel", b"lo"])
+        assert file.save(pipe) == pipe
+        assert os.read(reading, 100) == b"Hello"
+        failing = FileOutput(URL, Over(interrupted))
+        with pytest.raises(KeyboardInterrupt):
+            failing.save(pipe)
+    finally:
+        os.close(reading)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_goes_on_to_lead_to_the_file(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.png", tmp_path / "link.png"
+    link.symlink_to(target)
+    file, _ = file_of([b"Hello"])
+    assert file.save(link) == link
+    assert (link.is_symlink(), target.read_bytes()) == (True, b"Hello")
+
+
 def test_a_file_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     target.write_bytes(b"before")
