@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import pickle
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -336,6 +338,27 @@ class TestLeaving:
 
         asyncio.run(main())
         assert states(fake) == ["succeeded", "canceled", "canceled"]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    def test_a_forked_child_leaves_its_parents_batch_alone(self, fake, tmp_path):
+        fake.on(MODEL).returns("x").takes(5)
+        batch = fake.client().map(MODEL, map(str, range(6)), concurrency=2, journal=tmp_path / "run.sqlite")
+        next(batch)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, which is what is tried
+            child = os.fork()
+        if child == 0:
+            try:
+                with pytest.raises(InvalidInput, match="belongs to the process that made it"):
+                    next(batch)
+                batch.close()
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert len(list(batch)) == 5
+        assert states(fake) == ["succeeded"] * 6
 
     def test_one_that_was_never_begun_sends_nothing(self, fake):
         batch = fake.client().map(MODEL, ["a"])
