@@ -86,15 +86,11 @@ class Dialect(Protocol):
         """Whether files can be uploaded; otherwise they are sent inline."""
         ...
 
-    @property
-    def keeps(self) -> bool:
-        """Whether a prediction outlives the connection that created it, and can be read after it has ended."""
-        ...
+    keeps: ClassVar[bool]
+    """Whether a prediction outlives the connection that created it, and can be read after it has ended."""
 
-    @property
-    def advice(self) -> Mapping[int, str]:
-        """What the caller can do about a refusal, by status."""
-        ...
+    advice: ClassVar[Mapping[int, str]]
+    """What the caller can do about a refusal, by status."""
 
     def create(self, wanted: Create) -> Request:
         """Create a prediction."""
