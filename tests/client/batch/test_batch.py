@@ -7,7 +7,9 @@ import gc
 import itertools
 import os
 import pickle
+import signal
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -300,6 +302,24 @@ class TestLeaving:
             next(batch)
         assert states(fake) == ["succeeded", "processing", "processing"]
         assert batch.summary.canceled == 0
+
+    def test_ctrl_c_leaves_at_once_although_something_takes_long(self, fake):
+        fake.on(MODEL).returns("x").takes(600)
+        fake.on(MODEL, prompt="0").returns("quick")
+        over = threading.Event()
+
+        def interrupted(result):
+            os.kill(os.getpid(), signal.SIGINT)
+            over.wait(30)
+
+        began = time.monotonic()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                list(fake.client().map(MODEL, ["0", "1"], then=interrupted))
+            assert time.monotonic() - began < 20
+        finally:
+            over.set()
+        assert states(fake) == ["succeeded", "canceled"]
 
     def test_a_batch_that_is_dropped_cancels(self, fake):
         fake.on(MODEL).returns("x").takes(600)
