@@ -16,6 +16,8 @@ _WORDS = tuple(
         (r"client\.predictions\.get\('(\w+)'\) has it", r"'replicate-home predictions get \1' has it"),
         (r"client\.predictions\.list\(\) \(newest first\)", "'replicate-home predictions list' (newest first)"),
         (r"so cancel_on_exit=False cannot hold: .*", "so it cannot run on: leave out --no-cancel"),
+        (r"\brate_limit must", "--rate must"),
+        (r"\bon_unknown='(\w+)'", r"--on-unknown \1"),
         (r"run it again, or have predictions\.create\(.*", "run it again"),
     )
 )

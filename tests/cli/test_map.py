@@ -117,6 +117,13 @@ class TestItems:
         assert f"item 1 ({items[1]['prediction_id']}): " in errors
         assert "1 done, 1 failed; " in errors
 
+    def test_a_rate_is_that_of_the_batch(self, url, emulator):
+        Path("in.txt").write_text("a\nb\n")
+        items, _ = call(url, "owner/echo", "-i", "in.txt", "--rate", "20/s")
+        assert len(items) == len(emulator.calls) == 2
+        _, errors = call(url, "owner/echo", "-i", "in.txt", "--rate", "often", code=2)
+        assert "--rate must be such as '20/s'" in errors
+
     def test_one_document_has_the_summary(self, url):
         Path("in.txt").write_text("a\nb\n")
         (told,), errors = call(url, "owner/echo", "-i", "in.txt", "--json")

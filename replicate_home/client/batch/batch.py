@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sized
@@ -71,7 +72,12 @@ class BaseBatch:
             facts = {"model": str(self._options.model), "backend": route.dialect.name, "base_url": base_url}
             journal = Journal(path, facts)
         each = {name: value for name, value in self._each.items() if name in _OF_EACH}
-        return Common(self._engine.settings, connections, route, self._options, each, journal, format)
+        try:
+            return Common(self._engine.settings, connections, route, self._options, each, journal, format)
+        except BaseException:
+            if journal is not None:
+                journal.close()
+            raise
 
     def _may_pull(self, pulled: int) -> bool:
         """Whether one more input is to be pulled: at most two where an item is ready already."""
@@ -134,7 +140,8 @@ class Batch(BaseBatch, Iterator[BatchItem]):
         connections = AsyncConnections(engine.connections, owned=False)
         self._work = Work(self._common(connections, route, Files(engine, route)))
         self._thread = LoopThread(engine.clock)
-        self._finalizer = weakref.finalize(self, _dropped, self._thread, self._work)
+        self._process = os.getpid()
+        self._finalizer = weakref.finalize(self, _dropped, self._thread, self._work, self._process)
 
     def __iter__(self) -> Batch:
         return self
@@ -142,6 +149,8 @@ class Batch(BaseBatch, Iterator[BatchItem]):
     def __next__(self) -> BatchItem:
         if self._tally.ended is not None:
             raise StopIteration
+        if os.getpid() != self._process:
+            raise InvalidInput("this batch belongs to the process that made it, and not to one that was forked from it")
         try:
             while True:
                 self._pull()
@@ -163,8 +172,8 @@ class Batch(BaseBatch, Iterator[BatchItem]):
         """Cancel what is under way, unless ``cancel_on_exit=False``; a journal keeps what is known of it."""
         if self._tally.ended is None:
             self._over()
-            self._finalizer.detach()
-            _leave(self._thread, self._work)
+            if self._finalizer.detach() is not None and os.getpid() == self._process:
+                _leave(self._thread, self._work)
 
     def retry_failed(self) -> Batch:
         """A batch of the inputs that failed, with the same options; those whose creates are unknown are not among them.
@@ -326,8 +335,10 @@ async def _ended(work: Work) -> None:
     await work.common.engine.close()
 
 
-def _dropped(thread: LoopThread, work: Work) -> None:
+def _dropped(thread: LoopThread, work: Work, process: int) -> None:
     """The batch is gone, with things under way: the garbage collector must not wait for them."""
+    if os.getpid() != process:  # a forked child leaves what is its parent's alone
+        return
     if not thread.is_running or not threading.main_thread().is_alive():
         _leave(thread, work)
     else:

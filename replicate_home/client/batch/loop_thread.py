@@ -24,6 +24,7 @@ class LoopThread:
     def __init__(self, clock: Clock) -> None:
         self._only_awaited = isinstance(clock, FakeClock)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._awaited: asyncio.Task[Any] | None = None
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._run, name="replicate-home-batch", daemon=True)
 
@@ -47,7 +48,23 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(work, self._started.result()).result()
         done: Future[T] = Future()
         self._jobs.put((work, done))
-        return done.result()
+        try:
+            return done.result()
+        except BaseException:
+            self.soon(self._cancel)  # else what comes next, such as leaving, would wait for it
+            raise
+
+    def _cancel(self) -> None:
+        """Cancel what the caller has waited for; what goes on beside it is not its business."""
+        if self._awaited is not None:
+            self._awaited.cancel()
+
+    async def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        self._awaited = asyncio.current_task()
+        try:
+            return await work
+        finally:
+            self._awaited = None
 
     def stop(self) -> None:
         """Have it end, and wait for that."""
@@ -67,7 +84,7 @@ class LoopThread:
                 loop.run_forever()
                 return
             while (job := self._jobs.get()) is not None:
-                _do(runner, *job)
+                _do(runner, self._await(job[0]), job[1])
 
 
 def _do(runner: asyncio.Runner, work: Coroutine[Any, Any, T], done: Future[T]) -> None:

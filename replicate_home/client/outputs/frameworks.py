@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 Plain = Callable[[Any], Any]
@@ -22,8 +23,7 @@ def known_to_fastapi(kind: type, plain: Plain) -> None:
 
 def core_schema_of(kind: type, plain: Plain) -> Any:
     """What pydantic asks a class for: instances pass, and are serialized as their JSON value."""
-    from pydantic_core import core_schema
-
+    core_schema = _pydantic_core().core_schema
     serialization = core_schema.plain_serializer_function_ser_schema(plain)
     return core_schema.is_instance_schema(kind, serialization=serialization)
 
@@ -31,7 +31,12 @@ def core_schema_of(kind: type, plain: Plain) -> Any:
 @cache
 def serializer(plain: Plain) -> Any:
     """What pydantic asks a value for whose class no annotation names."""
-    from pydantic_core import SchemaSerializer, core_schema
-
+    core = _pydantic_core()
+    core_schema = core.core_schema
     serialization = core_schema.plain_serializer_function_ser_schema(plain)
-    return SchemaSerializer(core_schema.any_schema(serialization=serialization))
+    return core.SchemaSerializer(core_schema.any_schema(serialization=serialization))
+
+
+def _pydantic_core() -> Any:
+    """What asks, imported by its name: type checkers need not have it."""
+    return import_module("pydantic_core")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import pickle
+import signal
 import threading
+import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -299,6 +303,24 @@ class TestLeaving:
         assert states(fake) == ["succeeded", "processing", "processing"]
         assert batch.summary.canceled == 0
 
+    def test_ctrl_c_leaves_at_once_although_something_takes_long(self, fake):
+        fake.on(MODEL).returns("x").takes(600)
+        fake.on(MODEL, prompt="0").returns("quick")
+        over = threading.Event()
+
+        def interrupted(result):
+            os.kill(os.getpid(), signal.SIGINT)
+            over.wait(30)
+
+        began = time.monotonic()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                list(fake.client().map(MODEL, ["0", "1"], then=interrupted))
+            assert time.monotonic() - began < 20
+        finally:
+            over.set()
+        assert states(fake) == ["succeeded", "canceled"]
+
     def test_a_batch_that_is_dropped_cancels(self, fake):
         fake.on(MODEL).returns("x").takes(600)
         fake.on(MODEL, prompt="0").returns("quick").takes(1)
@@ -336,6 +358,27 @@ class TestLeaving:
 
         asyncio.run(main())
         assert states(fake) == ["succeeded", "canceled", "canceled"]
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    def test_a_forked_child_leaves_its_parents_batch_alone(self, fake, tmp_path):
+        fake.on(MODEL).returns("x").takes(5)
+        batch = fake.client().map(MODEL, map(str, range(6)), concurrency=2, journal=tmp_path / "run.sqlite")
+        next(batch)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, which is what is tried
+            child = os.fork()
+        if child == 0:
+            try:
+                with pytest.raises(InvalidInput, match="belongs to the process that made it"):
+                    next(batch)
+                batch.close()
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert len(list(batch)) == 5
+        assert states(fake) == ["succeeded"] * 6
 
     def test_one_that_was_never_begun_sends_nothing(self, fake):
         batch = fake.client().map(MODEL, ["a"])
