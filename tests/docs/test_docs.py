@@ -124,6 +124,8 @@ def least(demanded: ast.expr) -> Any:
     return ast.literal_eval(demanded.orelse if isinstance(demanded, ast.IfExp) else demanded)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="Sphinx comes with the extra docs")
 def test_the_pages_build_without_a_warning(tmp_path: Path):
     command = [sys.executable, "-m", "sphinx", "-W", "-q", str(DOCS), str(tmp_path / "html"), "-d", str(tmp_path / "d")]

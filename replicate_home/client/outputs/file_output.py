@@ -123,23 +123,23 @@ class FileOutput:
         return file
 
     @overload
-    def save(self, path: str | os.PathLike[str]) -> Path: ...
+    def save(self, path: str | os.PathLike[str], *, progress: Any = False) -> Path: ...
     @overload
-    def save(self, path: IO[bytes]) -> None: ...
-    def save(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
+    def save(self, path: IO[bytes], *, progress: Any = False) -> None: ...
+    def save(self, path: str | os.PathLike[str] | IO[bytes], *, progress: Any = False) -> Path | None:
         """Write the content to ``path``, or to ``name`` in it if it is a folder, and return the path of the file.
 
         It is written to a temporary file and then renamed, so a partial file is never seen. Into an open binary file it
-        is written once all of it has arrived.
+        is written once all of it has arrived. ``progress=True`` shows a progress bar.
         """
         if not isinstance(path, (str, os.PathLike)):
             with contextlib.closing(spooled()) as content:
-                self._write_to(content)
+                self._write_to(content, progress)
                 _copy(content, path)
             return None
         part = part_of(self._target(path))
         try:
-            self._write_to(part.file)
+            self._write_to(part.file, progress)
             return part.finish()
         except BaseException:
             part.discard()
@@ -157,19 +157,19 @@ class FileOutput:
         return content.getvalue()[:size]
 
     @overload
-    async def asave(self, path: str | os.PathLike[str]) -> Path: ...
+    async def asave(self, path: str | os.PathLike[str], *, progress: Any = False) -> Path: ...
     @overload
-    async def asave(self, path: IO[bytes]) -> None: ...
-    async def asave(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
+    async def asave(self, path: IO[bytes], *, progress: Any = False) -> None: ...
+    async def asave(self, path: str | os.PathLike[str] | IO[bytes], *, progress: Any = False) -> Path | None:
         """Like :meth:`save`, without blocking the event loop."""
         if not isinstance(path, (str, os.PathLike)):
             with contextlib.closing(spooled()) as content:
-                await self._awrite_to(content)
+                await self._awrite_to(content, progress)
                 _copy(content, path)
             return None
         part = part_of(self._target(path))
         try:
-            await self._awrite_to(part.file)
+            await self._awrite_to(part.file, progress)
             return await in_thread(part.finish)
         except BaseException:
             part.discard()
@@ -222,15 +222,24 @@ class FileOutput:
             raise ReplicateHomeError(f"{shown!r} has no client (lost by pickling?): read it with the one that ran it")
         return self.source
 
-    def _write_to(self, file: IO[bytes]) -> None:
+    def _write_to(self, file: IO[bytes], progress: Any = False) -> None:
         """All of the content, into an empty file."""
-        for place, piece in self._arriving(restarts=True):
-            _write_at(file, place, piece)
+        with self._shown(file, progress) as written:
+            for place, piece in self._arriving(restarts=True):
+                _write_at(written, place, piece)
 
-    async def _awrite_to(self, file: IO[bytes]) -> None:
-        async with contextlib.aclosing(self._aarriving(restarts=True)) as pieces:
-            async for place, piece in pieces:
-                _write_at(file, place, piece)
+    async def _awrite_to(self, file: IO[bytes], progress: Any = False) -> None:
+        with self._shown(file, progress) as written:
+            async with contextlib.aclosing(self._aarriving(restarts=True)) as pieces:
+                async for place, piece in pieces:
+                    _write_at(written, place, piece)
+
+    def _shown(self, file: IO[bytes], progress: Any) -> contextlib.AbstractContextManager[IO[bytes]]:
+        if not progress:
+            return contextlib.nullcontext(file)
+        from .progress import shown  # only needed if it is shown
+
+        return shown(file, progress, self.name)
 
     def __str__(self) -> str:
         return self.url

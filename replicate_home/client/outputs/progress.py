@@ -1,11 +1,16 @@
-"""A progress bar for a prediction, on stderr."""
+"""Progress bars on stderr, for predictions, downloads and uploads."""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+import attrs
 
 from ...exceptions import MissingExtra
 from ...records.prediction import Snapshot
+from ...wire import Upload
 from ..engine.calls import Report
 
 
@@ -32,6 +37,35 @@ def tqdm_class(progress: Any) -> Any:
         # tqdm's monitor thread, which redraws stale bars, never ends; ours is redrawn at every update.
         return type("tqdm", (tqdm,), {"monitor_interval": 0})
     raise MissingExtra(message, name="tqdm")
+
+
+@contextlib.contextmanager
+def shown(file: IO[bytes], progress: Any, name: str) -> Iterator[IO[bytes]]:
+    """``file``, of which a bar shows how much has been written."""
+    with tqdm_class(progress).wrapattr(file, "write", desc=name, unit_divisor=1024) as watched:
+        yield watched
+
+
+@attrs.frozen
+class ShownUpload:
+    """An upload of which a bar shows how much has been sent."""
+
+    upload: Upload
+    progress: Any
+    name: str
+
+    @property
+    def length(self) -> int:
+        """Its length in bytes."""
+        return self.upload.length
+
+    def open(self) -> Iterator[bytes]:
+        """The body in pieces."""
+        tqdm = tqdm_class(self.progress)
+        with tqdm(total=self.length, desc=self.name, unit="B", unit_scale=True, unit_divisor=1024) as bar:
+            for piece in self.upload.open():
+                yield piece
+                bar.update(len(piece))
 
 
 class _Bar:

@@ -15,6 +15,7 @@ from ...exceptions import InvalidInput
 from ...operations.base import Operation
 from ...operations.files import create_file, delete_file, download_file, get_file, list_files
 from ...records.file import File
+from ...wire import Upload
 from ..engine.engine import BaseEngine, Engine
 from ..engine.routing import Route
 from ..inputs.files import MultipartUpload, source_of
@@ -51,14 +52,18 @@ class Files(Resource):
         filename: str | None = None,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        *,
+        progress: Any = False,
     ) -> File:
         """Upload a file, at most 100 MB, which the API keeps for a day.
 
         ``file`` is a path, an open binary file, bytes, or any other file input. ``filename`` and ``content_type``
-        default to its own. ``metadata`` is JSON that is stored with it.
+        default to its own. ``metadata`` is JSON that is stored with it. ``progress=True`` shows a progress
+        bar.
         """
         route = self.engine.route()
-        return self.engine.perform(_uploading(self.engine, route, file, filename, content_type, metadata), route)
+        steps = _uploading(self.engine, route, file, filename, content_type, metadata, progress)
+        return self.engine.perform(steps, route)
 
 
 class AsyncFiles(AsyncResource):
@@ -75,14 +80,17 @@ class AsyncFiles(AsyncResource):
         filename: str | None = None,
         content_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        *,
+        progress: Any = False,
     ) -> File:
         """Upload a file, at most 100 MB, which the API keeps for a day.
 
         ``file`` is a path, an open binary file, bytes, or any other file input. ``filename`` and ``content_type``
-        default to its own. ``metadata`` is JSON that is stored with it.
+        default to its own. ``metadata`` is JSON that is stored with it. ``progress=True`` shows a progress
+        bar.
         """
         route = self.engine.route()
-        steps = _uploading(self.engine, route, file, filename, content_type, metadata)
+        steps = _uploading(self.engine, route, file, filename, content_type, metadata, progress)
         return await self.engine.perform(steps, route, reads_files=True)
 
 
@@ -93,6 +101,7 @@ def _uploading(
     filename: str | None,
     content_type: str | None,
     metadata: Mapping[str, Any] | None,
+    progress: Any,
 ) -> Calling[File]:
     """The upload of a file; it may take as long as a run."""
     source = source_of(Path(os.path.expanduser(file)) if isinstance(file, str) else file, filename or "")
@@ -100,7 +109,12 @@ def _uploading(
         raise TypeError(f"file must be a path, an open binary file or bytes, got {type(file).__name__}")
     source = attrs.evolve(source, content_type=content_type or source.content_type)
     upload = MultipartUpload(source, None if metadata is None else _as_json(metadata))
-    return (yield from engine.operating(create_file(upload, upload.content_type), route, engine.terms(route)))
+    body: Upload = upload
+    if progress:
+        from ..outputs.progress import ShownUpload  # only needed if it is shown
+
+        body = ShownUpload(upload, progress, source.name)
+    return (yield from engine.operating(create_file(body, upload.content_type), route, engine.terms(route)))
 
 
 def _as_json(metadata: Mapping[str, Any]) -> bytes:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from replicate_home import MissingExtra, Snapshot
+from replicate_home import FileOutput, MissingExtra, Snapshot
 from replicate_home.client.engine.calls import RunOptions
 from replicate_home.client.outputs.progress import reporting
 from replicate_home.client.outputs.streams import Format
+from replicate_home.testing import FakeReplicate
 
 STEP = " 30%|###       | 3/10 [00:01<00:02,  3.00it/s]\n"
 
@@ -77,3 +81,45 @@ def test_without_tqdm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(MissingExtra, match="python -m pip install tqdm"):
         reporting(None, True)
+
+
+class Bytes:
+    """A tqdm class for bytes, which keeps what it was told."""
+
+    told: list[Any]
+
+    def __init__(self, total: int | None = None, **options: Any) -> None:
+        self.told.append((total, options["desc"], options["unit"]))
+
+    def __enter__(self) -> Bytes:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.told.append("closed")
+
+    def update(self, count: int) -> None:
+        self.told.append(count)
+
+
+def test_an_upload_shows_how_much_of_it_was_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    class Mine(Bytes):
+        told: list[Any] = []  # noqa: RUF012 - a list of this test's own
+
+    with FakeReplicate() as fake, fake.client() as client:
+        stored = client.files.create(b"x" * 100, "x.bin", progress=Mine)
+    (total, name, unit), *counts, closed = Mine.told
+    assert (name, unit, closed) == ("x.bin", "B", "closed")
+    assert sum(counts) == total > 100
+    assert stored.size == 100
+
+
+@pytest.mark.parametrize("get", [lambda file, path: file.save(path, progress=True), lambda file, path: asyncio.run(file.asave(path, progress=True))])  # fmt: skip  # noqa: E501
+def test_a_file_that_is_saved_shows_how_much_of_it_has_come(
+    get: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = FileOutput("data:image/png;base64," + base64.b64encode(bytes(3_000)).decode())
+    get(file, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == bytes(3_000)
+    shown = capsys.readouterr().err
+    assert "output.png" in shown
+    assert "2.93k" in shown
