@@ -125,6 +125,7 @@ def ask(call: Call, name: str, place: Place, *flags: str) -> Outcome:
 
 @WAYS
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.long
 def test_every_command_does_its_work_over_pipes_and_on_a_terminal(call: Call, name: str, place: Place) -> None:
     code, output, errors = ask(call, name, place)
     screen = Outcome(code, output + errors, "").lines
@@ -133,6 +134,7 @@ def test_every_command_does_its_work_over_pipes_and_on_a_terminal(call: Call, na
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.long
 def test_every_command_answers_in_json(name: str, place: Place) -> None:
     code, output, errors = ask(piped, name, place, "--json")
     assert (code, errors) == (0, "")

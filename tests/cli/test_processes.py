@@ -20,6 +20,8 @@ from replicate_home.wire import Request
 
 from .calling import cancels, forever, in_terminal, piped, served, started
 
+pytestmark = pytest.mark.long
+
 
 def test_pieces_are_written_when_they_come_and_not_later() -> None:
     Path("gated.py").write_text(

@@ -335,6 +335,7 @@ def held() -> int:
 
 
 @pytest.mark.parametrize("journal", [None, "run.sqlite"])
+@pytest.mark.long
 def test_a_batch_keeps_nothing_of_the_items_that_it_has_handed_out(tmp_path, journal):
     client = Client(api_token="t", transport=Finished())
     inputs = ({"prompt": f"Hi {number}", "long": "x" * 20_000} for number in range(250))
@@ -348,6 +349,7 @@ def test_a_batch_keeps_nothing_of_the_items_that_it_has_handed_out(tmp_path, jou
         assert held() - before < MIB  # of those under way; inputs of 3 MB went by
 
 
+@pytest.mark.long
 def test_a_thousand_predictions_leave_nothing_behind():
     client = Client(api_token="t", transport=Finished(), base_url="https://unlimited.example/v1")
     with traced():

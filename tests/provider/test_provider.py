@@ -510,6 +510,7 @@ def test_https_goes_through_a_tunnel_of_the_proxy(
     assert all("proxy-authorization" not in request.headers for request in homepage.requests)
 
 
+@pytest.mark.long
 def test_a_proxy_that_refuses_is_said_without_its_password(ask: Ask, ways_of_loops: None) -> None:
     with ScriptedServer([Receive(), Send(answer(407))], repeat=True) as proxy:
         through = f"http://me:secret@127.0.0.1:{proxy.port}"

@@ -67,6 +67,7 @@ def test_its_fixtures_are_found_and_clean_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("plugin", "options"), [("xdist", ("-n", "2")), ("random_order", ("--random-order",))])
+@pytest.mark.long
 def test_it_works_side_by_side_and_in_any_order(tmp_path: Path, plugin: str, options: tuple[str, ...]) -> None:
     assert find_spec(plugin) is not None, f"the extra 'test' installs {plugin}"
     assert "25 passed" in pytest_of(tmp_path, SUITE, *options)

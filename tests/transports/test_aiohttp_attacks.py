@@ -60,6 +60,7 @@ def tls(request, monkeypatch):
     return speaks_tls() if request.param == "tls" else None
 
 
+@pytest.mark.long
 class TestFloods:
     """A server that never pauses must not outlast the deadline."""
 

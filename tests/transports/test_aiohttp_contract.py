@@ -51,6 +51,7 @@ def test_the_aiohttp_transport_keeps_the_contract(case: Case, loop):
     assert all(part in note for part, note in zip(expected, notes, strict=True)), notes
 
 
+@pytest.mark.long
 def test_what_it_leaves_out_is_printed(capsys):
     left_out = check_transport(AiohttpTransport, groups=["connections"])
     assert capsys.readouterr().out == "".join(f"left out: {note}\n" for note in left_out)

@@ -281,6 +281,7 @@ class TestConnections:
                 go_on.set()
         assert truth(error) == (RequestTimeout, "send", True)
 
+    @pytest.mark.long
     def test_of_many_requests_at_once_most_wait_their_turn_to_connect_and_their_time_waits_too(self, monkeypatch):
         monkeypatch.setattr(session, "OPENING", 2)
         opening, most = 0, 0

@@ -88,6 +88,7 @@ class TestEarlyAnswers:
         assert truth(caught.value) == (Disconnected, "send", True)
 
 
+@pytest.mark.long
 class TestFloods:
     """A server that never pauses does not outlast the deadline."""
 

@@ -368,6 +368,7 @@ class TestPatches:
         ],
         ids=["gevent", "gevent in part", "eventlet"],
     )  # fmt: skip
+    @pytest.mark.long
     def test_green_threads_share_a_client_and_wait_together(self, patch, spawn, scheme):
         script = f"""
             import time

@@ -110,6 +110,7 @@ class Vague(RequestsTransport):
         raise TransportError("failed", request=request, phase="wait", may_have_been_processed=True)
 
 
+@pytest.mark.long
 def test_what_a_transport_may_leave_out_is_printed_and_returned(capsys):
     left_out = check_transport(Vague, groups=["faults", "deadlines"])
     assert {

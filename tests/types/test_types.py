@@ -35,6 +35,7 @@ def checked(*files: Path | str, rules: tuple[str, ...] = ()) -> subprocess.Compl
     return subprocess.run([*command, *paths], capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
 
 
+@pytest.mark.long
 def test_mypy_passes_what_readme_and_docs_write():
     done = checked("usage.py")
     assert (done.returncode, done.stdout) == (0, "")
@@ -46,6 +47,7 @@ def test_mypy_passes_every_block_of_readme_and_docs(tmp_path: Path):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.long
 def test_mypy_finds_each_mistake_and_nothing_else():
     found = {int(number) for number in re.findall(r"mistakes\.py:(\d+): error", checked("mistakes.py").stdout)}
     assert found == MISTAKES

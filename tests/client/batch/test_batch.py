@@ -165,6 +165,7 @@ class TestItems:
         assert sorted(first[0]) == list(range(50))
         assert all(once() == first for _ in range(3))
 
+    @pytest.mark.long
     def test_a_thousand_runs_of_a_minute_at_once_take_a_minute(self, fake, run):
         fake.on(MODEL).streams("a").takes(60)
         assert len(run(MODEL, map(str, range(1000)), concurrency=1000)) == 1000
