@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import replicate_home
 from replicate_home import AsyncClient, Client, Response, Timeout, exceptions
@@ -501,6 +502,9 @@ def test_things_that_used_to_fail_just_work(here: Here) -> None:
     text.write_text("hi")
     with text.open() as opened:
         here.run({"file": opened, "when": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "prompt": ""})
+    here.run({"set": {7}, "image": Image.new("L", (1, 1))})
+    assert here.fake.calls[1].input["set"] == [7]
+    assert here.fake.calls[1].input["image"].startswith("data:image/png;base64,")
     here.client.run("owner/image").save(kept)
     assert (here.fake.calls[0].input["file"], kept.getvalue()) == ("data:text/plain;base64,aGk=", PNG)
 
@@ -519,6 +523,31 @@ def test_a_null_result_is_no_json_value_of_its_own_but_its_output_is(here: Here)
     here.fake.on("owner/null").returns(None)
     result = here.client.run("owner/null")
     assert (json.dumps(result.output), repr(result)) == ("null", "Result(None)")
+
+
+@pytest.mark.parametrize(("model", "kind"), [("owner/image", "FileResult"), ("owner/null", "PlainResult")])
+def test_what_json_cannot_hold_is_named_as_a_result(here: Here, model: str, kind: str) -> None:
+    """The sentence is Python's own; ``use_file_output=False`` and ``.output`` are the ways out."""
+    here.fake.on("owner/null").returns(None)
+    with pytest.raises(TypeError, match=f"Object of type {kind} is not JSON serializable"):
+        json.dumps(here.client.run(model))
+    assert json.loads(json.dumps(here.client.run(model, use_file_output=False).output)) is not False
+
+
+def test_a_server_that_is_not_there_is_named_and_was_sent_nothing() -> None:
+    client = Client(TOKEN, base_url="http://127.0.0.1:9", max_retries=0)
+    with client, pytest.raises(exceptions.ConnectFailed) as raised:
+        client.run("owner/llm")
+    assert raised.value.may_have_been_processed is False
+    assert str(raised.value) == (
+        "POST http://127.0.0.1:9/v1/predictions: the connection could not be made while connecting: [Errno 111] "
+        "Connection refused"
+    )
+
+
+def test_one_client_works_in_one_event_loop_after_another(here: Here) -> None:
+    client = here.fake.async_client()
+    assert [asyncio.run(client.run("owner/llm")).text for _ in range(2)] == ["Hello", "Hello"]
 
 
 def test_the_way_to_the_network_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
