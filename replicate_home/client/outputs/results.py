@@ -232,7 +232,8 @@ class _File(Result, FileOutput):
 _CLASSES: tuple[tuple[type, type[Result]], ...] = (
     (FileOutput, _File), (str, _Text), (list, _List), (dict, _Dict), (int, _Int), (float, _Float),
 )  # fmt: skip
-for _class in (_Plain, *(kind for _, kind in _CLASSES)):
+_NAMED: list[type[Result]] = [_Plain, *(kind for _, kind in _CLASSES)]
+for _class in _NAMED:
     _class.__name__ = _class.__qualname__ = f"{_class.__name__[1:]}Result"
 
 
