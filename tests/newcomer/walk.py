@@ -12,6 +12,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -124,7 +125,17 @@ def walk(folder: Path) -> None:
     passed = Terminal("python -m pytest test_answer.py", home, environment).ended()
     if _BAD.search("\n".join(passed)) or not any("100%" in line for line in passed):
         raise Strange("the test of the page does not pass")
-    ask_server(serve, home, environment)
+    ask_server(on_a_free_port(serve), home, environment)
+
+
+def on_a_free_port(serve: str) -> str:
+    """The command as it stands; with another port where something else has that of the page."""
+    port = int(serve.rpartition(" ")[2])
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)):
+            return serve
+    print(f"port {port} is taken here, so that another is typed", flush=True)
+    return serve.replace(str(port), "0")
 
 
 def ask_server(serve: str, home: Path, environment: dict[str, str]) -> None:
