@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 def loaded(source: str) -> ModuleType:
@@ -21,6 +23,21 @@ def loaded(source: str) -> ModuleType:
         raise ValueError(str(error)) from None
     except Exception as error:
         raise ValueError(f"{_place(error)}: {type(error).__name__}: {error}") from error
+
+
+def named_model(text: str) -> tuple[str, Callable[..., Any]]:
+    """The model that ``module:callable``, ``file.py:callable`` or ``file.py:Class`` names, as ``local/callable``.
+
+    Of a class with ``predict()`` or ``run()`` an instance is made, and its ``setup()`` called, before the first
+    prediction.
+    """
+    source, found, name = text.rpartition(":")
+    if not found or not name.isidentifier():
+        raise ValueError(f"a model is named as module:callable or file.py:callable, not {text!r}")
+    model = getattr(loaded(source), name, None)
+    if not callable(model):
+        raise ValueError(f"there is no callable {name!r} in {source}")
+    return f"local/{name}", model
 
 
 def _place(error: Exception) -> str:

@@ -23,7 +23,7 @@ from ..emulator.webhook_senders import HttpSender
 from ..protocol.urls import is_loopback
 from ..wire import Body, Request, Response
 from .exit_codes import say
-from .loading import loaded
+from .loading import named_model
 from .options import IMPORT, import_all
 
 
@@ -87,21 +87,6 @@ def serve_until_stopped(told: ServeOptions, announce: Callable[[str], Any]) -> N
             announce(server.url)
             while True:
                 SYSTEM_CLOCK.sleep(3600)
-
-
-def named_model(text: str) -> tuple[str, Callable[..., Any]]:
-    """The model that ``module:callable``, ``file.py:callable`` or ``file.py:Class`` names, as ``local/callable``.
-
-    Of a class with ``predict()`` or ``run()`` an instance is made, and its ``setup()`` called, before the first
-    prediction.
-    """
-    source, found, name = text.rpartition(":")
-    if not found or not name.isidentifier():
-        raise ValueError(f"a model is named as module:callable or file.py:callable, not {text!r}")
-    model = getattr(loaded(source), name, None)
-    if not callable(model):
-        raise ValueError(f"there is no callable {name!r} in {source}")
-    return f"local/{name}", model
 
 
 @click.command()

@@ -12,7 +12,7 @@ sys.dont_write_bytecode = True
 warnings.simplefilter("ignore", DeprecationWarning)  # Cog's own, for the old names
 
 from replicate_home import Client, InvalidInput  # noqa: E402 - the path comes first
-from replicate_home.cli.serving import named_model  # noqa: E402
+from replicate_home.cli.loading import named_model  # noqa: E402
 
 
 def main() -> None:
