@@ -314,19 +314,19 @@ def test_the_deadline_cancels_within_a_second(client_of, slow):
     with pytest.raises(PredictionTimeout, match="it was canceled"):
         client_of(slow).run(MODEL, {"seconds": 30}, timeout=0.8)
     assert time.monotonic() - began < 1.8
-    wait_until(lambda: is_idle(slow), 1.0)
+    wait_until(lambda: is_idle(slow), 3.0)
 
 
 def test_the_deadline_of_a_stream_cancels(client_of, text):
     with pytest.raises(PredictionTimeout, match="it was canceled"):
         client_of(text).chunks(MODEL, prompt="x", input={"n": 100, "delay": 0.1}, timeout=0.8)
-    wait_until(lambda: is_idle(text), 1.0)
+    wait_until(lambda: is_idle(text), 3.0)
 
 
 def test_the_deadline_of_a_create_cancels(client_of, slow):
     with pytest.raises(PredictionTimeout, match="it was canceled"):
         client_of(slow).create(MODEL, {"seconds": 30}, timeout=0.8)
-    wait_until(lambda: is_idle(slow), 1.0)
+    wait_until(lambda: is_idle(slow), 3.0)
 
 
 def test_a_break_cancels_within_a_second(text):
@@ -334,7 +334,7 @@ def test_a_break_cancels_within_a_second(text):
         with client.stream(MODEL, prompt="x", input={"n": 100, "delay": 0.1}) as stream:
             for _ in stream:
                 break
-        wait_until(lambda: is_idle(text), 1.0)
+        wait_until(lambda: is_idle(text), 3.0)
 
 
 def test_cancel_from_another_thread(text):
@@ -356,7 +356,7 @@ def test_a_canceled_task_leaves_nothing_behind(text, slow):
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await asyncio.to_thread(wait_until, lambda: is_idle(url), 1.0)
+            await asyncio.to_thread(wait_until, lambda: is_idle(url), 3.0)
 
     asyncio.run(main(text, {"prompt": "x", "n": 100}))
     asyncio.run(main(slow, {"seconds": 30}))
@@ -451,7 +451,7 @@ def test_a_cut_of_the_creating_connection_is_an_error_with_what_came(client_of, 
             client_of(proxy.url).chunks(MODEL, prompt="x", input={"n": 50, "delay": 0.05})
         assert "".join(f"tok{n} " for n in range(50)).startswith(caught.value.partial_text)
         assert caught.value.partial_text
-        wait_until(lambda: is_idle(text), 1.0)
+        wait_until(lambda: is_idle(text), 3.0)
 
 
 class Receiver:
@@ -503,10 +503,10 @@ def test_a_handle_follows_what_runs_in_the_background(text):
 def test_a_handle_cancels_and_that_is_harmless_twice(text):
     async def main(webhook):
         async with AsyncClient(backend="cog", base_url=text) as client:
-            prediction = await client.predictions.create(MODEL, {"prompt": "x", "n": 100}, webhook=webhook)
+            prediction = await client.predictions.create(MODEL, {"prompt": "x", "n": 5_000}, webhook=webhook)
             await asyncio.to_thread(wait_until, lambda: health(text) == "BUSY")
             await prediction.cancel()
-            await asyncio.to_thread(wait_until, lambda: is_idle(text), 1.0)
+            await asyncio.to_thread(wait_until, lambda: is_idle(text))
             await prediction.cancel()
 
     with Receiver() as webhook:
