@@ -164,6 +164,8 @@ def ask_server(serve: str, home: Path, environment: dict[str, str]) -> None:
 
 def main() -> int:
     """Walk, and say how it went."""
+    # A shell lets what it runs in the background ignore Ctrl-C, and so would the server.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         try:
             walk(Path(folder))
